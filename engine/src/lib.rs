@@ -1,0 +1,7 @@
+//! The engine of `runbook`: YAML → [`Document`](source) → plan → walk.
+//!
+//! It knows no step kind and no terminal: steps come in through the [`step::Registry`], the outside world through
+//! [`site::Site`], people through the operator port, and everything that happens leaves as events.
+
+pub mod site;
+pub mod step;

@@ -1,0 +1,18 @@
+//! What a step is: data that describes it, and the few things it can be asked to do.
+
+mod context;
+mod error;
+mod preview;
+mod registry;
+mod spec;
+mod traits;
+
+pub use context::{Progress, StepCx};
+pub use error::{StepError, StepErrorKind};
+pub use preview::{
+    AnyPreview, Choice, Confirmation, Done, FileDiff, FileWrite, Performed, Predicted, Preview, Question,
+    Undone,
+};
+pub use registry::Registry;
+pub use spec::{Effect, OutcomeSpec, Outcomes, StepSpec};
+pub use traits::{Change, ChangeStep, Read, ReadStep, Step};

@@ -1,0 +1,1 @@
+//! The steps that ship with `runbook`, and the sites they act on.
