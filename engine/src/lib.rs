@@ -1,7 +1,9 @@
-//! The engine of `runbook`: YAML → [`Document`](source) → plan → walk.
+//! The engine of `runbook`: YAML → `Document` → [`plan::Plan`] → walk.
 //!
 //! It knows no step kind and no terminal: steps come in through the [`step::Registry`], the outside world through
 //! [`site::Site`], people through the operator port, and everything that happens leaves as events.
 
+pub mod diagnostic;
+pub mod plan;
 pub mod site;
 pub mod step;
