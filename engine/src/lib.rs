@@ -7,3 +7,4 @@ pub mod diagnostic;
 pub mod plan;
 pub mod site;
 pub mod step;
+pub mod template;
