@@ -4,7 +4,11 @@
 //! [`site::Site`], people through the operator port, and everything that happens leaves as events.
 
 pub mod diagnostic;
+pub mod event;
+pub mod journal;
 pub mod plan;
+pub mod run;
 pub mod site;
 pub mod step;
 pub mod template;
+pub mod walk;

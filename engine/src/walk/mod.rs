@@ -1,0 +1,18 @@
+//! The walk: decide, act, append, until the run ends or a person is needed.
+
+mod act;
+mod attempt;
+mod conclude;
+mod confirm;
+mod evaluate;
+mod read;
+mod scope;
+mod unwind;
+mod visit;
+mod walker;
+
+pub use walker::{Ending, WalkError, Walker, World};
+
+pub(crate) use conclude::{MIXED, gather, outcome};
+pub(crate) use evaluate::{blame_unknown, items, mentions, strings, words};
+pub(crate) use scope::entering;
