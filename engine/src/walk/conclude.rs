@@ -127,7 +127,12 @@ pub(crate) fn gather(step: &StepNode, mut answers: Answers) -> Result<Done<Value
     if broke.len() > fan.tolerate as usize {
         let first = broke.first().map_or("", |error| error.message.as_str());
         let kind = broke.first().map_or(StepErrorKind::Failed, |error| error.kind);
-        let message = format!("{} of {} items broke, {} may; the first: {first}", broke.len(), answers.len(), fan.tolerate);
+        let message = format!(
+            "{} of {} items broke, {} may; the first: {first}",
+            broke.len(),
+            answers.len(),
+            fan.tolerate
+        );
         return Err(StepError::new(kind, message));
     }
     let mut outcomes: Vec<&str> = answers.values().flatten().map(|done| done.outcome.as_str()).collect();
