@@ -17,6 +17,9 @@ use super::walker::{Flow, WalkError, Walker};
 /// The outcome of a fan-out whose items do not agree.
 pub(crate) const MIXED: &str = "mixed";
 
+/// The outcome of an item whose break was tolerated.
+const BROKEN: &str = "broken";
+
 impl<J: Journal> Walker<J> {
     /// Ends the visit with the answers of its items.
     pub(super) fn conclude(
@@ -158,7 +161,7 @@ pub(crate) fn gather(step: &StepNode, mut answers: Answers) -> Result<Done<Value
                 }
                 other => json!({ "outcome": done.outcome, "output": other }),
             },
-            Err(error) => json!({ "outcome": null, "error": error.message }),
+            Err(error) => json!({ "outcome": BROKEN, "error": error.message }),
         })
         .collect();
     let mut done = Done::new(outcome, json!({ "items": items }));

@@ -73,7 +73,7 @@ async fn a_fan_out_gathers_and_tolerates() {
     };
     let rest = || {
         vec![
-            node("count", "pick", json!({"two": "{{ look.items[1].outcome == 'bad' and look.items[2].outcome is unknown }}"}), "two>ok *>bad"),
+            node("count", "pick", json!({"two": "{{ look.items[1].outcome == 'bad' and look.items[2].outcome == 'broken' }}"}), "two>ok *>bad"),
             end("ok", EndKind::Resolved),
             end("bad", EndKind::Escalated),
         ]
