@@ -4,6 +4,7 @@
 //! [`site::Site`], people through the operator port, and everything that happens leaves as events.
 
 pub mod diagnostic;
+pub mod dry_run;
 pub mod event;
 pub mod journal;
 pub mod plan;

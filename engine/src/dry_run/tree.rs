@@ -54,6 +54,8 @@ pub enum How {
     Open {
         /// What it depends on.
         on: Vec<String>,
+        /// Whether it would change something.
+        changes: bool,
     },
     /// A person would be asked.
     Ask {

@@ -32,7 +32,11 @@ impl Head {
     }
 
     /// Chains an entry on and gives its line, newline included.
-    pub(super) fn chain(&mut self, at: Timestamp, entry: Entry) -> Result<(Record, String), serde_json::Error> {
+    pub(super) fn chain(
+        &mut self,
+        at: Timestamp,
+        entry: Entry,
+    ) -> Result<(Record, String), serde_json::Error> {
         let record = Record { seq: self.seq + 1, at, prev: self.hash.clone(), entry };
         let mut line = serde_json::to_string(&record)?;
         self.seq = record.seq;
@@ -48,7 +52,9 @@ impl Head {
     pub(super) fn follow(&mut self, line: &str) -> Result<Record, String> {
         let record: Record = serde_json::from_str(line).map_err(|error| format!("is no entry: {error}"))?;
         if record.prev != self.hash {
-            return Err("does not follow the line before it: something was changed, removed or put in".to_owned());
+            return Err(
+                "does not follow the line before it: something was changed, removed or put in".to_owned()
+            );
         }
         if record.seq != self.seq + 1 {
             return Err(format!("has number {} where {} is due", record.seq, self.seq + 1));

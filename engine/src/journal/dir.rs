@@ -85,7 +85,12 @@ impl Store {
         DirBuilder::new().mode(0o700).create(&dir).map_err(io("make", &dir))?;
         let lock = lock(&dir, run)?;
         let path = dir.join("journal.jsonl");
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(io("make", &path))?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io("make", &path))?;
         sync_dir(&dir).and_then(|()| sync_dir(&parent)).map_err(io("sync", &dir))?;
         Ok(DirJournal { dir, path, file, head: Head::empty(), unsynced: Vec::new(), _lock: lock })
     }
@@ -284,8 +289,14 @@ impl Drop for DirJournal {
 fn lock(dir: &Path, run: &RunId) -> Result<File, JournalError> {
     let path = dir.join("lock");
     let io = |source| JournalError::Io { action: "lock", path: path.clone(), source };
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io)?;
     if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
         if error != rustix::io::Errno::WOULDBLOCK {
             return Err(io(error.into()));
@@ -318,19 +329,24 @@ fn read(path: &Path) -> Result<(Vec<Record>, Head, u64), JournalError> {
     let mut line = String::new();
     loop {
         line.clear();
-        let damaged = |what| JournalError::Damaged { path: path.to_owned(), line: head.seq as usize + 1, what };
+        let damaged =
+            |what| JournalError::Damaged { path: path.to_owned(), line: head.seq as usize + 1, what };
         let read = match lines.read_line(&mut line) {
             Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::InvalidData => return Err(damaged("is not text".to_owned())),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Err(damaged("is not text".to_owned()));
+            }
             Err(error) => return Err(io(error)),
         };
         if read == 0 || !line.ends_with('\n') {
             return Ok((records, head, whole));
         }
         let number = head.seq as usize + 1;
-        let record = head
-            .follow(line.trim_end_matches('\n'))
-            .map_err(|what| JournalError::Damaged { path: path.to_owned(), line: number, what })?;
+        let record = head.follow(line.trim_end_matches('\n')).map_err(|what| JournalError::Damaged {
+            path: path.to_owned(),
+            line: number,
+            what,
+        })?;
         if let Entry::Started(started) = &record.entry
             && started.plan.format > FORMAT
         {

@@ -116,7 +116,12 @@ fn within(state: &RunState) -> Decision {
 fn unwind(state: &RunState) -> Decision {
     let trail = state.trail.iter().enumerate().rev();
     let mut open = trail.flat_map(|(at, visit)| {
-        visit.intended.iter().rev().filter(|(_, intended)| intended.undone.is_none()).map(move |(item, _)| (at, *item))
+        visit
+            .intended
+            .iter()
+            .rev()
+            .filter(|(_, intended)| intended.undone.is_none())
+            .map(move |(item, _)| (at, *item))
     });
     match open.next() {
         Some((at, item)) => Decision::Undo { visit: at as u64 + 1, item },

@@ -21,7 +21,8 @@ impl RunId {
     /// A fresh id. `entropy` is any random number.
     pub fn new(now: Timestamp, entropy: u64) -> Self {
         const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-        let tail: String = (0..4).map(|at| char::from(LETTERS[(entropy >> (at * 5) & 31) as usize])).collect();
+        let tail: String =
+            (0..4).map(|at| char::from(LETTERS[(entropy >> (at * 5) & 31) as usize])).collect();
         Self(format!("{}-{tail}", now.strftime("%Y%m%d-%H%M%S")))
     }
 
@@ -30,7 +31,9 @@ impl RunId {
     /// # Errors
     /// The text, if it is no run id: it becomes a directory name, so nothing else may pass.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let fits = !text.is_empty() && text.len() <= 64 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let fits = !text.is_empty()
+            && text.len() <= 64
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         if fits && !text.starts_with('-') { Ok(Self(text.to_owned())) } else { Err(text.to_owned()) }
     }
 
@@ -272,7 +275,10 @@ impl Entry {
             | Self::Resumed { .. }
             | Self::Ended { .. } => true,
             Self::Finished { changed, .. } | Self::ItemDone { changed, .. } => *changed,
-            Self::GateOpened { .. } | Self::GateAnswered { .. } | Self::Asked { .. } | Self::Entered { .. } => false,
+            Self::GateOpened { .. }
+            | Self::GateAnswered { .. }
+            | Self::Asked { .. }
+            | Self::Entered { .. } => false,
         }
     }
 

@@ -29,7 +29,14 @@ impl GateItem {
     /// What is shown of a preview.
     pub fn new(kind: &str, params: &serde_json::Value, preview: &AnyPreview) -> Self {
         let bound = json!([
-            kind, params, preview.target, preview.commands, preview.diffs, preview.notes, preview.undo, preview.intent
+            kind,
+            params,
+            preview.target,
+            preview.commands,
+            preview.diffs,
+            preview.notes,
+            preview.undo,
+            preview.intent
         ]);
         Self {
             target: preview.target.clone(),

@@ -201,6 +201,19 @@ impl RunState {
         names
     }
 
+    /// A digest of everything that templates can see.
+    pub(crate) fn seen_by_templates(&self, also: bool) -> String {
+        let mut outputs: Vec<String> = self
+            .outputs
+            .iter()
+            .map(|(id, output)| format!("{id} {:?} {}", output.standing, output.value))
+            .collect();
+        outputs.sort();
+        let ordered: BTreeMap<_, _> = self.vars.iter().collect();
+        let inputs: BTreeMap<_, _> = self.inputs.iter().collect();
+        crate::site::digest(format!("{outputs:?} {ordered:?} {inputs:?} {also}").as_bytes())
+    }
+
     fn about(&self) -> Value {
         serde_json::json!({
             "id": self.started.run.as_str(),
@@ -233,7 +246,8 @@ impl RunState {
             }
             Entry::Confirmed { visit, item, verdict, .. } => {
                 let visit = self.known(*visit)?;
-                let intended = visit.intended.get_mut(item).ok_or_else(|| illegal("a verdict without an intent"))?;
+                let intended =
+                    visit.intended.get_mut(item).ok_or_else(|| illegal("a verdict without an intent"))?;
                 intended.verdict = Some(verdict.clone());
                 if visit.intended.values().all(|intended| intended.verdict.is_some()) {
                     visit.phase = Phase::Fresh;
@@ -272,7 +286,8 @@ impl RunState {
             }
             Entry::Undone { visit, item, result } => {
                 let visit = self.known(*visit)?;
-                let intended = visit.intended.get_mut(item).ok_or_else(|| illegal("an undo without an intent"))?;
+                let intended =
+                    visit.intended.get_mut(item).ok_or_else(|| illegal("an undo without an intent"))?;
                 intended.undone = Some(result.clone());
                 if !matches!(result, Ok(Undone::Restored(_) | Undone::NothingToDo(_))) {
                     self.position = Position::Held;
@@ -308,7 +323,8 @@ impl RunState {
 
     fn known(&mut self, number: u64) -> Result<&mut Visit, StateError> {
         let at = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-        at.and_then(|at| self.trail.get_mut(at)).ok_or_else(|| StateError::Illegal(format!("visit {number} is unknown")))
+        at.and_then(|at| self.trail.get_mut(at))
+            .ok_or_else(|| StateError::Illegal(format!("visit {number} is unknown")))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of one entry")]
@@ -325,7 +341,8 @@ impl RunState {
         let visit = self.visit(number, node)?;
         settle(visit, None, true);
         visit.phase = Phase::Finished(outcome.to_owned());
-        let found = plan.node(node).ok_or_else(|| StateError::Illegal(format!("node {node} is not in the plan")))?;
+        let found =
+            plan.node(node).ok_or_else(|| StateError::Illegal(format!("node {node} is not in the plan")))?;
         self.outputs.insert(node.to_owned(), Output { value: Arc::new(output.clone()), standing });
         let vars = self.vars.entry(found.scope.clone()).or_default();
         for (name, value) in set {

@@ -58,6 +58,11 @@ pub(super) fn is_unknown(value: &Value) -> bool {
 
 fn wrap(root: &Arc<Json>, pointer: String, path: String, standing: Standing) -> Value {
     match root.pointer(&pointer) {
+        // A prediction leaves out what only the act itself can tell.
+        Some(Json::Null) if standing == Standing::Predicted => {
+            reads::notice_standing(Standing::Open, &path);
+            Value::from_object(Open { path })
+        }
         Some(Json::Null) => {
             reads::notice_unknown(&path);
             Value::from_object(Unknown { path })

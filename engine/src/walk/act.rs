@@ -78,7 +78,8 @@ impl<J: Journal> Walker<J> {
         answers: &mut Answers,
     ) -> Result<(Vec<Ready>, Vec<GateItem>), StepError> {
         let (mut ready, mut shown) = (Vec::new(), Vec::new());
-        let earlier = self.state.current().filter(|(number, _)| *number == visit).map(|(_, current)| &current.items);
+        let earlier =
+            self.state.current().filter(|(number, _)| *number == visit).map(|(_, current)| &current.items);
         for item in items.drain(..) {
             if let Some(result) = item.index.and_then(|index| earlier?.get(&index)) {
                 let done = result.clone().map(|(outcome, output)| Done::new(outcome, output));
@@ -107,8 +108,10 @@ impl<J: Journal> Walker<J> {
         mut answers: Answers,
         ready: Vec<Ready>,
     ) -> Result<Answers, WalkError> {
-        let kind = self.world.registry.get(&step.kind).ok_or_else(|| WalkError::NoStep(step.kind.clone()))?.clone();
-        let (at_once, tolerate) = step.for_each.as_ref().map_or((1, 0), |fan| (fan.at_once.max(1), fan.tolerate));
+        let kind =
+            self.world.registry.get(&step.kind).ok_or_else(|| WalkError::NoStep(step.kind.clone()))?.clone();
+        let (at_once, tolerate) =
+            step.for_each.as_ref().map_or((1, 0), |fan| (fan.at_once.max(1), fan.tolerate));
         let mut waiting = ready.into_iter();
         let mut running = JoinSet::new();
         let mut broke = 0;
@@ -121,16 +124,14 @@ impl<J: Journal> Walker<J> {
             {
                 let undo = match &step.undo {
                     Undo::Auto => None,
-                    Undo::Step { kind, with } => {
-                        match template::value(with, &item.names).map_err(broken) {
-                            Ok(evaluated) => Some((kind.clone(), evaluated.value)),
-                            Err(error) => {
-                                answers.insert(item.index, Err(error));
-                                broke += 1;
-                                continue;
-                            }
+                    Undo::Step { kind, with } => match template::value(with, &item.names).map_err(broken) {
+                        Ok(evaluated) => Some((kind.clone(), evaluated.value)),
+                        Err(error) => {
+                            answers.insert(item.index, Err(error));
+                            broke += 1;
+                            continue;
                         }
-                    }
+                    },
                 };
                 let act = Act {
                     kind: step.kind.clone(),
@@ -203,7 +204,10 @@ async fn performed(attempt: &Attempt, intent: &Value) -> Settled {
     };
     let untouched = matches!(
         error.kind,
-        StepErrorKind::Params | StepErrorKind::Drifted | StepErrorKind::Unreachable | StepErrorKind::NotRecorded
+        StepErrorKind::Params
+            | StepErrorKind::Drifted
+            | StepErrorKind::Unreachable
+            | StepErrorKind::NotRecorded
     );
     if untouched {
         return Settled::Not(error);
@@ -211,7 +215,9 @@ async fn performed(attempt: &Attempt, intent: &Value) -> Settled {
     match attempt.step.confirm(&attempt.cx, &attempt.params, intent).await {
         Ok(Confirmation::Happened(done)) => Settled::Answered(done),
         Ok(Confirmation::DidNot) => Settled::Not(error),
-        Ok(Confirmation::Unknown(why)) => Settled::Doubt(format!("{error}; whether it happened is unknown: {why}")),
+        Ok(Confirmation::Unknown(why)) => {
+            Settled::Doubt(format!("{error}; whether it happened is unknown: {why}"))
+        }
         Err(probe) => Settled::Doubt(format!("{error}; whether it happened could not be looked up: {probe}")),
     }
 }

@@ -46,7 +46,10 @@ impl Attempt {
             Ok(result) => result,
             Err(_) => {
                 let kind = self.step.spec().kind;
-                Err(StepError::new(StepErrorKind::Timeout, format!("{kind} took longer than {} s", limit.as_secs_f64())))
+                Err(StepError::new(
+                    StepErrorKind::Timeout,
+                    format!("{kind} took longer than {} s", limit.as_secs_f64()),
+                ))
             }
         }
     }

@@ -17,6 +17,9 @@ use super::walker::{Flow, WalkError, Walker};
 /// The outcome of a fan-out whose items do not agree.
 pub(crate) const MIXED: &str = "mixed";
 
+/// The outcome of an item whose break was tolerated.
+const BROKEN: &str = "broken";
+
 impl<J: Journal> Walker<J> {
     /// Ends the visit with the answers of its items.
     pub(super) fn conclude(
@@ -127,7 +130,12 @@ pub(crate) fn gather(step: &StepNode, mut answers: Answers) -> Result<Done<Value
     if broke.len() > fan.tolerate as usize {
         let first = broke.first().map_or("", |error| error.message.as_str());
         let kind = broke.first().map_or(StepErrorKind::Failed, |error| error.kind);
-        let message = format!("{} of {} items broke, {} may; the first: {first}", broke.len(), answers.len(), fan.tolerate);
+        let message = format!(
+            "{} of {} items broke, {} may; the first: {first}",
+            broke.len(),
+            answers.len(),
+            fan.tolerate
+        );
         return Err(StepError::new(kind, message));
     }
     let mut outcomes: Vec<&str> = answers.values().flatten().map(|done| done.outcome.as_str()).collect();
@@ -153,7 +161,7 @@ pub(crate) fn gather(step: &StepNode, mut answers: Answers) -> Result<Done<Value
                 }
                 other => json!({ "outcome": done.outcome, "output": other }),
             },
-            Err(error) => json!({ "outcome": null, "error": error.message }),
+            Err(error) => json!({ "outcome": BROKEN, "error": error.message }),
         })
         .collect();
     let mut done = Done::new(outcome, json!({ "items": items }));

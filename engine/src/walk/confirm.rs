@@ -24,7 +24,12 @@ impl<J: Journal> Walker<J> {
             .map(|(item, intended)| (*item, intended.act.clone()))
             .collect();
         for (item, act) in in_doubt {
-            let kind = self.world.registry.get(&act.kind).ok_or_else(|| WalkError::NoStep(act.kind.clone()))?.clone();
+            let kind = self
+                .world
+                .registry
+                .get(&act.kind)
+                .ok_or_else(|| WalkError::NoStep(act.kind.clone()))?
+                .clone();
             let cx = self.cx(visit, id, item);
             let (done, by) = match kind.confirm(&cx, &act.params, &act.intent).await {
                 Ok(Confirmation::Happened(done)) => (Some(done), "probe".to_owned()),
@@ -69,7 +74,8 @@ impl<J: Journal> Walker<J> {
         why: &str,
     ) -> Result<Result<(Option<Done<Value>>, String), Flow>, WalkError> {
         let (node, _) = self.step_node(id)?;
-        let choice = |outcome: &str, label: &str| Choice { outcome: outcome.to_owned(), label: label.to_owned() };
+        let choice =
+            |outcome: &str, label: &str| Choice { outcome: outcome.to_owned(), label: label.to_owned() };
         let question = Question {
             prompt: format!("Was {} carried out before the run was cut off?", act.kind),
             details: vec![format!("with {}", act.params), format!("it cannot be looked up: {why}")],
@@ -81,7 +87,9 @@ impl<J: Journal> Walker<J> {
         };
         let at = self.asked_of(visit, &node);
         let operator = std::sync::Arc::clone(&self.world.operator);
-        let Answer::Given(chosen) = operator.choose(&at, &question).await else { return Ok(Err(self.park(id)?)) };
+        let Answer::Given(chosen) = operator.choose(&at, &question).await else {
+            return Ok(Err(self.park(id)?));
+        };
         Ok(match chosen.value.as_str() {
             DONE => Ok((Some(Done::new("", Value::Null)), chosen.by)),
             NOT_DONE => Ok((None, chosen.by)),

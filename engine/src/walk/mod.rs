@@ -13,6 +13,7 @@ mod walker;
 
 pub use walker::{Ending, WalkError, Walker, World};
 
-pub(crate) use conclude::{MIXED, gather, outcome};
-pub(crate) use evaluate::{blame_unknown, items, mentions, strings, words};
-pub(crate) use scope::entering;
+pub(crate) use attempt::Attempt;
+pub(crate) use conclude::{gather, outcome};
+pub(crate) use evaluate::{Item, blame_unknown, items, mentions, strings, words};
+pub(crate) use scope::{entering, initial_vars};

@@ -48,7 +48,8 @@ impl<J: Journal> Walker<J> {
                 () = self.world.cancel.cancelled() => return Ok(Flow::On),
             };
             let Some(joined) = joined else { break };
-            let (index, result) = joined.unwrap_or_else(|error| (None, Err(StepError::failed(format!("{error}")))));
+            let (index, result) =
+                joined.unwrap_or_else(|error| (None, Err(StepError::failed(format!("{error}")))));
             match result {
                 Ok(Performed::Done(done)) => drop(answers.insert(index, Ok(done))),
                 Ok(Performed::Ask(question, output)) if index.is_none() => {
@@ -66,7 +67,14 @@ impl<J: Journal> Walker<J> {
     }
 
     /// One attempt, owned.
-    pub(super) fn attempt(&self, visit: u64, node: &Node, step: &StepNode, kind: Arc<dyn Step>, item: &Item) -> Attempt {
+    pub(super) fn attempt(
+        &self,
+        visit: u64,
+        node: &Node,
+        step: &StepNode,
+        kind: Arc<dyn Step>,
+        item: &Item,
+    ) -> Attempt {
         Attempt {
             step: kind,
             cx: self.cx(visit, &node.id, item.index),

@@ -14,7 +14,10 @@ use super::evaluate::broken;
 use super::walker::{Flow, WalkError, Walker, record};
 
 /// The initial variables of the runbook itself.
-pub(super) fn initial_vars(scope: &Scope, state: &RunState) -> Result<BTreeMap<String, Value>, TemplateError> {
+pub(crate) fn initial_vars(
+    scope: &Scope,
+    state: &RunState,
+) -> Result<BTreeMap<String, Value>, TemplateError> {
     vars(scope, &state.names("", []))
 }
 
@@ -22,7 +25,8 @@ pub(super) fn initial_vars(scope: &Scope, state: &RunState) -> Result<BTreeMap<S
 fn vars(scope: &Scope, names: &Names) -> Result<BTreeMap<String, Value>, TemplateError> {
     let mut values = BTreeMap::new();
     for (name, tree) in &scope.vars {
-        let so_far = Value::Object(values.iter().map(|(k, v): (&String, &Value)| (k.clone(), v.clone())).collect());
+        let so_far =
+            Value::Object(values.iter().map(|(k, v): (&String, &Value)| (k.clone(), v.clone())).collect());
         let value = template::value(tree, &names.with("vars", Binding::known(so_far)))?.value;
         values.insert(name.clone(), value);
     }

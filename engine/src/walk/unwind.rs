@@ -12,7 +12,9 @@ impl<J: Journal> Walker<J> {
     pub(super) async fn undo(&mut self, visit: u64, item: Option<usize>) -> Result<Flow, WalkError> {
         let at = usize::try_from(visit).unwrap_or(usize::MAX).saturating_sub(1);
         let Some(past) = self.state.trail.get(at) else { return Ok(Flow::On) };
-        let Some(act) = past.intended.get(&item).map(|intended| intended.act.clone()) else { return Ok(Flow::On) };
+        let Some(act) = past.intended.get(&item).map(|intended| intended.act.clone()) else {
+            return Ok(Flow::On);
+        };
         let (node, _) = self.step_node(&past.node.clone())?;
         let result = match &act.reversible {
             None if act.undo.is_none() => Ok(Undone::Cannot(format!("{} cannot be taken back", act.kind))),
@@ -21,7 +23,9 @@ impl<J: Journal> Walker<J> {
                 let gate = undo_gate(&act, how);
                 let operator = std::sync::Arc::clone(&self.world.operator);
                 match operator.consent(&self.asked_of(visit, &node), &gate).await {
-                    Answer::Given(decided) if decided.value => self.take_back(visit, item, &node.id, &act).await,
+                    Answer::Given(decided) if decided.value => {
+                        self.take_back(visit, item, &node.id, &act).await
+                    }
                     Answer::Given(decided) => Ok(Undone::Cannot(format!("{} said no", decided.by))),
                     Answer::Nobody => return self.park(&node.id),
                 }

@@ -14,7 +14,8 @@ impl<J: Journal> Walker<J> {
     /// Evaluates, previews, asks, acts.
     pub(super) async fn visit(&mut self, visit: u64, id: &str) -> Result<Flow, WalkError> {
         let (node, step) = self.step_node(id)?;
-        let kind = self.world.registry.get(&step.kind).ok_or_else(|| WalkError::NoStep(step.kind.clone()))?.clone();
+        let kind =
+            self.world.registry.get(&step.kind).ok_or_else(|| WalkError::NoStep(step.kind.clone()))?.clone();
         let items = match items(&node, &step, kind.spec(), &self.state) {
             Ok(items) => items,
             Err(error) => return self.fail(visit, id, error),
@@ -72,7 +73,8 @@ impl<J: Journal> Walker<J> {
         changes: bool,
     ) -> Result<Option<Flow>, WalkError> {
         let digest = Gate::digest_of(&shown);
-        let phase = self.state.current().filter(|(number, _)| *number == visit).map(|(_, current)| &current.phase);
+        let phase =
+            self.state.current().filter(|(number, _)| *number == visit).map(|(_, current)| &current.phase);
         let again = match phase {
             Some(Phase::Approved { digest: agreed, .. }) if *agreed == digest => return Ok(None),
             Some(Phase::Approved { .. }) => true,
@@ -80,10 +82,13 @@ impl<J: Journal> Walker<J> {
             _ => false,
         };
         let prompt = match &step.approve {
-            Approve::Required { prompt: Some(prompt) } => text(prompt, names).unwrap_or_else(|_| prompt.clone()),
+            Approve::Required { prompt: Some(prompt) } => {
+                text(prompt, names).unwrap_or_else(|_| prompt.clone())
+            }
             _ => text(&node.title, names).unwrap_or_else(|_| node.title.clone()),
         };
-        let gate = Gate { prompt, kind: step.kind.clone(), changes, items: shown, digest: digest.clone(), again };
+        let gate =
+            Gate { prompt, kind: step.kind.clone(), changes, items: shown, digest: digest.clone(), again };
         self.append(Entry::GateOpened { visit, node: node.id.clone(), gate: Box::new(gate.clone()) })?;
         let at = self.asked_of(visit, node);
         let cancel = self.world.cancel.clone();

@@ -177,14 +177,17 @@ impl<J: Journal> Walker<J> {
                 Decision::Enter { visit, node } => self.enter(visit, &node)?,
                 Decision::Leave { end_node, end } => self.leave(&end_node, end)?,
                 Decision::TooOften { visit, node, max } => {
-                    let error = StepError::failed(format!("{node} was visited {max} times, as often as it may be"))
-                        .help("look at what the earlier visits found, then start a new run or raise max_visits");
+                    let error = StepError::failed(format!(
+                        "{node} was visited {max} times, as often as it may be"
+                    ))
+                    .help("look at what the earlier visits found, then start a new run or raise max_visits");
                     self.fail(visit, &node, error)?
                 }
                 Decision::Undo { visit, item } => self.undo(visit, item).await?,
                 Decision::Unwound => {
                     let (node, why, help) = self.why_held();
-                    let ending = Ending::Held { node, why: format!("{why}; what was changed is taken back"), help };
+                    let ending =
+                        Ending::Held { node, why: format!("{why}; what was changed is taken back"), help };
                     return self.rest("taken back", ending);
                 }
                 Decision::End { node, end } => {

@@ -1,0 +1,7 @@
+//! The walker against a small world of fakes: a world that counts what is done to it.
+
+mod crash;
+mod dry_run;
+mod gates;
+mod kit;
+mod paths;
