@@ -53,7 +53,7 @@ pub(crate) struct Person {
     account: String,
     consent: Consent,
     /// Where to ask and where to read the answer; `None` where nobody could see or answer.
-    terminal: Option<(Arc<Screen>, Keyboard)>,
+    terminal: Option<(Arc<Screen>, &'static Keyboard)>,
     reporter: Arc<Reporter>,
     cancel: CancellationToken,
     asked: Mutex<HashMap<u64, u32>>,
@@ -73,7 +73,7 @@ impl Person {
         plan: &PlanData,
     ) -> Self {
         let seen = if screen.terminal().is_some() { Arc::clone(screen) } else { Arc::new(Screen::on(Stream::Err)) };
-        let terminal = Keyboard::present().filter(|_| seen.terminal().is_some()).map(|keyboard| (seen, keyboard));
+        let terminal = Keyboard::of_terminal().filter(|_| seen.terminal().is_some()).map(|keyboard| (seen, keyboard));
         let written = plan.nodes.iter().filter_map(|node| Some((node.id.clone(), node.step()?.with.clone()))).collect();
         Self { account, consent, terminal, reporter, cancel, asked: Mutex::default(), written }
     }
@@ -105,19 +105,21 @@ impl Person {
         typed.map(|typed| typed.trim().to_owned())
     }
 
+    /// Everything there is to know, the card last: it is what the answer is about.
     fn details(&self, screen: &Screen, at: &AskedOf, gate: &Gate) {
-        screen.lines(&card::gate(screen, &self.reporter.place(&at.node), gate, Detail::Whole));
-        let json = |value: &Value| super::exact(&serde_json::to_string_pretty(value).unwrap_or_default());
-        screen.line(format!("   step     {} ({})", gate.kind, at.node));
-        screen.line(format!("   digest   {}", gate.digest));
+        let json = |head: &str, value: &Value| {
+            screen.line(format!("   {head}"));
+            let text = super::exact(&serde_json::to_string_pretty(value).unwrap_or_default());
+            text.lines().for_each(|text| screen.line(format!("     {text}")));
+        };
+        json("the gate as it is kept in the journal", &serde_json::to_value(gate).unwrap_or_default());
         if let Some(with) = self.written.get(&at.node) {
-            screen.line("   with, as written in the runbook");
-            json(with).lines().for_each(|text| screen.line(format!("     {text}")));
+            json("parameters as written in the runbook", with);
         }
-        screen.line("   the gate as it is kept in the journal");
-        let kept = serde_json::to_value(gate).unwrap_or_default();
-        json(&kept).lines().for_each(|text| screen.line(format!("     {text}")));
-        screen.line("");
+        screen.line(format!("   node {}, step {}, run {}", at.node, gate.kind, at.run));
+        screen.line("   consent is bound to the digest");
+        screen.line(format!("     {}", gate.digest));
+        screen.lines(&card::gate(screen, &self.reporter.place(&at.node), gate, Detail::Whole));
     }
 }
 

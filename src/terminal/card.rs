@@ -101,7 +101,7 @@ pub(crate) fn item(screen: &Screen, item: &GateItem, detail: Detail) -> Vec<Stri
         lines.extend(labelled("target", &line(&item.target), INDENT, width));
     }
     if !item.commands.is_empty() {
-        lines.push(format!("   {}", paint.dim("runs")));
+        lines.push("   runs".to_owned());
         for command in &item.commands {
             let text = exact(command);
             let text = text.lines().map(|text| format!("     {}", paint.bold(text))).collect();
@@ -109,7 +109,7 @@ pub(crate) fn item(screen: &Screen, item: &GateItem, detail: Detail) -> Vec<Stri
         }
     }
     for diff in &item.diffs {
-        lines.push(format!("   {} {}", paint.dim("edits"), exact(&diff.path).replace('\n', "\\n")));
+        lines.extend(labelled("edits", &exact(&diff.path).replace('\n', "\\n"), INDENT, width));
         lines.extend(limited(screen, unified(paint, diff, 5), detail));
     }
     for note in &item.notes {
@@ -201,7 +201,17 @@ mod tests {
 
     #[test]
     fn one_change() {
-        insta::assert_snapshot!(show(&of(vec![stop(123_456)]), Detail::Glance), @r"");
+        insta::assert_snapshot!(show(&of(vec![stop(123_456)]), Detail::Glance), @r#"
+        ━━ change · C  scancel job (free the GPUs) ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+           Stop it
+           why      One dead rank leaves the others blocked in a collective.
+           target   job 123456 on cluster lab
+           runs
+             scancel 123456
+           note     4 nodes, 32 GPUs are freed
+           undo     none: this cannot be taken back
+        ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+        "#);
     }
 
     #[test]
@@ -217,7 +227,22 @@ mod tests {
         }];
         let mut gate = of(vec![edit]);
         gate.again = true;
-        insta::assert_snapshot!(show(&gate, Detail::Glance), @r"");
+        insta::assert_snapshot!(show(&gate, Detail::Glance), @r#"
+        ━━ change · C  scancel job (free the GPUs) ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+           Stop it
+           This differs from what you were shown before: look again.
+           why      One dead rank leaves the others blocked in a collective.
+           target   /home/ada/train.sbatch
+           edits    /home/ada/train.sbatch
+             @@ -1,3 +1,4 @@
+              #!/bin/bash
+             -export A=1
+             +export A=2
+             +export B=\u{1b}[2J
+              srun x
+           undo     the original is put back
+        ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+        "#);
     }
 
     #[test]
@@ -239,6 +264,14 @@ mod tests {
             choices: vec![choice("done", "go on after it"), choice("abort", "leave the run as it is")],
         };
         let lines = question(&Screen::plain(std::io::sink()), &place(), &asked).join("\n");
-        insta::assert_snapshot!(lines, @r"");
+        insta::assert_snapshot!(lines, @r#"
+        ━━ question · C  scancel job (free the GPUs) ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+           Was slurm.submit carried out?
+             with {"job":1}
+
+           1  done  go on after it
+           2  abort  leave the run as it is
+        ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+        "#);
     }
 }

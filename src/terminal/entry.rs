@@ -124,7 +124,8 @@ fn lasted(screen: &Screen, took: Option<Duration>) -> String {
     took.map(|took| screen.paint.dim(&format!("  {}", span(took)))).unwrap_or_default()
 }
 
-fn head(screen: &Screen, started: &Started) -> Vec<String> {
+/// What a run is.
+pub(super) fn head(screen: &Screen, started: &Started) -> Vec<String> {
     let (paint, dot) = (screen.paint, screen.glyphs.dot);
     let plan = &started.plan;
     let mut first = format!("{} {dot} {}", paint.bold(&line(&plan.runbook)), line(&plan.title));

@@ -11,9 +11,10 @@ pub(crate) struct Keyboard {
 }
 
 impl Keyboard {
-    /// The keyboard, if there is one.
-    pub(crate) fn present() -> Option<Self> {
-        std::io::stdin().is_terminal().then(|| Self { lines: Mutex::new(None) })
+    /// The keyboard, if there is one. There is only one: whoever reads takes lines from all others.
+    pub(crate) fn of_terminal() -> Option<&'static Self> {
+        static ONLY: Keyboard = Keyboard { lines: Mutex::const_new(None) };
+        std::io::stdin().is_terminal().then_some(&ONLY)
     }
 
     /// Forgets what was typed before: an answer counts only after its question was shown.

@@ -12,12 +12,15 @@ mod reporter;
 mod screen;
 mod spinner;
 mod table;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod wrap;
 
 pub(crate) use ask::{Consent, Person};
 pub(crate) use clean::{clean, exact, line};
 pub(crate) use ending::{interrupted_hint, last_words};
+pub(crate) use keyboard::Keyboard;
 pub(crate) use reporter::Reporter;
 pub(crate) use screen::{Paint, Screen, Stream};
 pub(crate) use table::table;

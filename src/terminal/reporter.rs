@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use engine::event::Event;
 use engine::journal::Record;
-use engine::run::{Entry, Gate};
+use engine::run::{Entry, Gate, Started};
 
 use super::card::{self, Detail, Place};
 use super::clean::line;
-use super::entry::words;
+use super::entry::{self, words};
 use super::ledger::Ledger;
 use super::screen::Screen;
 use super::spinner::Spinner;
@@ -79,6 +79,11 @@ impl Reporter {
         state.spinner = None;
         state.card = Some(gate.digest.clone());
         self.screen.lines(&card::gate(&self.screen, &state.ledger.place(node), gate, Detail::Glance));
+    }
+
+    /// Shows what a run is, again.
+    pub(crate) fn head(&self, started: &Started) {
+        self.screen.lines(&entry::head(&self.screen, started));
     }
 
     /// Shows a line that is no event.

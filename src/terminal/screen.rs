@@ -66,6 +66,8 @@ pub(crate) struct Screen {
     term: Option<Term>,
     /// A failed write is final: the terminal or the reader is gone. The run is not.
     lost: AtomicBool,
+    /// The last line was empty: one is enough.
+    blank: AtomicBool,
     pub(crate) paint: Paint,
     pub(crate) glyphs: &'static Glyphs,
 }
@@ -90,6 +92,7 @@ impl Screen {
             writer: Mutex::new(writer),
             term: tty.then_some(term),
             lost: AtomicBool::new(false),
+            blank: AtomicBool::new(false),
             paint: Paint { on: colours(tty) },
             glyphs: Glyphs::of_locale(),
         }
@@ -102,6 +105,7 @@ impl Screen {
             writer: Mutex::new(Box::new(writer)),
             term: None,
             lost: AtomicBool::new(false),
+            blank: AtomicBool::new(false),
             paint: Paint::NONE,
             glyphs: &Glyphs::UNICODE,
         }
@@ -123,9 +127,14 @@ impl Screen {
         self.raw(&format!("{}\n", text.as_ref()));
     }
 
-    /// Writes lines.
+    /// Writes lines of a layout, in which one empty line is as good as two.
     pub(crate) fn lines(&self, lines: &[String]) {
-        lines.iter().for_each(|line| self.line(line));
+        for line in lines {
+            let blank = line.is_empty();
+            if !(self.blank.swap(blank, Ordering::Relaxed) && blank) {
+                self.line(line);
+            }
+        }
     }
 
     /// Writes text as it is.

@@ -1,6 +1,6 @@
 //! A dry run as a tree of paths.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use engine::dry_run::{Branch, DryRun, How, Shown};
 use engine::plan::EndKind;
@@ -18,8 +18,8 @@ const SUMMARY: usize = 6;
 
 /// Every path, and in the last lines what a real run would ask.
 pub(crate) fn tree(screen: &Screen, dry: &DryRun) -> Vec<String> {
-    let mut tree = Tree { screen, lines: Vec::new(), referred: BTreeSet::new(), gates: Vec::new(), ungated: 0 };
-    tree.refer(&dry.first);
+    let (referred, same) = references(&dry.first);
+    let mut tree = Tree { screen, lines: Vec::new(), referred, same, gates: Vec::new(), ungated: 0 };
     tree.chain(&dry.first, "");
     tree.close(dry.complete);
     tree.lines
@@ -30,21 +30,37 @@ struct Tree<'a> {
     lines: Vec<String>,
     /// Numbers that some `Again` refers to: only these are shown.
     referred: BTreeSet<usize>,
+    /// Changes that were shown at another number already.
+    same: HashMap<usize, usize>,
     gates: Vec<String>,
     ungated: usize,
 }
 
-impl Tree<'_> {
-    fn refer(&mut self, first: &Shown) {
-        let mut open = vec![first];
-        while let Some(shown) = open.pop() {
-            if let How::Again { number } = shown.how {
-                self.referred.insert(number);
+/// The numbers that something refers to, and the changes that repeat an earlier one.
+fn references(first: &Shown) -> (BTreeSet<usize>, HashMap<usize, usize>) {
+    let (mut referred, mut same) = (BTreeSet::new(), HashMap::new());
+    let mut seen: HashMap<Vec<&str>, usize> = HashMap::new();
+    let mut open = vec![first];
+    while let Some(shown) = open.pop() {
+        match &shown.how {
+            How::Again { number } => drop(referred.insert(*number)),
+            How::Change { items, .. } => {
+                let digests = items.iter().map(|item| item.digest.as_str()).collect();
+                let at = *seen.entry(digests).or_insert(shown.number);
+                if at != shown.number {
+                    referred.insert(at);
+                    same.insert(shown.number, at);
+                }
             }
-            open.extend(shown.branches.iter().map(|branch| &*branch.then));
+            _ => {}
         }
+        // Top to bottom, as it is shown.
+        open.extend(shown.branches.iter().rev().map(|branch| &*branch.then));
     }
+    (referred, same)
+}
 
+impl Tree<'_> {
     /// Follows a path as long as it does not fork: only a fork is indented.
     fn chain(&mut self, first: &Shown, pad: &str) {
         let mut shown = first;
@@ -106,7 +122,8 @@ impl Tree<'_> {
             How::ReadTooEarly => (paint.good(glyphs.done), paint.dim("read now; a change before it may alter this")),
             How::Change { gated: true, .. } => (paint.warn(glyphs.changed), paint.warn("would change; asks first")),
             How::Change { gated: false, .. } => (paint.bad(glyphs.changed), paint.bad("would change WITHOUT asking")),
-            How::Open { .. } => (paint.dim("?"), paint.dim("not looked at: depends on what comes before it")),
+            How::Open { changes: true, .. } => (paint.warn("?"), paint.warn("would change; what exactly is not known yet")),
+            How::Open { changes: false, .. } => (paint.dim("?"), paint.dim("not known yet")),
             How::Ask { .. } => (paint.warn(glyphs.waiting), paint.warn("asks a person")),
             How::Failed { .. } => (paint.bad(glyphs.failed), paint.bad("broke")),
             How::TooOften => (paint.bad(glyphs.failed), paint.bad("visited as often as it may be: a real run fails here")),
@@ -124,7 +141,8 @@ impl Tree<'_> {
         let note = if note.is_empty() { note } else { format!("  {note}") };
         match &shown.how {
             How::End { end, message } => {
-                self.lines.push(format!("{pad}{sign} {}  {}{number}", paint.bold(end.word()), line(&shown.title)));
+                let title = if shown.title == shown.node { String::new() } else { format!("  {}", line(&shown.title)) };
+                self.lines.push(format!("{pad}{sign} {}{title}{number}", paint.bold(end.word())));
                 self.text(message.as_deref().unwrap_or_default(), pad);
                 return;
             }
@@ -135,11 +153,23 @@ impl Tree<'_> {
             _ => self.lines.push(format!("{pad}{sign} {flow}  {title}{note}{}", paint.dim(&number))),
         }
         match &shown.how {
+            How::Open { on, changes } => {
+                if *changes {
+                    self.gates.push(line(&shown.title));
+                }
+                if !on.is_empty() {
+                    self.text(&format!("depends on {}", on.join(", ")), pad);
+                }
+            }
             How::Change { items, gated } => {
                 if *gated {
                     self.gates.push(line(&shown.title));
                 } else {
                     self.ungated += 1;
+                }
+                if let Some(number) = self.same.get(&shown.number) {
+                    self.text(&format!("the same change as at #{number}"), pad);
+                    return;
                 }
                 let indent = format!("{pad}  ");
                 for item in items.iter().take(ITEMS) {
@@ -151,7 +181,6 @@ impl Tree<'_> {
                     self.lines.push(format!("{indent}   {} {} more of the same kind", glyphs.more, items.len() - ITEMS));
                 }
             }
-            How::Open { on } if !on.is_empty() => self.text(&format!("depends on {}", on.join(", ")), pad),
             How::Ask { prompt } => self.text(prompt, pad),
             How::Failed { error } => self.text(error, pad),
             _ => {}
