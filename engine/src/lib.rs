@@ -3,7 +3,9 @@
 //! It knows no step kind and no terminal: steps come in through the [`step::Registry`], the outside world through
 //! [`site::Site`], people through the operator port, and everything that happens leaves as events.
 
+pub mod check;
 pub mod diagnostic;
 pub mod plan;
 pub mod site;
+pub mod source;
 pub mod step;
