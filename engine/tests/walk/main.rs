@@ -3,5 +3,6 @@
 mod crash;
 mod dry_run;
 mod gates;
+mod journal;
 mod kit;
 mod paths;
