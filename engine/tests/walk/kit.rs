@@ -163,7 +163,7 @@ impl ChangeStep for Put {
         {
             let mut things = self.0.lock();
             things.acts.push(format!("put {} {}", params.thing, params.value));
-            if things.values.get(&format!("refuse {}", params.thing)).is_some() {
+            if things.values.contains_key(&format!("refuse {}", params.thing)) {
                 return Ok(Done::new("refused", output).into());
             }
             things.values.insert(params.thing.clone(), params.value.clone());
@@ -178,7 +178,7 @@ impl ChangeStep for Put {
         params: &PutParams,
         intent: &PutIntent,
     ) -> Result<Confirmation<PutOutput>, StepError> {
-        if self.0.lock().values.get("blind").is_some() {
+        if self.0.lock().values.contains_key("blind") {
             return Ok(Confirmation::Unknown("blind".to_owned()));
         }
         let now = self.0.lock().values.get(&params.thing).cloned();
