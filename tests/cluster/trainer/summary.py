@@ -23,9 +23,9 @@ def count_cell(value, reference):
 def memory_summary(stats, device):
     lines = [
         DOUBLE,
-        f"|{f'PyTorch CUDA memory summary, device ID {device}':^74} |",
+        f"|{'':18}PyTorch CUDA memory summary, device ID {device:<18}|",
         RULE,
-        f"|{f'CUDA OOMs: {stats.ooms:<12}':>35} | {f'cudaMalloc retries: {stats.retries:<8}':>36} |",
+        f"|{'':12}CUDA OOMs: {stats.ooms:<13}|{'':8}cudaMalloc retries: {stats.retries:<10}|",
         DOUBLE,
         "|        Metric         | Cur Usage  | Peak Usage | Tot Alloc  | Tot Freed  |",
     ]
