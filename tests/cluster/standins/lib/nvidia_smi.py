@@ -209,22 +209,29 @@ def report(views, wanted):
         print()
 
 
+EDGE = "+" + "-" * 89 + "+"
+GRID = "-" * 41 + "+" + "-" * 24 + "+" + "-" * 22
+
+
 def table(views):
-    edge = "+" + "-" * 91 + "+"
     print(time.strftime("%a %b %e %H:%M:%S %Y"))
-    print(edge.replace("+-", "+-"))
-    print(f"| NVIDIA-SMI {gpus.DRIVER:<22} Driver Version: {gpus.DRIVER:<14} CUDA Version: {gpus.CUDA:<9}|"[:92] + "|")
-    print("|" + "-" * 41 + "+" + "-" * 24 + "+" + "-" * 24 + "|")
-    print("| GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |"[:92])
-    print("|=========================================+========================+======================|")
+    print(EDGE)
+    print(f"| NVIDIA-SMI {gpus.DRIVER:<22} Driver Version: {gpus.DRIVER:<14} CUDA Version: {gpus.CUDA:<8}|")
+    print(f"|{GRID}+")
+    print("| GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |")
+    print("| Fan  Temp   Perf          Pwr:Usage/Cap |           Memory-Usage | GPU-Util  Compute M. |")
+    print("|                                         |                        |               MIG M. |")
+    print(f"|{GRID.replace('-', '=')}|")
     for gpu in views:
         uncorrected = sum(gpu.state["volatile"].values())
-        print(f"| {gpu.index:>3}  {gpus.NAME:<27} On    |{gpu.bus_id:>17} Off  |{uncorrected:>21} |")
-        memory = f"{gpu.used}MiB / {gpus.MEMORY_MIB}MiB"
-        print(f"| N/A   34C    P0             {'97W / 700W':>11} |{memory:>22}  |{'Default':>21} |")
-        print("+-----------------------------------------+------------------------+----------------------+")
+        memory = f"{gpu.used}MiB / {gpus.MEMORY_MIB:>6}MiB"
+        busy, watts = ("100%", 512) if gpu.processes else ("0%", 97)
+        print(f"| {gpu.index:>3}  {gpus.NAME:<28} On  |   {gpu.bus_id} Off | {uncorrected:>20} |")
+        print(f"| N/A   34C    P0{f'{watts}W /  700W':>24} | {memory:>22} | {busy:>7}      Default |")
+        print(f"|{'':41}|{'':24}|             Disabled |")
+        print(f"+{GRID}+")
     print()
-    print("+-----------------------------------------------------------------------------------------+")
+    print(EDGE)
     print("| Processes:                                                                              |")
     print("|  GPU   GI   CI        PID   Type   Process name                              GPU Memory |")
     print("|        ID   ID                                                               Usage      |")
@@ -232,10 +239,10 @@ def table(views):
     apps = [(gpu, process) for gpu in views for process in gpu.processes]
     for gpu, process in apps:
         memory = f"{process['mib']}MiB"
-        print(f"|{gpu.index:>5}   N/A  N/A {process['pid']:>10}      C   {process['name']:<40}{memory:>11} |")
+        print(f"|{gpu.index:>5}   N/A  N/A {process['pid']:>10}      C   {process['name']:<40}{memory:>12} |")
     if not apps:
         print("|  No running processes found                                                             |")
-    print("+-----------------------------------------------------------------------------------------+")
+    print(EDGE)
 
 
 QUERIES = ("--query-gpu", "--query-compute-apps", "--query-remapped-rows")
