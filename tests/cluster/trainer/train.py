@@ -162,10 +162,10 @@ class Trainer:
         pause = float(os.environ.get("STEP_SECONDS", "0.04"))
         for step in range(done + 1, self.config.max_steps + 1):
             began = time.monotonic()
+            time.sleep(pause)  # before the work: what went wrong in a step is printed after the line of the one before
             misfortune(step, self.rank, self.config)
             self.workload.step(step)
             self.gpu.show()
-            time.sleep(pause)
             self.collective.barrier()
             self.log_step(step, time.monotonic() - began)
             if step % self.config.save_steps == 0:

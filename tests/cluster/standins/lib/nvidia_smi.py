@@ -216,7 +216,7 @@ GRID = "-" * 41 + "+" + "-" * 24 + "+" + "-" * 22
 def table(views):
     print(time.strftime("%a %b %e %H:%M:%S %Y"))
     print(EDGE)
-    print(f"| NVIDIA-SMI {gpus.DRIVER:<22} Driver Version: {gpus.DRIVER:<14} CUDA Version: {gpus.CUDA:<8}|")
+    print(f"| NVIDIA-SMI {gpus.DRIVER:<22} Driver Version: {gpus.DRIVER:<14} CUDA Version: {gpus.CUDA:<9}|")
     print(f"|{GRID}+")
     print("| GPU  Name                 Persistence-M | Bus-Id          Disp.A | Volatile Uncorr. ECC |")
     print("| Fan  Temp   Perf          Pwr:Usage/Cap |           Memory-Usage | GPU-Util  Compute M. |")
@@ -226,7 +226,7 @@ def table(views):
         uncorrected = sum(gpu.state["volatile"].values())
         memory = f"{gpu.used}MiB / {gpus.MEMORY_MIB:>6}MiB"
         busy, watts = ("100%", 512) if gpu.processes else ("0%", 97)
-        print(f"| {gpu.index:>3}  {gpus.NAME:<28} On  |   {gpu.bus_id} Off | {uncorrected:>20} |")
+        print(f"| {gpu.index:>3}  {gpus.NAME:<31}On  |   {gpu.bus_id} Off | {uncorrected:>20} |")
         print(f"| N/A   34C    P0{f'{watts}W /  700W':>24} | {memory:>22} | {busy:>7}      Default |")
         print(f"|{'':41}|{'':24}|             Disabled |")
         print(f"+{GRID}+")
