@@ -1,9 +1,12 @@
 # shellcheck shell=bash
 # Starts and stops the hosts (controller and nodes), the network between them and the login side. Sourced.
 
-# Slurm 22.05 asks for the v1 hierarchies freezer (process tracking) and devices (GPU confinement); where a machine
-# does not mount them the cluster runs without both.
-cgroup_v1() { [[ -d /sys/fs/cgroup/freezer && -d /sys/fs/cgroup/devices && -d /sys/fs/cgroup/cpuset ]]; }
+# Slurm 22.05 asks for the v1 hierarchies freezer (process tracking) and devices (GPU confinement). Where a machine does
+# not mount them, or RUNBOOK_CLUSTER_CGROUPS=no says so, the cluster runs without both.
+cgroup_v1() {
+  [[ ${RUNBOOK_CLUSTER_CGROUPS:-yes} == yes ]] &&
+    [[ -d /sys/fs/cgroup/freezer && -d /sys/fs/cgroup/devices && -d /sys/fs/cgroup/cpuset ]]
+}
 
 # --- network ---------------------------------------------------------------------------------------------------
 # The bridge lives in a network namespace of its own, so this machine gains one interface and no routes but one.
@@ -40,7 +43,7 @@ start_host() { # NAME ADDRESS ROLE
   local pid
   mkdir -p "$CLUSTER_DIR/hosts/$1"/{stage/tmp,stage/run,stage/dev,spool,etc/ssh,standins/procs,standins/lib}
   env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
-    RUNBOOK_CLUSTER_DIR="$CLUSTER_DIR" \
+    RUNBOOK_CLUSTER_DIR="$CLUSTER_DIR" RUNBOOK_CLUSTER_CGROUPS="${RUNBOOK_CLUSTER_CGROUPS:-yes}" \
     setsid unshare --net --mount --uts --ipc --pid --fork --kill-child=SIGKILL -- "$CLUSTER_LIB/host-init" "$@" \
     </dev/null &>"$CLUSTER_LOG/$1.init.log" 9<&- &
   pid=$!

@@ -201,7 +201,9 @@ class Stats:
 
 
 class CachingAllocator:
-    def __init__(self, device, *, expandable=False, max_split=None, roundup_divisions=0, non_split_rounding=LARGE_BUFFER):
+    def __init__(
+        self, device, *, expandable=False, max_split=None, roundup_divisions=0, non_split_rounding=LARGE_BUFFER
+    ):
         self.device = device
         self.expandable = expandable
         self.max_split = max_split if max_split is not None else float("inf")

@@ -1,7 +1,7 @@
 """The allocator's settings as each PyTorch release reads them: which variable, which keys, which values.
 
-After c10/cuda/CUDAAllocatorConfig.{h,cpp} and c10/core/AllocatorConfig.{h,cpp} of the releases. What is illegal there is
-fatal here, with the same words.
+After c10/cuda/CUDAAllocatorConfig.{h,cpp} and c10/core/AllocatorConfig.{h,cpp} of the releases. What is illegal there
+is fatal here, with the same words.
 """
 
 import re

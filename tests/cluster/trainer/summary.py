@@ -45,8 +45,14 @@ def memory_summary(stats, device):
     for metrics, show in ((sizes, size_cell), (counts, count_cell)):
         for name, stat in metrics:
             lines.append(RULE)
-            for label, row in ((name, stat.all), ("      from large pool", stat.large), ("      from small pool", stat.small)):
-                lines.append(f"| {label:<21} |" + "|".join(f" {show(v, r)} " for v, r in zip(row, stat.all)) + "|")
+            for label, row in (
+                (name, stat.all),
+                ("      from large pool", stat.large),
+                ("      from small pool", stat.small),
+            ):
+                lines.append(
+                    f"| {label:<21} |" + "|".join(f" {show(v, r)} " for v, r in zip(row, stat.all, strict=True)) + "|"
+                )
     for name in ("Oversize allocations", "Oversize GPU segments"):
         lines += [RULE, f"| {name:<21} |" + "|".join(f" {count_cell(0, 0)} " for _ in range(4)) + "|"]
     lines.append(DOUBLE)

@@ -1,7 +1,9 @@
 """Unit tests of the stand-in trainer: the allocator's invariants on random traces, settings and messages by release."""
 
+import itertools
 import random
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,14 +40,13 @@ def chains(allocator, live):
     pools = (allocator.small, allocator.large)
     loose = [block for pool in pools for block in pool.blocks() + pool.unmapped]
     for block in [*live, *loose]:
-        while block.prev is not None:
-            block = block.prev
-        chain = []
-        at = block
-        while at is not None:
-            chain.append(at)
-            at = at.next
-        seen[id(block)] = chain
+        first = block
+        while first.prev is not None:
+            first = first.prev
+        chain = [first]
+        while chain[-1].next is not None:
+            chain.append(chain[-1].next)
+        seen[id(first)] = chain
     return list(seen.values())
 
 
@@ -54,7 +55,7 @@ class AllocatorInvariants(unittest.TestCase):
         mapped = 0
         held = set()
         for chain in chains(allocator, live):
-            for block, following in zip(chain, chain[1:]):
+            for block, following in itertools.pairwise(chain):
                 self.assertEqual(block.address + block.size, following.address, "blocks of a segment are contiguous")
                 self.assertIs(following.prev, block)
                 mergeable = not block.allocated and not following.allocated and block.mapped == following.mapped
@@ -190,7 +191,9 @@ class Settings(unittest.TestCase):
         self.assertEqual((chosen.expandable, chosen.max_split_mb), (True, 128))
         self.assertEqual(settings.parse("max_split_size_mb:20", "2.10.0").max_split_mb, 20)
         self.assertFalse(settings.parse("expandable_segments:True,expandable_segments:False", "2.8.0").expandable)
-        self.assertEqual(settings.parse("roundup_power2_divisions:[256:1,>:8],max_split_size_mb:64", "2.8.0").max_split_mb, 64)
+        self.assertEqual(
+            settings.parse("roundup_power2_divisions:[256:1,>:8],max_split_size_mb:64", "2.8.0").max_split_mb, 64
+        )
         settings.parse("garbage_collection_threshold:0.8", "2.8.0")
         settings.parse("", "2.8.0")
 
@@ -200,10 +203,20 @@ class Settings(unittest.TestCase):
             ("2.10.0", "max_split_size_mb:19", ValueError, "too small, must be >= 20"),
             ("2.8.0", "expandable_segments:true", RuntimeError, "Expected a single True/False argument"),
             ("2.10.0", "expandable_segments:true", ValueError, "at index 2 in ConfigTokenizer but got 'true'"),
-            ("2.0.1", "expandable_segments:True", RuntimeError, "Unrecognized CachingAllocator option: expandable_segments"),
+            (
+                "2.0.1",
+                "expandable_segments:True",
+                RuntimeError,
+                "Unrecognized CachingAllocator option: expandable_segments",
+            ),
             ("2.10.0", "foo:1", ValueError, "Unrecognized key 'foo' in CUDA allocator config."),
             ("2.8.0", "garbage_collection_threshold:1.0", RuntimeError, "too big, set it 0.0~1.0"),
-            ("2.8.0", "max_split_size_mb=128", RuntimeError, "Unrecognized CachingAllocator option: max_split_size_mb=128"),
+            (
+                "2.8.0",
+                "max_split_size_mb=128",
+                RuntimeError,
+                "Unrecognized CachingAllocator option: max_split_size_mb=128",
+            ),
             ("2.8.0", "max_split_size_mb", RuntimeError, "expected :"),
             ("2.8.0", "backend:mine", RuntimeError, "Unknown allocator backend"),
             ("2.8.0", "roundup_power2_divisions:3", RuntimeError, "has to be power of 2"),
@@ -272,8 +285,6 @@ class Messages(unittest.TestCase):
 
 class Checkpoints(unittest.TestCase):
     def test_an_unfinished_one_is_not_resumed_from(self):
-        import tempfile
-
         config = SimpleNamespace(max_steps=120, save_steps=20, micro_batch_size=2)
         for layout in (HuggingFace, Megatron):
             with self.subTest(layout=layout.__name__), tempfile.TemporaryDirectory() as folder:

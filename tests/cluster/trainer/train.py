@@ -61,6 +61,13 @@ class Config:
         config.check(world)
         return config
 
+    def describe(self):
+        return (
+            f"micro_batch_size={self.micro_batch_size} gradient_accumulation_steps={self.accumulation} "
+            f"seq_length={self.seq_length} activation_checkpointing={self.activation_checkpointing} "
+            f"sharding_degree={self.sharding_degree}"
+        )
+
     def check(self, world):
         if world % self.sharding_degree:
             raise ValueError(f"world size ({world}) is not divisible by sharding degree ({self.sharding_degree})")
@@ -91,7 +98,8 @@ class Gpu:
         )
         text, warning = settings.settings_text(version, os.environ)
         if warning:
-            print(f"[W AllocatorConfig.cpp:28] {warning}", file=sys.stderr)
+            stamp = time.strftime("%m%d %H:%M:%S")
+            print(f"[W{stamp}.000000000 AllocatorConfig.cpp:28] {warning}", file=sys.stderr)
         chosen = settings.parse(text, version)
         self.allocator = CachingAllocator(
             self.device,
@@ -183,7 +191,8 @@ class Trainer:
 
     def log_start(self, done, path):
         if self.rank == 0:
-            log.info("torch %s (stand-in), world size %d, %s", self.version, self.world, self.config)
+            log.info("torch %s (stand-in), world size %d", self.version, self.world)
+            log.info("%s", self.config.describe())
             for name in ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"):
                 if name in os.environ:
                     log.info("%s=%s", name, os.environ[name])

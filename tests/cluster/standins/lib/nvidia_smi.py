@@ -287,7 +287,9 @@ def answer(views, options):
         fields = [field.strip() for field in options[name].split(",")]
         form = options.get("--format", "").split(",")
         if "csv" not in form:
-            raise Refused('"--format=" switch is missing or does not name csv. Please run \'nvidia-smi -h\' for help.\n')
+            raise Refused(
+                "\"--format=\" switch is missing or does not name csv. Please run 'nvidia-smi -h' for help.\n"
+            )
         if name == "--query-compute-apps":
             fields = [APP_ALIASES.get(field, field) for field in fields]
             rows = [(gpu, process) for gpu in views for process in gpu.processes]
