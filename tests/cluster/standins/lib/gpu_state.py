@@ -4,6 +4,7 @@ A directory holds `state.json` (written by `inject`, always whole) and `procs/PI
 """
 
 import contextlib
+import copy
 import fcntl
 import json
 import os
@@ -35,7 +36,7 @@ HEALTHY = {
 
 def fresh():
     return {
-        "gpus": [json.loads(json.dumps(HEALTHY)) for _ in range(GPUS)],
+        "gpus": [copy.deepcopy(HEALTHY) for _ in range(GPUS)],
         "tenants": [],  # {"gpu", "pid", "mib", "name"}
         "kernel": [],  # {"time", "text"}
         "hang": False,
