@@ -5,7 +5,13 @@
 
 pub mod check;
 pub mod diagnostic;
+pub mod dry_run;
+pub mod event;
+pub mod journal;
 pub mod plan;
+pub mod run;
 pub mod site;
 pub mod source;
 pub mod step;
+pub mod template;
+pub mod walk;

@@ -29,7 +29,7 @@ pub enum StepErrorKind {
 }
 
 /// A step that could not answer.
-#[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct StepError {
     /// What kind of break it was.

@@ -1,0 +1,358 @@
+//! The default journal: one directory per run with JSON lines, safe on NFS (append and fdatasync, no mmap; the lock is
+//! `flock`, which Linux turns into a byte-range lock on NFS).
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::chain::Head;
+use super::{Journal, JournalError, Record};
+use crate::plan::{EndKind, Plan};
+use crate::run::{Entry, Phase, Position, RunId, RunState};
+
+/// Version of the files in a run's directory.
+const FORMAT: u32 = 1;
+
+/// The state directory: all runs of a site or a person.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What a list of runs says of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The run.
+    pub run: RunId,
+    /// The runbook.
+    pub runbook: String,
+    /// How far it is.
+    pub state: SummaryState,
+    /// How it ended, if it did.
+    pub end: Option<EndKind>,
+    /// What it is about.
+    pub target: String,
+    /// When it was started.
+    pub started: Timestamp,
+    /// The node at which it stands or ended.
+    pub node: Option<String>,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SummaryState {
+    /// A process walks it.
+    Running,
+    /// It waits for a person's answer.
+    Parked,
+    /// A step broke or a person said no; it waits with its evidence.
+    Held,
+    /// It was interrupted, or its process died; `resume` continues it.
+    Interrupted,
+    /// It is over.
+    Ended,
+}
+
+impl Store {
+    /// The store in this directory; made when the first run is.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn dir(&self, run: &RunId) -> PathBuf {
+        self.root.join("runs").join(run.as_str())
+    }
+
+    /// Begins the journal of a new run.
+    ///
+    /// # Errors
+    /// If its directory cannot be made, or is there already.
+    pub fn create(&self, run: &RunId) -> Result<DirJournal, JournalError> {
+        let dir = self.dir(run);
+        let io = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| JournalError::Io { action, path, source }
+        };
+        let parent = self.root.join("runs");
+        DirBuilder::new().recursive(true).mode(0o700).create(&parent).map_err(io("make", &parent))?;
+        // Exclusive: two runs never share a directory.
+        DirBuilder::new().mode(0o700).create(&dir).map_err(io("make", &dir))?;
+        let lock = lock(&dir, run)?;
+        let path = dir.join("journal.jsonl");
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io("make", &path))?;
+        sync_dir(&dir).and_then(|()| sync_dir(&parent)).map_err(io("sync", &dir))?;
+        Ok(DirJournal { dir, path, file, head: Head::empty(), unsynced: Vec::new(), _lock: lock })
+    }
+
+    /// Opens the journal of a run for continuing it, and gives what is in it.
+    ///
+    /// # Errors
+    /// If there is none, it is damaged, or another process walks it. A last line that a crash cut off is no damage: it
+    /// announced nothing that could have been done, and is dropped.
+    pub fn open(&self, run: &RunId) -> Result<(DirJournal, Vec<Record>), JournalError> {
+        let dir = self.dir(run);
+        if !dir.is_dir() {
+            return Err(JournalError::NoRun(run.to_string()));
+        }
+        let lock = lock(&dir, run)?;
+        let path = dir.join("journal.jsonl");
+        let io = |action| {
+            let path = path.clone();
+            move |source| JournalError::Io { action, path, source }
+        };
+        let (records, head, whole) = read(&path)?;
+        let mut file = OpenOptions::new().append(true).open(&path).map_err(io("open"))?;
+        if file.metadata().map_err(io("read"))?.len() > whole {
+            file.set_len(whole).map_err(io("cut the torn last line of"))?;
+            file.seek(std::io::SeekFrom::End(0)).map_err(io("read"))?;
+        }
+        let journal = DirJournal { dir, path, file, head, unsynced: Vec::new(), _lock: lock };
+        Ok((journal, records))
+    }
+
+    /// Reads the journal of a run without locking it.
+    ///
+    /// # Errors
+    /// If there is none or it is damaged.
+    pub fn records(&self, run: &RunId) -> Result<Vec<Record>, JournalError> {
+        let dir = self.dir(run);
+        if !dir.is_dir() {
+            return Err(JournalError::NoRun(run.to_string()));
+        }
+        Ok(read(&dir.join("journal.jsonl"))?.0)
+    }
+
+    /// All runs, newest first. A run whose directory cannot be read is left out of the list and named in the second
+    /// part.
+    ///
+    /// # Errors
+    /// If the state directory cannot be listed; that there is none is an empty list.
+    pub fn list(&self) -> Result<(Vec<Summary>, Vec<JournalError>), JournalError> {
+        let parent = self.root.join("runs");
+        let entries = match fs::read_dir(&parent) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+            Err(source) => return Err(JournalError::Io { action: "list", path: parent, source }),
+        };
+        let mut ids: Vec<RunId> =
+            entries.flatten().filter_map(|e| RunId::parse(&e.file_name().to_string_lossy()).ok()).collect();
+        ids.sort();
+        let (mut runs, mut broken) = (Vec::new(), Vec::new());
+        for run in ids.into_iter().rev() {
+            match self.summary(&run) {
+                Ok(summary) => runs.push(summary),
+                Err(error) => broken.push(error),
+            }
+        }
+        Ok((runs, broken))
+    }
+
+    /// What a list says of one run.
+    ///
+    /// # Errors
+    /// If there is no such run or its journal is damaged.
+    pub fn summary(&self, run: &RunId) -> Result<Summary, JournalError> {
+        let dir = self.dir(run);
+        let walked = held(&dir);
+        // `run.json` is derived and written when a process lets go of the run; while one walks it, or after a crash,
+        // the journal itself is asked.
+        if !walked
+            && let Ok(text) = fs::read_to_string(dir.join("run.json"))
+            && let Ok(summary) = serde_json::from_str(&text)
+        {
+            return Ok(summary);
+        }
+        let records = self.records(run)?;
+        let broken = |what: String| JournalError::Damaged { path: dir.join("journal.jsonl"), line: 1, what };
+        let state = fold(&records).map_err(broken)?.1;
+        let mut summary = summarize(&state);
+        if walked {
+            summary.state = SummaryState::Running;
+        }
+        Ok(summary)
+    }
+}
+
+/// The plan and the state that records add up to.
+///
+/// # Errors
+/// What does not fit, in words.
+pub(crate) fn fold(records: &[Record]) -> Result<(Plan, RunState), String> {
+    let first = records.first().ok_or("the journal is empty")?;
+    let mut state = RunState::new(&first.entry, first.at).map_err(|error| error.to_string())?;
+    let plan = Plan::new(state.started.plan.clone()).map_err(|error| error.to_string())?;
+    for record in &records[1..] {
+        state.apply(&plan, &record.entry).map_err(|error| format!("entry {}: {error}", record.seq))?;
+    }
+    Ok((plan, state))
+}
+
+fn summarize(state: &RunState) -> Summary {
+    let started = &state.started;
+    let current = state.current().map(|(_, visit)| visit);
+    let (word, end, node) = match &state.position {
+        Position::Ended { end, .. } => (SummaryState::Ended, Some(*end), None),
+        Position::Held | Position::Unwinding => (SummaryState::Held, None, None),
+        Position::Before(node) => (SummaryState::Interrupted, None, Some(node.clone())),
+        Position::In => match current.map(|visit| &visit.phase) {
+            Some(Phase::Gate(_) | Phase::Asked { .. }) => (SummaryState::Parked, None, None),
+            _ => (SummaryState::Interrupted, None, None),
+        },
+    };
+    Summary {
+        run: started.run.clone(),
+        runbook: started.plan.runbook.clone(),
+        state: word,
+        end,
+        target: started.target.clone(),
+        started: state.since,
+        node: node.or_else(|| current.map(|visit| visit.node.clone())),
+    }
+}
+
+/// A run's journal in its directory, locked for this process.
+pub struct DirJournal {
+    dir: PathBuf,
+    path: PathBuf,
+    file: File,
+    head: Head,
+    /// Lines not yet handed to the file: they ride along with the next durable one.
+    unsynced: Vec<u8>,
+    _lock: File,
+}
+
+/// Lines that announce nothing are kept back up to this many bytes.
+const KEEP_BACK: usize = 64 << 10;
+
+impl DirJournal {
+    /// The directory of the run.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Writes the derived summary when the process lets go of the run. It is no part of the journal, so a failure here
+    /// loses nothing.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn let_go(&mut self, state: &RunState) -> Result<(), JournalError> {
+        self.flush(false)?;
+        let (temporary, path) = (self.dir.join("run.json.new"), self.dir.join("run.json"));
+        let text = serde_json::to_vec(&summarize(state)).unwrap_or_default();
+        fs::write(&temporary, text)
+            .and_then(|()| fs::rename(&temporary, &path))
+            .map_err(|source| JournalError::Io { action: "write", path, source })
+    }
+
+    fn flush(&mut self, sync: bool) -> Result<(), JournalError> {
+        let io = |source| JournalError::Io { action: "write", path: self.path.clone(), source };
+        self.file.write_all(&self.unsynced).map_err(io)?;
+        self.unsynced.clear();
+        if sync { self.file.sync_data().map_err(io) } else { Ok(()) }
+    }
+}
+
+impl Journal for DirJournal {
+    fn append(&mut self, at: Timestamp, entry: Entry) -> Result<Record, JournalError> {
+        let (record, line) = self.head.chain(at, entry).map_err(|error| JournalError::Io {
+            action: "write",
+            path: self.path.clone(),
+            source: error.into(),
+        })?;
+        self.unsynced.extend_from_slice(line.as_bytes());
+        let durable = record.entry.durable();
+        if durable || record.entry.awaited() || self.unsynced.len() > KEEP_BACK {
+            self.flush(durable)?;
+        }
+        Ok(record)
+    }
+}
+
+impl Drop for DirJournal {
+    fn drop(&mut self) {
+        // Nothing here announces a change; what is lost is read again.
+        let _ = self.flush(false);
+    }
+}
+
+fn lock(dir: &Path, run: &RunId) -> Result<File, JournalError> {
+    let path = dir.join("lock");
+    let io = |source| JournalError::Io { action: "lock", path: path.clone(), source };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(io)?;
+    if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if error != rustix::io::Errno::WOULDBLOCK {
+            return Err(io(error.into()));
+        }
+        let mut holder = String::new();
+        let _ = (&mut file).take(200).read_to_string(&mut holder);
+        return Err(JournalError::Locked { run: run.to_string(), holder: holder.trim().to_owned() });
+    }
+    file.set_len(0).map_err(io)?;
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    writeln!(file, "pid {} on {host}", std::process::id()).map_err(io)?;
+    Ok(file)
+}
+
+/// Whether a process walks the run in this directory.
+fn held(dir: &Path) -> bool {
+    let Ok(file) = File::open(dir.join("lock")) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+}
+
+fn sync_dir(dir: &Path) -> std::io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// The records of a file, the end of their chain, and the length of the whole lines.
+fn read(path: &Path) -> Result<(Vec<Record>, Head, u64), JournalError> {
+    let io = |source| JournalError::Io { action: "read", path: path.to_owned(), source };
+    let mut lines = BufReader::new(File::open(path).map_err(io)?);
+    let (mut records, mut head, mut whole) = (Vec::new(), Head::empty(), 0);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        let damaged =
+            |what| JournalError::Damaged { path: path.to_owned(), line: head.seq as usize + 1, what };
+        let read = match lines.read_line(&mut line) {
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return Err(damaged("is not text".to_owned()));
+            }
+            Err(error) => return Err(io(error)),
+        };
+        if read == 0 || !line.ends_with('\n') {
+            return Ok((records, head, whole));
+        }
+        let number = head.seq as usize + 1;
+        let record = head.follow(line.trim_end_matches('\n')).map_err(|what| JournalError::Damaged {
+            path: path.to_owned(),
+            line: number,
+            what,
+        })?;
+        if let Entry::Started(started) = &record.entry
+            && started.plan.format > FORMAT
+        {
+            return Err(JournalError::Newer { found: started.plan.format, known: FORMAT });
+        }
+        whole += read as u64;
+        records.push(record);
+    }
+}

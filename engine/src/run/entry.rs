@@ -1,0 +1,289 @@
+//! The entries of a journal: everything that a run needs to be continued, taken back, reported and replayed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Gate;
+use crate::plan::{EndKind, PlanData};
+use crate::step::{Question, StepError, Undone};
+use crate::template::Standing;
+
+/// Names a run for ever: the UTC second of its start and four random characters, `20261124-031244-k7f2`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(String);
+
+impl RunId {
+    /// A fresh id. `entropy` is any random number.
+    pub fn new(now: Timestamp, entropy: u64) -> Self {
+        const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+        let tail: String =
+            (0..4).map(|at| char::from(LETTERS[(entropy >> (at * 5) & 31) as usize])).collect();
+        Self(format!("{}-{tail}", now.strftime("%Y%m%d-%H%M%S")))
+    }
+
+    /// The id in a text that a person gave.
+    ///
+    /// # Errors
+    /// The text, if it is no run id: it becomes a directory name, so nothing else may pass.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let fits = !text.is_empty()
+            && text.len() <= 64
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        if fits && !text.starts_with('-') { Ok(Self(text.to_owned())) } else { Err(text.to_owned()) }
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The world a run acts on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The real one.
+    Live,
+    /// A recording; nothing real is touched.
+    Rehearsal {
+        /// Its name.
+        recording: String,
+    },
+}
+
+/// The first entry: what is run, by whom, on what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// The run.
+    pub run: RunId,
+    /// Version of the program.
+    pub program: String,
+    /// The plan, frozen.
+    pub plan: PlanData,
+    /// Inputs as given, defaults filled in.
+    pub inputs: BTreeMap<String, Value>,
+    /// Account that started it.
+    pub operator: String,
+    /// Host it was started on.
+    pub host: String,
+    /// The world.
+    pub mode: Mode,
+    /// What it is about, for lists: `job 123456`.
+    pub target: String,
+}
+
+/// Whether an intended change happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It did.
+    Happened,
+    /// It did not.
+    DidNot,
+}
+
+/// A change that is about to be made, with what confirming and undoing it need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Act {
+    /// Step kind.
+    pub kind: String,
+    /// Its parameters.
+    pub params: Value,
+    /// Its own data: digests, original content, tokens.
+    pub intent: Value,
+    /// Step kind and parameters that take it back, if the author named them; else the step's own inverse.
+    pub undo: Option<(String, Value)>,
+    /// How it can be taken back, for people; `None` if it cannot.
+    pub reversible: Option<String>,
+}
+
+/// One entry. A visit is numbered from 1; `item` is the position in a fan-out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Entry {
+    /// The run began.
+    Started(Box<Started>),
+    /// A gate opened.
+    GateOpened {
+        /// The visit.
+        visit: u64,
+        /// The node.
+        node: String,
+        /// What is shown.
+        gate: Box<Gate>,
+    },
+    /// A gate was answered.
+    GateAnswered {
+        /// The visit.
+        visit: u64,
+        /// Yes or no.
+        approved: bool,
+        /// Account that answered, or the flag that did.
+        by: String,
+        /// Its words.
+        reason: Option<String>,
+        /// Digest of what was shown.
+        digest: String,
+    },
+    /// A change is about to be made.
+    Intended {
+        /// The visit.
+        visit: u64,
+        /// The node.
+        node: String,
+        /// Item of a fan-out.
+        item: Option<usize>,
+        /// What is about to be done.
+        act: Box<Act>,
+    },
+    /// A change that was in doubt was looked into.
+    Confirmed {
+        /// The visit.
+        visit: u64,
+        /// Item of a fan-out.
+        item: Option<usize>,
+        /// Whether it happened.
+        verdict: Verdict,
+        /// The probe, or the account that said so.
+        by: String,
+    },
+    /// One item of a fan-out has its answer.
+    ItemDone {
+        /// The visit.
+        visit: u64,
+        /// Its position.
+        item: usize,
+        /// Its outcome and output, or how it broke.
+        result: Result<(String, Value), StepError>,
+        /// Whether something was changed.
+        changed: bool,
+    },
+    /// A person was asked.
+    Asked {
+        /// The visit.
+        visit: u64,
+        /// The node.
+        node: String,
+        /// What.
+        question: Question,
+        /// The node's output, whatever the answer.
+        output: Value,
+    },
+    /// A node has its outcome.
+    Finished {
+        /// The visit.
+        visit: u64,
+        /// The node.
+        node: String,
+        /// The outcome.
+        outcome: String,
+        /// The typed record.
+        output: Value,
+        /// A few lines for people.
+        summary: Vec<String>,
+        /// Variables it set.
+        set: BTreeMap<String, Value>,
+        /// How well the output stands; only a dry run predicts.
+        standing: Standing,
+        /// Whether something was changed.
+        changed: bool,
+        /// Account that chose the outcome, if a person did.
+        by: Option<String>,
+    },
+    /// A scope was entered.
+    Entered {
+        /// The visit.
+        visit: u64,
+        /// The node that runs the runbook.
+        node: String,
+        /// Its inputs.
+        inputs: BTreeMap<String, Value>,
+        /// Its variables.
+        vars: BTreeMap<String, Value>,
+    },
+    /// A step broke.
+    Failed {
+        /// The visit.
+        visit: u64,
+        /// The node.
+        node: String,
+        /// How.
+        error: StepError,
+    },
+    /// The person said no and the node has no edge for that.
+    Declined {
+        /// The visit.
+        visit: u64,
+        /// The node.
+        node: String,
+    },
+    /// A change was taken back, or not.
+    Undone {
+        /// The visit whose change it was.
+        visit: u64,
+        /// Item of a fan-out.
+        item: Option<usize>,
+        /// What came of it; the break, if that broke.
+        result: Result<Undone, StepError>,
+    },
+    /// The process stopped at a safe point; the run can be resumed.
+    Stopped {
+        /// Why: `parked at a gate`, `interrupted`.
+        why: String,
+    },
+    /// A process took the run up again.
+    Resumed {
+        /// Account.
+        operator: String,
+        /// Host.
+        host: String,
+    },
+    /// The run ended.
+    Ended {
+        /// How.
+        end: EndKind,
+        /// The end node.
+        node: String,
+        /// What was found, what is left to do.
+        message: Option<String>,
+    },
+}
+
+impl Entry {
+    /// Whether it must be on disk before anything else happens. What only says that something was read or asked need not
+    /// be: after a crash it is read or asked again.
+    pub fn durable(&self) -> bool {
+        match self {
+            Self::Started(_)
+            | Self::Intended { .. }
+            | Self::Confirmed { .. }
+            | Self::Undone { .. }
+            | Self::Declined { .. }
+            | Self::Failed { .. }
+            | Self::Stopped { .. }
+            | Self::Resumed { .. }
+            | Self::Ended { .. } => true,
+            Self::Finished { changed, .. } | Self::ItemDone { changed, .. } => *changed,
+            Self::GateOpened { .. }
+            | Self::GateAnswered { .. }
+            | Self::Asked { .. }
+            | Self::Entered { .. } => false,
+        }
+    }
+
+    /// Whether somebody elsewhere may be waiting to see it: written at once, if not synced.
+    pub fn awaited(&self) -> bool {
+        matches!(self, Self::GateOpened { .. } | Self::Asked { .. })
+    }
+}

@@ -1,0 +1,16 @@
+//! Templates: minijinja, strict about undefined names, quoting for the shell, and aware of unknown values.
+//!
+//! An unknown value is `null` in an output. Reading one is noticed, whatever the expression does with it, so that a
+//! comparison with something unknown can never count as false. In a dry run, values that only a real run can know are
+//! *open*; reading one is noticed in the same way.
+
+mod environment;
+mod evaluate;
+mod names;
+mod reads;
+mod shell;
+mod tracked;
+
+pub use environment::{FILTERS, TESTS};
+pub use evaluate::{Evaluated, TemplateError, condition, params, text, value};
+pub use names::{Binding, Names, Standing};

@@ -1,0 +1,223 @@
+//! A visit that changes something: preview, consent, intent, effect.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::journal::Journal;
+use crate::plan::{Approve, Node, StepNode, Undo};
+use crate::run::{Act, Entry, GateItem, Verdict};
+use crate::step::{AnyPreview, Confirmation, Done, Performed, Step, StepError, StepErrorKind};
+use crate::template;
+
+use super::attempt::Attempt;
+use super::evaluate::{Item, blame_unknown, broken};
+use super::read::Answers;
+use super::walker::{Flow, WalkError, Walker};
+
+/// A change that was previewed and is agreed to.
+struct Ready {
+    item: Item,
+    preview: AnyPreview,
+}
+
+impl<J: Journal> Walker<J> {
+    /// Previews, asks, and acts on exactly what was shown.
+    pub(super) async fn change(
+        &mut self,
+        visit: u64,
+        node: &Node,
+        step: &StepNode,
+        kind: &dyn Step,
+        items: Vec<Item>,
+    ) -> Result<Flow, WalkError> {
+        let names = items.first().map(|item| item.names.clone()).unwrap_or_default();
+        let mut items = items;
+        let mut answers = Answers::new();
+        loop {
+            let (ready, shown) = match self.previews(visit, node, kind, &mut items, &mut answers).await {
+                Ok(previews) => previews,
+                Err(error) => return self.fail(visit, &node.id, error),
+            };
+            if ready.is_empty() {
+                return self.conclude(visit, node, step, &names, answers, false);
+            }
+            if step.approve != Approve::Never {
+                let agreed = self.agreed(visit, &shown);
+                if let Some(flow) = self.consent(visit, node, step, &names, shown, true).await? {
+                    return Ok(flow);
+                }
+                if !agreed {
+                    // Time has passed at the gate: look again, and act only if it is still what was shown.
+                    items.extend(ready.into_iter().map(|ready| ready.item));
+                    continue;
+                }
+            }
+            let answers = self.perform(visit, node, step, answers, ready).await?;
+            return self.conclude(visit, node, step, &names, answers, true);
+        }
+    }
+
+    /// Whether consent to exactly this has been given already.
+    fn agreed(&self, visit: u64, shown: &[GateItem]) -> bool {
+        let digest = crate::run::Gate::digest_of(shown);
+        self.state.current().is_some_and(|(number, current)| {
+            number == visit
+                && matches!(&current.phase, crate::run::Phase::Approved { digest: agreed, .. } if *agreed == digest)
+        })
+    }
+
+    /// Previews every item that has no answer yet.
+    async fn previews(
+        &self,
+        visit: u64,
+        node: &Node,
+        kind: &dyn Step,
+        items: &mut Vec<Item>,
+        answers: &mut Answers,
+    ) -> Result<(Vec<Ready>, Vec<GateItem>), StepError> {
+        let (mut ready, mut shown) = (Vec::new(), Vec::new());
+        let earlier =
+            self.state.current().filter(|(number, _)| *number == visit).map(|(_, current)| &current.items);
+        for item in items.drain(..) {
+            if let Some(result) = item.index.and_then(|index| earlier?.get(&index)) {
+                let done = result.clone().map(|(outcome, output)| Done::new(outcome, output));
+                answers.insert(item.index, done);
+                continue;
+            }
+            let cx = self.cx(visit, &node.id, item.index);
+            let preview = kind.preview(&cx, &item.params.value).await;
+            let mut preview = preview.map_err(|error| blame_unknown(error, &item.params))?;
+            if let Some(done) = preview.nothing_to_do.take() {
+                answers.insert(item.index, Ok(done));
+                continue;
+            }
+            shown.push(GateItem::new(kind.spec().kind, &item.params.value, &preview));
+            ready.push(Ready { item, preview });
+        }
+        Ok((ready, shown))
+    }
+
+    /// Announces and performs every change, at most so many at once as the author allows.
+    async fn perform(
+        &mut self,
+        visit: u64,
+        node: &Node,
+        step: &StepNode,
+        mut answers: Answers,
+        ready: Vec<Ready>,
+    ) -> Result<Answers, WalkError> {
+        let kind =
+            self.world.registry.get(&step.kind).ok_or_else(|| WalkError::NoStep(step.kind.clone()))?.clone();
+        let (at_once, tolerate) =
+            step.for_each.as_ref().map_or((1, 0), |fan| (fan.at_once.max(1), fan.tolerate));
+        let mut waiting = ready.into_iter();
+        let mut running = JoinSet::new();
+        let mut broke = 0;
+        loop {
+            // Once more items broke than may, no further change is begun.
+            while running.len() < at_once as usize
+                && broke <= tolerate
+                && !self.world.cancel.is_cancelled()
+                && let Some(Ready { item, preview }) = waiting.next()
+            {
+                let undo = match &step.undo {
+                    Undo::Auto => None,
+                    Undo::Step { kind, with } => match template::value(with, &item.names).map_err(broken) {
+                        Ok(evaluated) => Some((kind.clone(), evaluated.value)),
+                        Err(error) => {
+                            answers.insert(item.index, Err(error));
+                            broke += 1;
+                            continue;
+                        }
+                    },
+                };
+                let act = Act {
+                    kind: step.kind.clone(),
+                    params: item.params.value.clone(),
+                    intent: preview.intent.clone(),
+                    undo,
+                    reversible: preview.undo,
+                };
+                let entry =
+                    Entry::Intended { visit, node: node.id.clone(), item: item.index, act: Box::new(act) };
+                self.append(entry)?;
+                let attempt = self.attempt(visit, node, step, Arc::clone(&kind), &item);
+                let (index, intent) = (item.index, preview.intent);
+                running.spawn(async move { (index, performed(&attempt, &intent).await) });
+            }
+            let Some(joined) = running.join_next().await else { break };
+            let (index, settled) = joined.unwrap_or_else(|error| (None, Settled::Doubt(format!("{error}"))));
+            let answer = match settled {
+                Settled::Answered(done) => Ok(done),
+                Settled::Not(error) => {
+                    let verdict = Verdict::DidNot;
+                    self.append(Entry::Confirmed { visit, item: index, verdict, by: "probe".to_owned() })?;
+                    Err(error)
+                }
+                Settled::Doubt(why) => Err(StepError::new(StepErrorKind::InDoubt, why)
+                    .help("`runbook resume` looks again whether it happened, and asks if it cannot tell")),
+            };
+            broke += u32::from(answer.is_err());
+            if let Some(item) = index {
+                let result = answer.clone().map(|done| (done.outcome, done.output));
+                self.append(Entry::ItemDone { visit, item, result, changed: true })?;
+            }
+            answers.insert(index, answer);
+        }
+        for Ready { item, .. } in waiting {
+            answers.insert(item.index, Err(StepError::failed("not begun: too many items broke before it")));
+        }
+        Ok(answers)
+    }
+}
+
+/// What is known of a change after it was tried.
+enum Settled {
+    Answered(Done<Value>),
+    /// It broke and provably did not happen.
+    Not(StepError),
+    /// It broke and may have happened.
+    Doubt(String),
+}
+
+/// Performs a change, again only after a break that started nothing; after any other break looks whether it happened.
+async fn performed(attempt: &Attempt, intent: &Value) -> Settled {
+    let mut delay = attempt.retry.delay;
+    let mut left = attempt.retry.attempts;
+    let error = loop {
+        left = left.saturating_sub(1);
+        match attempt.once(intent).await {
+            Ok(Performed::Done(done)) => return Settled::Answered(done),
+            Ok(Performed::Ask(..)) => return Settled::Doubt("a change asked a person".to_owned()),
+            Err(error)
+                if left > 0
+                    && error.kind == StepErrorKind::Unreachable
+                    && attempt.retry.on.contains(&error.kind) =>
+            {
+                attempt.wait(&error, delay).await;
+                delay = delay.mul_f64(attempt.retry.backoff);
+            }
+            Err(error) => break error,
+        }
+    };
+    let untouched = matches!(
+        error.kind,
+        StepErrorKind::Params
+            | StepErrorKind::Drifted
+            | StepErrorKind::Unreachable
+            | StepErrorKind::NotRecorded
+    );
+    if untouched {
+        return Settled::Not(error);
+    }
+    match attempt.step.confirm(&attempt.cx, &attempt.params, intent).await {
+        Ok(Confirmation::Happened(done)) => Settled::Answered(done),
+        Ok(Confirmation::DidNot) => Settled::Not(error),
+        Ok(Confirmation::Unknown(why)) => {
+            Settled::Doubt(format!("{error}; whether it happened is unknown: {why}"))
+        }
+        Err(probe) => Settled::Doubt(format!("{error}; whether it happened could not be looked up: {probe}")),
+    }
+}

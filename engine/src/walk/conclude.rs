@@ -1,0 +1,175 @@
+//! From the step's answer to the node's outcome.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::journal::Journal;
+use crate::plan::{Node, StepNode};
+use crate::run::{Answer, Entry, Phase};
+use crate::step::{Done, StepError, StepErrorKind};
+use crate::template::{self, Binding, Names, Standing};
+
+use super::evaluate::broken;
+use super::read::Answers;
+use super::walker::{Flow, WalkError, Walker};
+
+/// The outcome of a fan-out whose items do not agree.
+pub(crate) const MIXED: &str = "mixed";
+
+/// The outcome of an item whose break was tolerated.
+const BROKEN: &str = "broken";
+
+impl<J: Journal> Walker<J> {
+    /// Ends the visit with the answers of its items.
+    pub(super) fn conclude(
+        &mut self,
+        visit: u64,
+        node: &Node,
+        step: &StepNode,
+        names: &Names,
+        answers: Answers,
+        changed: bool,
+    ) -> Result<Flow, WalkError> {
+        let done = match gather(step, answers) {
+            Ok(done) => done,
+            Err(error) => return self.fail(visit, &node.id, error),
+        };
+        self.finish(visit, node, step, names, done, changed, None)
+    }
+
+    /// Refines the outcome, evaluates `set` and writes the end of the visit.
+    #[expect(clippy::too_many_arguments, reason = "what one entry holds")]
+    pub(super) fn finish(
+        &mut self,
+        visit: u64,
+        node: &Node,
+        step: &StepNode,
+        names: &Names,
+        done: Done<Value>,
+        changed: bool,
+        by: Option<String>,
+    ) -> Result<Flow, WalkError> {
+        let (outcome, set) = match outcome(step, names, &done) {
+            Ok(result) => result,
+            Err(error) => return self.fail(visit, &node.id, error),
+        };
+        self.append(Entry::Finished {
+            visit,
+            node: node.id.clone(),
+            outcome,
+            output: done.output,
+            summary: done.summary,
+            set,
+            standing: Standing::Known,
+            changed,
+            by,
+        })?;
+        Ok(Flow::On)
+    }
+
+    /// Puts the node's question to the person.
+    pub(super) async fn ask(&mut self, visit: u64, id: &str) -> Result<Flow, WalkError> {
+        let (node, step) = self.step_node(id)?;
+        let Some((_, current)) = self.state.current() else { return Ok(Flow::On) };
+        let Phase::Asked { question, output } = current.phase.clone() else { return Ok(Flow::On) };
+        let at = self.asked_of(visit, &node);
+        let operator = std::sync::Arc::clone(&self.world.operator);
+        let cancel = self.world.cancel.clone();
+        let answer = tokio::select! {
+            answer = operator.choose(&at, &question) => answer,
+            () = cancel.cancelled() => return Ok(Flow::On),
+        };
+        let Answer::Given(chosen) = answer else { return self.park(id) };
+        let names = self.state.names(&node.scope, super::mentions(&node).iter().map(String::as_str));
+        let line = match &chosen.reason {
+            Some(reason) => format!("{} chose {}: {reason}", chosen.by, chosen.value),
+            None => format!("{} chose {}", chosen.by, chosen.value),
+        };
+        let done = Done::new(chosen.value, output).line(line);
+        self.finish(visit, &node, &step, &names, done, false, Some(chosen.by))
+    }
+}
+
+/// The outcome after refinement, and the variables that are set.
+pub(crate) fn outcome(
+    step: &StepNode,
+    names: &Names,
+    done: &Done<Value>,
+) -> Result<(String, BTreeMap<String, Value>), StepError> {
+    let mut output = done.output.clone();
+    if let Value::Object(map) = &mut output {
+        map.entry("outcome").or_insert_with(|| Value::String(done.outcome.clone()));
+    }
+    let names = names.with("output", Binding::known(output));
+    let mut outcome = done.outcome.clone();
+    for (name, expression) in &step.refine {
+        // An unknown condition does not refine: the step's own outcome stands.
+        if template::condition(expression, &names).map_err(broken)?.value == Some(true) {
+            outcome.clone_from(name);
+            break;
+        }
+    }
+    if !step.outcomes.contains(&outcome) {
+        let message = format!("{} ended with `{outcome}`, which is none of its outcomes", step.kind);
+        return Err(StepError::malformed(message));
+    }
+    let set = step.set.iter().map(|(name, tree)| {
+        let evaluated = template::value(tree, &names).map_err(broken)?;
+        Ok((name.clone(), evaluated.value))
+    });
+    Ok((outcome, set.collect::<Result<_, StepError>>()?))
+}
+
+/// One answer out of the answers of all items.
+pub(crate) fn gather(step: &StepNode, mut answers: Answers) -> Result<Done<Value>, StepError> {
+    let Some(fan) = &step.for_each else {
+        return answers.remove(&None).unwrap_or_else(|| Err(StepError::failed("the step gave no answer")));
+    };
+    let broke: Vec<&StepError> = answers.values().filter_map(|answer| answer.as_ref().err()).collect();
+    if broke.len() > fan.tolerate as usize {
+        let first = broke.first().map_or("", |error| error.message.as_str());
+        let kind = broke.first().map_or(StepErrorKind::Failed, |error| error.kind);
+        let message = format!(
+            "{} of {} items broke, {} may; the first: {first}",
+            broke.len(),
+            answers.len(),
+            fan.tolerate
+        );
+        return Err(StepError::new(kind, message));
+    }
+    let mut outcomes: Vec<&str> = answers.values().flatten().map(|done| done.outcome.as_str()).collect();
+    outcomes.sort_unstable();
+    outcomes.dedup();
+    let outcome = if let [one] = outcomes[..] { one } else { MIXED }.to_owned();
+    let total = answers.len();
+    let counts: Vec<String> = outcomes
+        .iter()
+        .map(|word| {
+            let count = answers.values().flatten().filter(|done| done.outcome == **word).count();
+            format!("{count} of {total} {word}")
+        })
+        .collect();
+    let broken = broke.len();
+    let items: Vec<Value> = answers
+        .values()
+        .map(|answer| match answer {
+            Ok(done) => match done.output.clone() {
+                Value::Object(mut map) => {
+                    map.insert("outcome".to_owned(), Value::String(done.outcome.clone()));
+                    Value::Object(map)
+                }
+                other => json!({ "outcome": done.outcome, "output": other }),
+            },
+            Err(error) => json!({ "outcome": BROKEN, "error": error.message }),
+        })
+        .collect();
+    let mut done = Done::new(outcome, json!({ "items": items }));
+    if !counts.is_empty() {
+        done = done.line(counts.join(", "));
+    }
+    if broken > 0 {
+        done = done.line(format!("{broken} of {total} gave no answer"));
+    }
+    Ok(done)
+}

@@ -1,0 +1,99 @@
+//! A change that may have been made before a crash: look, never repeat blindly, never guess.
+
+use serde_json::Value;
+
+use crate::journal::Journal;
+use crate::run::{Act, Answer, Entry, Verdict};
+use crate::step::{Choice, Confirmation, Done, Question};
+
+use super::walker::{Flow, WalkError, Walker};
+
+const DONE: &str = "done";
+const NOT_DONE: &str = "not_done";
+const ABORT: &str = "abort";
+
+impl<J: Journal> Walker<J> {
+    /// Settles every change of the visit that is in doubt.
+    pub(super) async fn confirm(&mut self, visit: u64, id: &str) -> Result<Flow, WalkError> {
+        let (node, step) = self.step_node(id)?;
+        let Some((_, current)) = self.state.current() else { return Ok(Flow::On) };
+        let in_doubt: Vec<(Option<usize>, Act)> = current
+            .intended
+            .iter()
+            .filter(|(_, intended)| intended.verdict.is_none())
+            .map(|(item, intended)| (*item, intended.act.clone()))
+            .collect();
+        for (item, act) in in_doubt {
+            let kind = self
+                .world
+                .registry
+                .get(&act.kind)
+                .ok_or_else(|| WalkError::NoStep(act.kind.clone()))?
+                .clone();
+            let cx = self.cx(visit, id, item);
+            let (done, by) = match kind.confirm(&cx, &act.params, &act.intent).await {
+                Ok(Confirmation::Happened(done)) => (Some(done), "probe".to_owned()),
+                Ok(Confirmation::DidNot) => (None, "probe".to_owned()),
+                Ok(Confirmation::Unknown(why)) => match self.ask_in_doubt(visit, id, &act, &why).await? {
+                    Ok(decided) => decided,
+                    Err(flow) => return Ok(flow),
+                },
+                Err(error) => match self.ask_in_doubt(visit, id, &act, &error.to_string()).await? {
+                    Ok(decided) => decided,
+                    Err(flow) => return Ok(flow),
+                },
+            };
+            let Some(mut done) = done else {
+                self.append(Entry::Confirmed { visit, item, verdict: Verdict::DidNot, by })?;
+                continue;
+            };
+            if done.outcome.is_empty() {
+                // A person says that it is done: the outcome of success is the first that the step declares.
+                done.outcome = step.outcomes.first().cloned().unwrap_or_default();
+            }
+            done.summary.push(format!("it had happened already ({by})"));
+            if let Some(item) = item {
+                let result = Ok((done.outcome, done.output));
+                self.append(Entry::ItemDone { visit, item, result, changed: true })?;
+                continue;
+            }
+            let names = self.state.names(&node.scope, super::mentions(&node).iter().map(String::as_str));
+            return self.finish(visit, &node, &step, &names, done, true, None);
+        }
+        // The items of a fan-out that happened have their answers; the others are begun again.
+        self.state.begin_again();
+        Ok(Flow::On)
+    }
+
+    /// The inner `Err` is that the walk rests.
+    async fn ask_in_doubt(
+        &mut self,
+        visit: u64,
+        id: &str,
+        act: &Act,
+        why: &str,
+    ) -> Result<Result<(Option<Done<Value>>, String), Flow>, WalkError> {
+        let (node, _) = self.step_node(id)?;
+        let choice =
+            |outcome: &str, label: &str| Choice { outcome: outcome.to_owned(), label: label.to_owned() };
+        let question = Question {
+            prompt: format!("Was {} carried out before the run was cut off?", act.kind),
+            details: vec![format!("with {}", act.params), format!("it cannot be looked up: {why}")],
+            choices: vec![
+                choice(DONE, "it was carried out: go on after it"),
+                choice(NOT_DONE, "it was not: show it and ask again"),
+                choice(ABORT, "leave the run as it is"),
+            ],
+        };
+        let at = self.asked_of(visit, &node);
+        let operator = std::sync::Arc::clone(&self.world.operator);
+        let Answer::Given(chosen) = operator.choose(&at, &question).await else {
+            return Ok(Err(self.park(id)?));
+        };
+        Ok(match chosen.value.as_str() {
+            DONE => Ok((Some(Done::new("", Value::Null)), chosen.by)),
+            NOT_DONE => Ok((None, chosen.by)),
+            _ => Err(self.park(id)?),
+        })
+    }
+}

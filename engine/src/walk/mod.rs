@@ -1,0 +1,19 @@
+//! The walk: decide, act, append, until the run ends or a person is needed.
+
+mod act;
+mod attempt;
+mod conclude;
+mod confirm;
+mod evaluate;
+mod read;
+mod scope;
+mod unwind;
+mod visit;
+mod walker;
+
+pub use walker::{Ending, WalkError, Walker, World};
+
+pub(crate) use attempt::Attempt;
+pub(crate) use conclude::{gather, outcome};
+pub(crate) use evaluate::{Item, blame_unknown, items, mentions, words};
+pub(crate) use scope::{Entering, entering, initial_vars};

@@ -1,0 +1,307 @@
+//! The loop itself. Resuming is the same loop on a state that was folded from a journal.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::Event;
+use crate::journal::{Journal, JournalError, Record};
+use crate::plan::{Body, EndKind, Node, Plan, PlanError, StepNode};
+use crate::run::{AskedOf, Decision, Entry, Operator, Phase, RunState, Started, StateError, decide};
+use crate::site::Site;
+use crate::step::{Progress, Registry, StepCx, StepError};
+use crate::template::{TemplateError, text};
+
+/// What a walk needs around it.
+#[derive(Clone)]
+pub struct World {
+    /// The step kinds.
+    pub registry: Registry,
+    /// The outside world.
+    pub site: Arc<dyn Site>,
+    /// The people.
+    pub operator: Arc<dyn Operator>,
+    /// Who is told what happens.
+    pub listener: Arc<dyn Fn(&Event) + Send + Sync>,
+    /// Set when the person wants to stop: a read is given up, a change is brought to its end, then the walk stops.
+    pub cancel: CancellationToken,
+}
+
+/// Where a walk came to rest.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "the ending decides the exit code and what to tell the person"]
+pub enum Ending {
+    /// At an end node.
+    Ended {
+        /// How.
+        end: EndKind,
+        /// The node.
+        node: String,
+        /// What was found, what is left to do.
+        message: Option<String>,
+    },
+    /// At a gate or a question that nobody answered.
+    Parked {
+        /// The node.
+        node: String,
+    },
+    /// At a break, or at a "no" without an edge; the evidence is kept.
+    Held {
+        /// The node.
+        node: String,
+        /// Why.
+        why: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// Taking changes back broke half-way.
+    Stuck {
+        /// The node whose change could not be taken back.
+        node: String,
+        /// Why.
+        why: String,
+    },
+    /// The person stopped it.
+    Interrupted,
+}
+
+/// Why a walk cannot go on at all.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    /// The journal cannot be written: nothing more is done.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal does not add up.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The plan does not fit together.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// An expression outside any node (initial variables) cannot be evaluated.
+    #[error("cannot evaluate the initial variables: {0}")]
+    Vars(#[from] TemplateError),
+    /// The plan uses a step kind that this program does not have.
+    #[error("the runbook uses the step {0}, which this program does not have")]
+    NoStep(String),
+}
+
+/// Whether the loop goes on.
+pub(super) enum Flow {
+    On,
+    Rest(Ending),
+}
+
+/// A walk of one plan.
+pub struct Walker<J> {
+    pub(super) plan: Arc<Plan>,
+    pub(super) state: RunState,
+    pub(super) journal: J,
+    pub(super) world: World,
+}
+
+impl<J: Journal> Walker<J> {
+    /// Begins a run: writes the first entry.
+    ///
+    /// # Errors
+    /// If the journal cannot be written, or the plan needs a step that is not there.
+    pub fn start(started: Started, mut journal: J, world: World) -> Result<Self, WalkError> {
+        let entry = Entry::Started(Box::new(started));
+        let record = journal.append(world.site.now(), entry)?;
+        let walker = Self::over(journal, world, std::slice::from_ref(&record))?;
+        (walker.world.listener)(&Event::Recorded(record));
+        Ok(walker)
+    }
+
+    /// Takes up a run from its journal.
+    ///
+    /// # Errors
+    /// If the entries do not add up, or the plan needs a step that is not there.
+    pub fn resume(
+        journal: J,
+        records: &[Record],
+        operator: String,
+        host: String,
+        world: World,
+    ) -> Result<Self, WalkError> {
+        let mut walker = Self::over(journal, world, records)?;
+        walker.append(Entry::Resumed { operator, host })?;
+        Ok(walker)
+    }
+
+    fn over(journal: J, world: World, records: &[Record]) -> Result<Self, WalkError> {
+        let first = records.first().ok_or(StateError::NoStart)?;
+        let mut state = RunState::new(&first.entry, first.at)?;
+        let plan = Arc::new(Plan::new(state.started.plan.clone())?);
+        for node in &plan.data().nodes {
+            if let Body::Step(step) = &node.body
+                && world.registry.get(&step.kind).is_none()
+            {
+                return Err(WalkError::NoStep(step.kind.clone()));
+            }
+        }
+        if let Some(scope) = plan.data().scopes.get("") {
+            let vars = super::scope::initial_vars(scope, &state)?;
+            state.set_vars("", vars);
+        }
+        for record in &records[1..] {
+            state.apply(&plan, &record.entry)?;
+        }
+        Ok(Self { plan, state, journal, world })
+    }
+
+    /// The state so far.
+    pub fn state(&self) -> &RunState {
+        &self.state
+    }
+
+    /// The journal, to let go of it.
+    pub fn journal(&mut self) -> (&mut J, &RunState) {
+        (&mut self.journal, &self.state)
+    }
+
+    /// Walks until the run ends or a person is needed.
+    ///
+    /// # Errors
+    /// If the journal cannot be written; nothing is done that is not announced in it.
+    pub async fn walk(&mut self) -> Result<Ending, WalkError> {
+        loop {
+            if self.world.cancel.is_cancelled() {
+                return self.rest("interrupted", Ending::Interrupted);
+            }
+            let flow = match decide(&self.plan, &self.state) {
+                Decision::Visit { visit, node } => self.visit(visit, &node).await?,
+                Decision::Confirm { visit, node } => self.confirm(visit, &node).await?,
+                Decision::Ask { visit, node } => self.ask(visit, &node).await?,
+                Decision::Enter { visit, node } => self.enter(visit, &node)?,
+                Decision::Leave { end_node, end } => self.leave(&end_node, end)?,
+                Decision::TooOften { visit, node, max } => {
+                    let error = StepError::failed(format!(
+                        "{node} was visited {max} times, as often as it may be"
+                    ))
+                    .help("look at what the earlier visits found, then start a new run or raise max_visits");
+                    self.fail(visit, &node, error)?
+                }
+                Decision::Undo { visit, item } => self.undo(visit, item).await?,
+                Decision::Unwound => {
+                    let (node, why, help) = self.why_held();
+                    let ending =
+                        Ending::Held { node, why: format!("{why}; what was changed is taken back"), help };
+                    return self.rest("taken back", ending);
+                }
+                Decision::End { node, end } => {
+                    let message = self.end_message(&node);
+                    self.append(Entry::Ended { end, node: node.clone(), message: message.clone() })?;
+                    return Ok(Ending::Ended { end, node, message });
+                }
+                Decision::Held => return Ok(self.held()),
+                Decision::Over => return Ok(self.over_already()),
+            };
+            if let Flow::Rest(ending) = flow {
+                return Ok(ending);
+            }
+        }
+    }
+
+    /// Writes an entry, applies it and tells the listener.
+    pub(super) fn append(&mut self, entry: Entry) -> Result<(), WalkError> {
+        let record = self.journal.append(self.world.site.now(), entry)?;
+        self.state.apply(&self.plan, &record.entry)?;
+        (self.world.listener)(&Event::Recorded(record));
+        Ok(())
+    }
+
+    /// Stops at a safe point.
+    pub(super) fn rest(&mut self, why: &str, ending: Ending) -> Result<Ending, WalkError> {
+        self.append(Entry::Stopped { why: why.to_owned() })?;
+        Ok(ending)
+    }
+
+    pub(super) fn park(&mut self, node: &str) -> Result<Flow, WalkError> {
+        let ending = Ending::Parked { node: node.to_owned() };
+        Ok(Flow::Rest(self.rest("parked: nobody was there to answer", ending)?))
+    }
+
+    pub(super) fn fail(&mut self, visit: u64, node: &str, error: StepError) -> Result<Flow, WalkError> {
+        self.append(Entry::Failed { visit, node: node.to_owned(), error })?;
+        Ok(Flow::On)
+    }
+
+    /// The node and its step; both are in the plan, which was checked when the walk began.
+    pub(super) fn step_node(&self, id: &str) -> Result<(Node, StepNode), WalkError> {
+        let missing = || StateError::Illegal(format!("node {id} binds to no step"));
+        let node = self.plan.node(id).ok_or_else(missing)?.clone();
+        let step = node.step().ok_or_else(missing)?.clone();
+        Ok((node, step))
+    }
+
+    pub(super) fn asked_of(&self, visit: u64, node: &Node) -> AskedOf {
+        AskedOf {
+            run: self.state.started.run.clone(),
+            visit,
+            node: node.id.clone(),
+            title: node.title.clone(),
+        }
+    }
+
+    /// What a step is given in this visit.
+    pub(super) fn cx(&self, visit: u64, node: &str, item: Option<usize>) -> StepCx {
+        let item = item.map_or(String::new(), |item| format!(".{item}"));
+        let (listener, node) = (Arc::clone(&self.world.listener), node.to_owned());
+        StepCx {
+            site: Arc::clone(&self.world.site),
+            token: format!("{}/{visit}{item}", self.state.started.run),
+            cancel: self.world.cancel.clone(),
+            progress: Arc::new(move |progress: Progress| {
+                listener(&Event::Progress { visit, node: node.clone(), progress });
+            }),
+        }
+    }
+
+    fn end_message(&self, id: &str) -> Option<String> {
+        let node = self.plan.node(id)?;
+        let Body::End { message: Some(template), .. } = &node.body else { return None };
+        let wanted = super::evaluate::words(template);
+        let names = self.state.names(&node.scope, wanted);
+        // A message must not cost the run its end: what cannot be evaluated is shown as written.
+        Some(text(template, &names).unwrap_or_else(|error| format!("{template} ({error})")).trim().to_owned())
+    }
+
+    pub(super) fn message_of(&self, id: &str) -> Value {
+        self.end_message(id).map_or(Value::Null, Value::String)
+    }
+
+    fn held(&self) -> Ending {
+        let stuck = self.state.trail.iter().find_map(|visit| {
+            let undone = visit.intended.values().find_map(|intended| intended.undone.as_ref())?;
+            match undone {
+                Err(error) => Some((visit.node.clone(), error.to_string())),
+                Ok(crate::step::Undone::Cannot(why)) => Some((visit.node.clone(), why.clone())),
+                Ok(_) => None,
+            }
+        });
+        if let Some((node, why)) = stuck {
+            return Ending::Stuck { node, why };
+        }
+        let (node, why, help) = self.why_held();
+        Ending::Held { node, why, help }
+    }
+
+    fn why_held(&self) -> (String, String, Option<String>) {
+        let Some((_, visit)) = self.state.current() else { return Default::default() };
+        match &visit.phase {
+            Phase::Failed(error) => (visit.node.clone(), error.message.clone(), error.help.clone()),
+            Phase::Declined => (visit.node.clone(), "declined at the gate".to_owned(), None),
+            _ => (visit.node.clone(), "held".to_owned(), None),
+        }
+    }
+
+    fn over_already(&self) -> Ending {
+        match &self.state.position {
+            crate::run::Position::Ended { end, message } => {
+                Ending::Ended { end: *end, node: String::new(), message: message.clone() }
+            }
+            _ => self.held(),
+        }
+    }
+}
