@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// A place in a source file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Span {
     /// Index into the files that were read (0 is the runbook itself).
     pub file: usize,

@@ -3,6 +3,7 @@
 //! It knows no step kind and no terminal: steps come in through the [`step::Registry`], the outside world through
 //! [`site::Site`], people through the operator port, and everything that happens leaves as events.
 
+pub mod check;
 pub mod diagnostic;
 pub mod dry_run;
 pub mod event;
@@ -10,6 +11,7 @@ pub mod journal;
 pub mod plan;
 pub mod run;
 pub mod site;
+pub mod source;
 pub mod step;
 pub mod template;
 pub mod walk;

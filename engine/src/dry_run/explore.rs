@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::overlay::{Overlay, Writes};
 use super::tree::{Branch, DryRun, How, Shown};
-use crate::plan::{Approve, Body, EndKind, Enter, Node, OnFailure, Plan, StepNode};
+use crate::plan::{Approve, Body, EndKind, Node, OnFailure, Plan, StepNode};
 use crate::run::{Decision, Entry, GateItem, RunState, Started, decide};
 use crate::site::{Site, digest};
 use crate::step::{AnyPreview, Done, Effect, Performed, Step, StepCx, StepError};
 use crate::template::{Standing, text};
 use crate::walk::{
-    Attempt, Item, WalkError, World, blame_unknown, entering, gather, initial_vars, items, outcome, strings,
+    Attempt, Entering, Item, WalkError, World, blame_unknown, entering, gather, initial_vars, items, outcome,
     words,
 };
 
@@ -327,8 +327,8 @@ impl Explorer<'_> {
         let Body::Enter(enter) = &node.body else { return Ok(self.bare(&node)) };
         let Some(mut shown) = self.show(&path, &node) else { return Ok(self.again(&path, &node)) };
         shown.how = How::Enter;
-        match self.entering(&path.state, &node, enter) {
-            Ok((inputs, vars)) => {
+        match entering(&self.plan, &path.state, &node, enter) {
+            Ok(Entering { inputs, vars }) => {
                 path.state.apply(&self.plan, &Entry::Entered { visit, node: id.to_owned(), inputs, vars })?;
                 let then = Box::new(self.explore(path).await?);
                 let (outcome, standing) = ("enter".to_owned(), Standing::Known);
@@ -347,21 +347,6 @@ impl Explorer<'_> {
             }
         }
         Ok(shown)
-    }
-
-    #[expect(clippy::type_complexity, reason = "inputs and variables")]
-    fn entering(
-        &self,
-        state: &RunState,
-        node: &Node,
-        enter: &Enter,
-    ) -> Result<(BTreeMap<String, Value>, BTreeMap<String, Value>), StepError> {
-        let mut wanted = std::collections::BTreeSet::new();
-        strings(&enter.with, &mut |text| wanted.extend(words(text).into_iter().map(str::to_owned)));
-        let names = state.names(&node.scope, wanted.iter().map(String::as_str));
-        let missing = || StepError::failed(format!("the runbook of {} is not in the plan", node.id));
-        let scope = self.plan.data().scopes.get(&enter.scope).ok_or_else(missing)?;
-        entering(scope, &enter.with, &names)
     }
 
     async fn leave(&mut self, mut path: Path, end_node: &str, end: EndKind) -> Result<Shown, WalkError> {

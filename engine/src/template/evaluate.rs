@@ -38,10 +38,22 @@ pub struct Evaluated<T> {
 /// # Errors
 /// If a template is malformed or reads a name that does not exist.
 pub fn value(tree: &Json, names: &Names) -> Result<Evaluated<Json>, TemplateError> {
-    walk(tree, names, false)
+    walk(tree, names, Kind::Value)
 }
 
-/// Evaluates the parameters of a step; properties that its schema marks `x-shell` are shell text.
+/// What a template is for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Kind {
+    /// A value: unknown as a whole if it reads something unknown.
+    Value,
+    /// Text for a shell: every interpolated value is quoted.
+    Shell,
+    /// Text for people: what is unknown reads `unknown`.
+    Text,
+}
+
+/// Evaluates the parameters of a step; a property that its schema marks `x-shell` is text for a shell, one marked
+/// `x-text` is text for people.
 ///
 /// # Errors
 /// As [`value`], and if a value stands at a place of a shell command where no quoting makes it safe.
@@ -50,8 +62,13 @@ pub fn params(with: &Json, schema: &Json, names: &Names) -> Result<Evaluated<Jso
     let mut all = Evaluated::<Json>::default();
     let mut evaluated = serde_json::Map::with_capacity(map.len());
     for (key, tree) in map {
-        let marked = schema["properties"][key]["x-shell"] == Json::Bool(true);
-        let part = walk(tree, names, marked)?;
+        let marked = |mark: &str| schema["properties"][key][mark] == Json::Bool(true);
+        let kind = match () {
+            () if marked("x-shell") => Kind::Shell,
+            () if marked("x-text") => Kind::Text,
+            () => Kind::Value,
+        };
+        let part = walk(tree, names, kind)?;
         evaluated.insert(key.clone(), all.take(part));
     }
     all.value = Json::Object(evaluated);
@@ -81,17 +98,16 @@ pub fn text(template: &str, names: &Names) -> Result<String, TemplateError> {
     Ok(render("text", template, names)?.value)
 }
 
-fn walk(tree: &Json, names: &Names, shell: bool) -> Result<Evaluated<Json>, TemplateError> {
+fn walk(tree: &Json, names: &Names, kind: Kind) -> Result<Evaluated<Json>, TemplateError> {
     let mut all = Evaluated::<Json>::default();
     all.value = match tree {
-        Json::String(template) => return leaf(template, names, shell),
+        Json::String(template) => return leaf(template, names, kind),
         Json::Array(list) => {
-            let items = list.iter().map(|item| Ok(all.take(walk(item, names, shell)?)));
+            let items = list.iter().map(|item| Ok(all.take(walk(item, names, kind)?)));
             Json::Array(items.collect::<Result<_, TemplateError>>()?)
         }
         Json::Object(map) => {
-            let entries =
-                map.iter().map(|(key, item)| Ok((key.clone(), all.take(walk(item, names, shell)?))));
+            let entries = map.iter().map(|(key, item)| Ok((key.clone(), all.take(walk(item, names, kind)?))));
             Json::Object(entries.collect::<Result<_, TemplateError>>()?)
         }
         other => other.clone(),
@@ -109,17 +125,17 @@ impl Evaluated<Json> {
     }
 }
 
-fn leaf(template: &str, names: &Names, shell: bool) -> Result<Evaluated<Json>, TemplateError> {
+fn leaf(template: &str, names: &Names, kind: Kind) -> Result<Evaluated<Json>, TemplateError> {
     if !template.contains("{{") && !template.contains("{%") && !template.contains("{#") {
         return Ok(Evaluated { value: Json::String(template.to_owned()), ..Evaluated::default() });
     }
-    if shell {
-        let rendered = render(SHELL_NAME, template, names)?;
-        return Ok(nullify(rendered));
-    }
-    match single_expression(template) {
-        Some(expression) => evaluate_expression(expression, names),
-        None => Ok(nullify(render("value", template, names)?)),
+    match kind {
+        Kind::Shell => Ok(nullify(render(SHELL_NAME, template, names)?)),
+        Kind::Text => Ok(Evaluated { value: Json::String(text(template, names)?), ..Evaluated::default() }),
+        Kind::Value => match single_expression(template) {
+            Some(expression) => evaluate_expression(expression, names),
+            None => Ok(nullify(render("value", template, names)?)),
+        },
     }
 }
 

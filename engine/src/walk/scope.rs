@@ -1,17 +1,17 @@
 //! Into an inlined runbook and out of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use crate::journal::Journal;
-use crate::plan::{Body, EndKind, InputSpec, Scope};
+use crate::plan::{Body, EndKind, Enter, InputSpec, Node, Plan, Scope};
 use crate::run::{Entry, RunState};
 use crate::step::{StepError, StepErrorKind};
 use crate::template::{self, Binding, Names, Standing, TemplateError};
 
-use super::evaluate::broken;
-use super::walker::{Flow, WalkError, Walker, record};
+use super::evaluate::{broken, strings, words};
+use super::walker::{Flow, WalkError, Walker};
 
 /// The initial variables of the runbook itself.
 pub(crate) fn initial_vars(
@@ -34,7 +34,7 @@ fn vars(scope: &Scope, names: &Names) -> Result<BTreeMap<String, Value>, Templat
 }
 
 /// The inputs of an inlined runbook: given ones, then defaults; what is optional and not given is unknown.
-pub(crate) fn inputs(
+fn inputs(
     specs: &BTreeMap<String, InputSpec>,
     mut given: BTreeMap<String, Value>,
 ) -> Result<BTreeMap<String, Value>, StepError> {
@@ -54,33 +54,47 @@ pub(crate) fn inputs(
     Ok(given)
 }
 
-/// Inputs and variables of the runbook that this node runs.
+/// What an inlined runbook begins with.
+pub(crate) struct Entering {
+    pub inputs: BTreeMap<String, Value>,
+    pub vars: BTreeMap<String, Value>,
+}
+
+/// Evaluates what the runbook that this node runs begins with.
 pub(crate) fn entering(
-    scope: &Scope,
-    with: &Value,
-    names: &Names,
-) -> Result<(BTreeMap<String, Value>, BTreeMap<String, Value>), StepError> {
-    let given = record(template::value(with, names).map_err(broken)?.value);
+    plan: &Plan,
+    state: &RunState,
+    node: &Node,
+    enter: &Enter,
+) -> Result<Entering, StepError> {
+    let mut wanted = BTreeSet::new();
+    strings(&enter.with, &mut |text| wanted.extend(words(text).into_iter().map(str::to_owned)));
+    let names = state.names(&node.scope, wanted.iter().map(String::as_str));
+    let missing = || StepError::failed(format!("the runbook of {} is not in the plan", node.id));
+    let scope = plan.data().scopes.get(&enter.scope).ok_or_else(missing)?;
+    let given = record(template::value(&enter.with, &names).map_err(broken)?.value);
     let inputs = inputs(&scope.inputs, given)?;
     let object = Value::Object(inputs.clone().into_iter().collect());
     let inner = names.with("inputs", Binding::known(object));
     let vars = vars(scope, &inner).map_err(broken)?;
-    Ok((inputs, vars))
+    Ok(Entering { inputs, vars })
+}
+
+/// A record as ordered names.
+fn record(value: Value) -> BTreeMap<String, Value> {
+    match value {
+        Value::Object(map) => map.into_iter().collect(),
+        _ => BTreeMap::new(),
+    }
 }
 
 impl<J: Journal> Walker<J> {
     /// Enters the runbook that a node runs.
     pub(super) fn enter(&mut self, visit: u64, id: &str) -> Result<Flow, WalkError> {
-        let Some(node) = self.plan.node(id).cloned() else { return Ok(Flow::On) };
+        let Some(node) = self.plan.node(id) else { return Ok(Flow::On) };
         let Body::Enter(enter) = &node.body else { return Ok(Flow::On) };
-        let mut wanted = std::collections::BTreeSet::new();
-        super::evaluate::strings(&enter.with, &mut |text| {
-            wanted.extend(super::evaluate::words(text).into_iter().map(str::to_owned));
-        });
-        let names = self.state.names(&node.scope, wanted.iter().map(String::as_str));
-        let Some(scope) = self.plan.data().scopes.get(&enter.scope) else { return Ok(Flow::On) };
-        match entering(scope, &enter.with, &names) {
-            Ok((inputs, vars)) => {
+        match entering(&self.plan, &self.state, node, enter) {
+            Ok(Entering { inputs, vars }) => {
                 self.append(Entry::Entered { visit, node: id.to_owned(), inputs, vars })?;
                 Ok(Flow::On)
             }

@@ -1,6 +1,5 @@
 //! The loop itself. Resuming is the same loop on a state that was folded from a journal.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -304,13 +303,5 @@ impl<J: Journal> Walker<J> {
             }
             _ => self.held(),
         }
-    }
-}
-
-/// A record as ordered names.
-pub(super) fn record(value: Value) -> BTreeMap<String, Value> {
-    match value {
-        Value::Object(map) => map.into_iter().collect(),
-        _ => BTreeMap::new(),
     }
 }

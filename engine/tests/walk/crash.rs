@@ -9,11 +9,14 @@ use serde_json::json;
 use crate::kit::*;
 
 fn nodes() -> Vec<Node> {
-    let fan = ForEach { items: "{{ ['x','y','z'] }}".to_owned(), item: "item".to_owned(), at_once: 2, tolerate: 0 };
+    let fan =
+        ForEach { items: "{{ ['x','y','z'] }}".to_owned(), item: "item".to_owned(), at_once: 2, tolerate: 0 };
     vec![
         node("look", "probe", json!({"thing": "a"}), "*>one"),
         node("one", "put", json!({"thing": "b", "value": "{{ look.value }}"}), "*>many"),
-        but(node("many", "put", json!({"thing": "{{ item }}", "value": "v"}), "*>again"), |step| step.for_each = Some(fan)),
+        but(node("many", "put", json!({"thing": "{{ item }}", "value": "v"}), "*>again"), |step| {
+            step.for_each = Some(fan)
+        }),
         node("again", "probe", json!({"thing": "b"}), "*>two"),
         node("two", "put", json!({"thing": "c", "value": "{{ again.value }}"}), "*>ok"),
         end("ok", EndKind::Resolved),
@@ -27,7 +30,9 @@ async fn killed_at_every_entry_it_comes_to_the_same_end_and_acts_once() {
         let things = Shared::default();
         things.set("a", "1");
         let journal = Dying { dies_after: Some(dies_after), ..Dying::default() };
-        let mut walker = Walker::start(started(nodes(), vec![]), journal.clone(), world(&things, Scripted::yes())).unwrap();
+        let mut walker =
+            Walker::start(started(nodes(), vec![]), journal.clone(), world(&things, Scripted::yes()))
+                .unwrap();
         let died = walker.walk().await;
         drop(walker);
         if let Ok(ending) = died {
@@ -36,10 +41,17 @@ async fn killed_at_every_entry_it_comes_to_the_same_end_and_acts_once() {
         }
         deaths += 1;
         let ending = resume(&journal, world(&things, Scripted::yes())).await.unwrap();
-        assert!(matches!(ending, Ending::Ended { end: EndKind::Resolved, .. }), "killed after {dies_after}: {ending:?}");
+        assert!(
+            matches!(ending, Ending::Ended { end: EndKind::Resolved, .. }),
+            "killed after {dies_after}: {ending:?}"
+        );
         let mut acts = things.lock().acts.clone();
         acts.sort();
-        assert_eq!(acts, ["put b 1", "put c 1", "put x v", "put y v", "put z v"], "killed after {dies_after}");
+        assert_eq!(
+            acts,
+            ["put b 1", "put c 1", "put x v", "put y v", "put z v"],
+            "killed after {dies_after}"
+        );
     }
     assert!(deaths > 15, "the walk has more entries than that: {deaths}");
 }

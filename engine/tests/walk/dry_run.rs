@@ -12,12 +12,24 @@ use crate::kit::*;
 fn nodes() -> Vec<Node> {
     vec![
         node("look", "probe", json!({"thing": "a"}), "good>ok bad>first unknown>second"),
-        node("first", "put", json!({"thing": "b", "value": "{{ look.value }}"}), "done>verify unchanged>second refused>bad"),
+        node(
+            "first",
+            "put",
+            json!({"thing": "b", "value": "{{ look.value }}"}),
+            "done>verify unchanged>second refused>bad",
+        ),
         but(node("second", "put", json!({"thing": "c", "value": "{{ vars.n }}"}), "*>verify"), |step| {
             step.set = vec![("n".to_owned(), json!("{{ output.after }}x"))];
         }),
-        but(node("verify", "probe", json!({"thing": "d"}), "good>choose *>second"), |step| step.max_visits = Some(3)),
-        node("choose", "pick", json!({"yes": "{{ verify.value == 'fine' }}", "no": "{{ verify.value != 'fine' }}"}), "yes>ok *>bad"),
+        but(node("verify", "probe", json!({"thing": "d"}), "good>choose *>second"), |step| {
+            step.max_visits = Some(3)
+        }),
+        node(
+            "choose",
+            "pick",
+            json!({"yes": "{{ verify.value == 'fine' }}", "no": "{{ verify.value != 'fine' }}"}),
+            "yes>ok *>bad",
+        ),
         end("ok", EndKind::Resolved),
         end("bad", EndKind::Escalated),
     ]
@@ -39,7 +51,10 @@ fn has_path(root: &Shown, at: &Shown, path: &[String]) -> bool {
         None => at.node == *first && rest.is_empty(),
         Some((node, outcome)) => {
             at.node == node
-                && at.branches.iter().any(|branch| branch.outcome == outcome && has_path(root, &branch.then, rest))
+                && at
+                    .branches
+                    .iter()
+                    .any(|branch| branch.outcome == outcome && has_path(root, &branch.then, rest))
         }
     }
 }

@@ -17,7 +17,8 @@ fn nodes() -> Vec<Node> {
 #[tokio::test]
 async fn nobody_parks_and_resume_asks_again() {
     let things = Shared::default();
-    let (ending, journal) = walk(started(nodes(), vec![]), world(&things, Scripted::with(vec![None], false))).await;
+    let (ending, journal) =
+        walk(started(nodes(), vec![]), world(&things, Scripted::with(vec![None], false))).await;
     assert_eq!(ending, Ending::Parked { node: "act".to_owned() });
     assert!(things.lock().acts.is_empty());
     let ending = resume(&journal, world(&things, Scripted::yes())).await.unwrap();
@@ -28,12 +29,14 @@ async fn nobody_parks_and_resume_asks_again() {
 #[tokio::test]
 async fn no_is_a_decision() {
     let things = Shared::default();
-    let (ending, journal) = walk(started(nodes(), vec![]), world(&things, Scripted::with(vec![Some(false)], false))).await;
+    let (ending, journal) =
+        walk(started(nodes(), vec![]), world(&things, Scripted::with(vec![Some(false)], false))).await;
     assert!(matches!(ending, Ending::Held { .. }), "{ending:?}");
     assert_eq!(trail(&journal), ["act-"]);
     let mut declined = nodes();
     declined[0] = but(declined[0].clone(), |step| step.declined = Some("no".to_owned()));
-    let (_, journal) = walk(started(declined, vec![]), world(&things, Scripted::with(vec![Some(false)], false))).await;
+    let (_, journal) =
+        walk(started(declined, vec![]), world(&things, Scripted::with(vec![Some(false)], false))).await;
     assert_eq!(trail(&journal), ["act-", "no"]);
     assert!(things.lock().acts.is_empty());
 }

@@ -8,13 +8,13 @@ use async_trait::async_trait;
 use engine::event::Event;
 use engine::journal::{Journal, JournalError, Record};
 use engine::plan::{
-    Approve, Body, EndKind, Edge, Next, Node, OnFailure, PlanData, Retry, Scope, StepNode, Undo,
+    Approve, Body, Edge, EndKind, Next, Node, OnFailure, PlanData, Retry, Scope, StepNode, Undo,
 };
 use engine::run::{Answer, AskedOf, Decided, Entry, Gate, Mode, Operator, RunId, Started};
 use engine::site::{Command, DirEntry, FileStat, Output, Site, SiteError, SiteErrorKind};
 use engine::step::{
-    Change, ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Question, Read, ReadStep,
-    Registry, StepCx, StepError, StepErrorKind, Undone,
+    Change, ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Question, Read,
+    ReadStep, Registry, StepCx, StepError, StepErrorKind, Undone,
 };
 use engine::walk::{Ending, WalkError, Walker, World};
 use jiff::Timestamp;
@@ -128,7 +128,11 @@ impl ChangeStep for Put {
         Outcomes::fixed(&[("done", ""), ("unchanged", ""), ("refused", "")])
     }
 
-    async fn preview(&self, _cx: &StepCx, params: &PutParams) -> Result<Preview<PutIntent, PutOutput>, StepError> {
+    async fn preview(
+        &self,
+        _cx: &StepCx,
+        params: &PutParams,
+    ) -> Result<Preview<PutIntent, PutOutput>, StepError> {
         self.0.broken(&format!("preview {}", params.thing))?;
         let before = self.0.lock().values.get(&params.thing).cloned();
         let output = || PutOutput { before: before.clone(), after: params.value.clone() };
@@ -148,13 +152,18 @@ impl ChangeStep for Put {
         })
     }
 
-    async fn perform(&self, _cx: &StepCx, params: &PutParams, intent: &PutIntent) -> Result<Performed<PutOutput>, StepError> {
+    async fn perform(
+        &self,
+        _cx: &StepCx,
+        params: &PutParams,
+        intent: &PutIntent,
+    ) -> Result<Performed<PutOutput>, StepError> {
         self.0.broken(&format!("before {}", params.thing))?;
         let output = PutOutput { before: intent.before.clone(), after: params.value.clone() };
         {
             let mut things = self.0.lock();
             things.acts.push(format!("put {} {}", params.thing, params.value));
-            if things.values.get(&format!("refuse {}", params.thing)).is_some() {
+            if things.values.contains_key(&format!("refuse {}", params.thing)) {
                 return Ok(Done::new("refused", output).into());
             }
             things.values.insert(params.thing.clone(), params.value.clone());
@@ -163,8 +172,13 @@ impl ChangeStep for Put {
         Ok(Done::new("done", output).into())
     }
 
-    async fn confirm(&self, _cx: &StepCx, params: &PutParams, intent: &PutIntent) -> Result<Confirmation<PutOutput>, StepError> {
-        if self.0.lock().values.get("blind").is_some() {
+    async fn confirm(
+        &self,
+        _cx: &StepCx,
+        params: &PutParams,
+        intent: &PutIntent,
+    ) -> Result<Confirmation<PutOutput>, StepError> {
+        if self.0.lock().values.contains_key("blind") {
             return Ok(Confirmation::Unknown("blind".to_owned()));
         }
         let now = self.0.lock().values.get(&params.thing).cloned();

@@ -16,7 +16,12 @@ async fn outcomes_lead_and_outputs_flow() {
         but(node("look", "probe", json!({"thing": "{{ vars.what }}"}), "*>choose"), |step| {
             step.set = vec![("n".to_owned(), json!("{{ output.number + 1 }}"))];
         }),
-        node("choose", "pick", json!({"yes": "{{ vars.n == 42 and look.value == '41' }}", "no": true}), "yes>act *>bad"),
+        node(
+            "choose",
+            "pick",
+            json!({"yes": "{{ vars.n == 42 and look.value == '41' }}", "no": true}),
+            "yes>act *>bad",
+        ),
         node("act", "put", json!({"thing": "b", "value": "n{{ vars.n }}"}), "*>ok"),
         end("ok", EndKind::Resolved),
         end("bad", EndKind::Escalated),
@@ -35,7 +40,12 @@ async fn something_unknown_never_decides() {
     things.set("a", "not a number");
     let nodes = vec![
         node("look", "probe", json!({"thing": "a"}), "*>choose"),
-        node("choose", "pick", json!({"small": "{{ look.number < 5 }}", "other": true}), "small>act other>act unknown>bad"),
+        node(
+            "choose",
+            "pick",
+            json!({"small": "{{ look.number < 5 }}", "other": true}),
+            "small>act other>act unknown>bad",
+        ),
         node("act", "put", json!({"thing": "b", "value": "x"}), "*>ok"),
         end("ok", EndKind::Resolved),
         end("bad", EndKind::Escalated),
@@ -68,12 +78,24 @@ async fn a_fan_out_gathers_and_tolerates() {
     }
     things.lock().breaks.push(("c".to_owned(), StepErrorKind::Failed));
     let fan = |tolerate| {
-        let fan = ForEach { items: "{{ ['a','b','c'] }}".to_owned(), item: "item".to_owned(), at_once: 2, tolerate };
-        but(node("look", "probe", json!({"thing": "{{ item }}"}), "mixed>count *>bad"), |step| step.for_each = Some(fan))
+        let fan = ForEach {
+            items: "{{ ['a','b','c'] }}".to_owned(),
+            item: "item".to_owned(),
+            at_once: 2,
+            tolerate,
+        };
+        but(node("look", "probe", json!({"thing": "{{ item }}"}), "mixed>count *>bad"), |step| {
+            step.for_each = Some(fan)
+        })
     };
     let rest = || {
         vec![
-            node("count", "pick", json!({"two": "{{ look.items[1].outcome == 'bad' and look.items[2].outcome == 'broken' }}"}), "two>ok *>bad"),
+            node(
+                "count",
+                "pick",
+                json!({"two": "{{ look.items[1].outcome == 'bad' and look.items[2].outcome == 'broken' }}"}),
+                "two>ok *>bad",
+            ),
             end("ok", EndKind::Resolved),
             end("bad", EndKind::Escalated),
         ]
@@ -108,7 +130,9 @@ async fn a_break_leads_where_the_author_said() {
     let things = Shared::default();
     things.lock().breaks.push(("a".to_owned(), StepErrorKind::Failed));
     let nodes = vec![
-        but(node("look", "probe", json!({"thing": "a"}), "*>ok"), |step| step.on_failure = OnFailure::Goto("bad".to_owned())),
+        but(node("look", "probe", json!({"thing": "a"}), "*>ok"), |step| {
+            step.on_failure = OnFailure::Goto("bad".to_owned())
+        }),
         end("ok", EndKind::Resolved),
         end("bad", EndKind::Escalated),
     ];
@@ -131,7 +155,8 @@ async fn unwinding_takes_changes_back_newest_first() {
     assert!(matches!(ending, Ending::Held { .. }), "{ending:?}");
     assert_eq!(things.lock().acts, ["put a 2", "put b 2", "unput b", "unput a"]);
     assert_eq!(things.lock().values.get("a").map(String::as_str), Some("1"));
-    let undone = journal.disk.lock().unwrap().iter().filter(|r| matches!(r.entry, Entry::Undone { .. })).count();
+    let undone =
+        journal.disk.lock().unwrap().iter().filter(|r| matches!(r.entry, Entry::Undone { .. })).count();
     assert_eq!(undone, 2);
 
     things.lock().breaks.push(("x".to_owned(), StepErrorKind::Failed));

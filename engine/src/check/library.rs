@@ -1,0 +1,29 @@
+//! Where other runbooks come from.
+
+use crate::diagnostic::{Diagnostic, SourceFile};
+
+/// Finds runbooks by name, for nodes with `step: runbook`.
+pub trait Library {
+    /// The runbook of this name, or `None` if there is none.
+    ///
+    /// # Errors
+    /// If there is one and it cannot be read; the place of the diagnostic is of no matter.
+    fn find(&self, name: &str) -> Option<Result<SourceFile, Diagnostic>>;
+
+    /// The names of all runbooks, for suggestions.
+    fn names(&self) -> Vec<String>;
+}
+
+/// A library without runbooks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoLibrary;
+
+impl Library for NoLibrary {
+    fn find(&self, _name: &str) -> Option<Result<SourceFile, Diagnostic>> {
+        None
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,18 @@
+//! Runbooks as written → [`Plan`](crate::plan::Plan), with all errors at once.
+
+pub mod codes;
+mod findings;
+mod flow;
+mod library;
+mod lower;
+mod outcomes;
+mod params;
+mod resolve;
+mod run;
+mod runbook;
+mod schema;
+mod template;
+
+pub(crate) use findings::{Findings, list};
+pub use library::{Library, NoLibrary};
+pub use run::{Checked, Context, check};

@@ -1,0 +1,447 @@
+//! Checking one template: its syntax, then every name in it.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use minijinja::Environment;
+use serde_json::Value as Json;
+
+use super::extras::{EXTRA_FILTERS, EXTRA_TESTS, FILTERS, FUNCTIONS, RAW, RUN_FIELDS, TESTS};
+use super::scan::{self, Mention, PathStep};
+use crate::check::schema::{self, Inside};
+use crate::check::{Findings, codes, list};
+use crate::diagnostic::Span;
+use crate::source::place_in_scalar;
+
+/// What a name in a template stands for.
+pub(in crate::check) enum Record<'a> {
+    /// A record of this schema.
+    Known(&'a Json),
+    /// Something of which nothing is known.
+    Anything,
+    /// A node without output; what it does instead.
+    Nothing(&'static str),
+}
+
+/// The names of one runbook.
+pub(in crate::check) struct Names<'a> {
+    /// The file's text, for places.
+    pub(in crate::check) text: &'a str,
+    /// Inputs with the schema of their values.
+    pub(in crate::check) inputs: HashMap<&'a str, &'static Json>,
+    /// Variables with their position in the file.
+    pub(in crate::check) vars: HashMap<&'a str, usize>,
+    /// Nodes with what they yield.
+    pub(in crate::check) nodes: HashMap<&'a str, Record<'a>>,
+}
+
+/// Where a template stands, as far as it matters to names.
+#[derive(Clone, Copy, Default)]
+pub(in crate::check) struct Place<'p> {
+    /// What `output` is.
+    pub(in crate::check) output: Option<&'p Record<'p>>,
+    /// The name of the item of a fan-out.
+    pub(in crate::check) item: Option<&'p str>,
+    /// It is the first value of the variable at this position: no node has run.
+    pub(in crate::check) variable: Option<usize>,
+}
+
+/// Checks templates.
+pub(in crate::check) struct Templates<'a> {
+    env: Environment<'a>,
+}
+
+impl<'a> Templates<'a> {
+    pub(in crate::check) fn new() -> Self {
+        let mut env = Environment::new();
+        env.set_debug(true); // Errors carry their place.
+        Self { env }
+    }
+
+    /// Checks a text that may hold templates.
+    pub(in crate::check) fn text(
+        &self,
+        text: &'a str,
+        at: &Span,
+        names: &Names<'_>,
+        place: Place<'_>,
+        findings: &mut Findings,
+    ) {
+        if !scan::is_template(text) {
+            return;
+        }
+        let compiled = match scan::one_expression(text) {
+            Some(inner) => self
+                .env
+                .compile_expression(&text[inner.clone()])
+                .map(|expression| expression.undeclared_variables(true))
+                .map_err(|error| (error, inner.start)),
+            None => self
+                .env
+                .template_from_str(text)
+                .map(|template| template.undeclared_variables(true))
+                .map_err(|error| (error, 0)),
+        };
+        match compiled {
+            Ok(free) => Checking { text, at, names, place, free, findings }.names(),
+            Err((error, offset)) => {
+                let range =
+                    error.range().map_or(0..text.len(), |range| range.start + offset..range.end + offset);
+                let reason = error.detail().unwrap_or("syntax error");
+                let help = if scan::codes(text).is_empty() {
+                    "A template that begins with `{{` ends with `}}`."
+                } else if text.contains("&&") || text.contains("||") {
+                    "Write `and` and `or`."
+                } else {
+                    "Templates are Jinja: `a.b == 'x' and not c`, `list | length`, `x is known`."
+                };
+                findings
+                    .error(
+                        codes::TEMPLATE_SYNTAX,
+                        format!("this template cannot be read: {reason}"),
+                        place_in_scalar(names.text, at, text, range),
+                    )
+                    .label("here")
+                    .help(help);
+            }
+        }
+    }
+
+    /// Checks a text that has to be exactly one expression.
+    pub(in crate::check) fn expression(
+        &self,
+        text: &'a str,
+        at: &Span,
+        what: &str,
+        names: &Names<'_>,
+        place: Place<'_>,
+        findings: &mut Findings,
+    ) {
+        if scan::is_one_expression(text) {
+            return self.text(text, at, names, place, findings);
+        }
+        let help = if scan::is_template(text) {
+            "Put everything between one pair of braces: \"{{ … }}\".".to_owned()
+        } else {
+            format!("Write \"{{{{ {text} }}}}\" if that is an expression; without braces it is only text.")
+        };
+        findings
+            .error(
+                codes::TEMPLATE_NOT_AN_EXPRESSION,
+                format!("{what} must be one expression in `{{{{ }}}}`"),
+                at.clone(),
+            )
+            .label("this is text")
+            .help(help);
+    }
+}
+
+struct Checking<'c> {
+    text: &'c str,
+    at: &'c Span,
+    names: &'c Names<'c>,
+    place: Place<'c>,
+    /// What the template reads from outside, as minijinja sees it; the rest are its own loop variables.
+    free: HashSet<String>,
+    findings: &'c mut Findings,
+}
+
+impl<'c> Checking<'c> {
+    fn names(&mut self) {
+        for mention in scan::mentions(self.text) {
+            match mention {
+                Mention::Filter { name, at } => self.filter(name, at),
+                Mention::Test { name, at } => self.test(name, at),
+                Mention::Path { root, steps, at, called, .. } => self.path(root, &steps, at, called),
+            }
+        }
+    }
+
+    fn span(&self, at: Range<usize>) -> Span {
+        place_in_scalar(self.names.text, self.at, self.text, at)
+    }
+
+    fn filter(&mut self, name: &str, at: Range<usize>) {
+        let span = self.span(at);
+        if name == RAW {
+            self.findings
+                .warning(codes::SHELL_RAW, "this value goes to the shell without quoting", span)
+                .label("not quoted")
+                .help("Make sure that it can never hold a space, `;` or `$(`; or pass arguments as a list.");
+        } else if !FILTERS.contains(&name) && !EXTRA_FILTERS.contains(&name) {
+            let all = || FILTERS.into_iter().chain(EXTRA_FILTERS);
+            let meant = self.findings.meant(name, all());
+            self.findings
+                .error(codes::TEMPLATE_UNKNOWN_FILTER, format!("there is no filter `{name}`"), span)
+                .label("unknown filter")
+                .help_meant(meant, "Filters are", all());
+        }
+    }
+
+    fn test(&mut self, name: &str, at: Range<usize>) {
+        if TESTS.contains(&name) || EXTRA_TESTS.contains(&name) {
+            return;
+        }
+        let span = self.span(at);
+        let all = || EXTRA_TESTS.into_iter().chain(TESTS);
+        let meant = self.findings.meant(name, all());
+        self.findings
+            .error(codes::TEMPLATE_UNKNOWN_TEST, format!("there is no test `{name}`"), span)
+            .label("unknown test")
+            .help_meant(meant, "Tests are", all());
+    }
+
+    fn path(&mut self, root: &str, steps: &[PathStep<'_>], at: Range<usize>, called: bool) {
+        // The name as minijinja reports it: up to the first bracket.
+        let mut dotted = root.to_owned();
+        for step in steps {
+            let PathStep::Field { name, dotted: true, .. } = step else { break };
+            dotted.push('.');
+            dotted.push_str(name);
+        }
+        if !self.free.contains(&dotted) {
+            return;
+        }
+        let root_at = at.start..at.start + root.len();
+        if called {
+            return self.call(root, steps, at);
+        }
+        match root {
+            "inputs" => self.member("inputs", steps, root_at),
+            "vars" => self.member("vars", steps, root_at),
+            "run" => self.member("run", steps, root_at),
+            _ if self.place.item == Some(root) => {}
+            "output" => match self.place.output {
+                Some(record) => self.record("output", record, steps),
+                None => {
+                    let span = self.span(root_at);
+                    self.findings
+                        .error(codes::TEMPLATE_UNKNOWN_NAME, "`output` does not exist here", span)
+                        .label("only under `set` and `outcome`")
+                        .help("Elsewhere a node's output goes by the node's name: `{{ node.field }}`.");
+                }
+            },
+            "item" => {
+                let span = self.span(root_at);
+                let help = match self.place.item {
+                    Some(name) => format!("In this node the item is named `{name}` by `as`."),
+                    None => "`item` exists only in the parameters of a node with `for_each`.".to_owned(),
+                };
+                self.findings
+                    .error(codes::TEMPLATE_UNKNOWN_NAME, "`item` does not exist here", span)
+                    .label("no item")
+                    .help(help);
+            }
+            _ => {
+                match self.names.nodes.get(root) {
+                    Some(_) if self.place.variable.is_some() => {
+                        let span = self.span(root_at);
+                        self.findings
+                        .error(
+                            codes::TEMPLATE_UNKNOWN_NAME,
+                            format!("no node has run yet, so `{root}` has no output here"),
+                            span,
+                        )
+                        .label("not yet")
+                        .help(format!("Start the variable from an input or `null`, and write `set` at node `{root}`."));
+                    }
+                    Some(record) => self.record(root, record, steps),
+                    None if FUNCTIONS.contains(&root) => {}
+                    None => self.unknown_root(root, root_at),
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, root: &str, steps: &[PathStep<'_>], at: Range<usize>) {
+        if steps.is_empty() && FUNCTIONS.contains(&root) {
+            return;
+        }
+        let span = self.span(at.clone());
+        let called = self.text[at].to_owned();
+        let report = self.findings.error(
+            codes::TEMPLATE_UNKNOWN_FUNCTION,
+            format!("there is no function `{called}`"),
+            span,
+        );
+        let report = report.label("cannot be called");
+        match steps.last() {
+            Some(PathStep::Field { name, .. }) => report.help(format!(
+                "Values have no methods. Use a filter: `{{{{ … | {name} }}}}`, if there is one."
+            )),
+            _ => report.help(format!("Functions are {}.", list(FUNCTIONS).unwrap_or_default())),
+        };
+    }
+
+    /// `inputs.x`, `vars.x`, `run.x`.
+    fn member(&mut self, root: &str, steps: &[PathStep<'_>], root_at: Range<usize>) {
+        let Some(PathStep::Field { name, at, .. }) = steps.first() else { return };
+        let names = self.names;
+        let known = match root {
+            "inputs" => names.inputs.contains_key(name),
+            "vars" => names.vars.contains_key(name),
+            _ => RUN_FIELDS.contains(name),
+        };
+        if !known {
+            let all: Vec<&str> = match root {
+                "inputs" => names.inputs.keys().copied().collect(),
+                "vars" => names.vars.keys().copied().collect(),
+                _ => RUN_FIELDS.to_vec(),
+            };
+            let elsewhere = match root {
+                "inputs" if names.vars.contains_key(name) => Some(format!("Did you mean `vars.{name}`?")),
+                "vars" if names.inputs.contains_key(name) => Some(format!("Did you mean `inputs.{name}`?")),
+                _ => None,
+            };
+            return self.no_member(root, name, at.clone(), all, elsewhere);
+        }
+        match root {
+            "vars" => {
+                let position = names.vars.get(name);
+                if self.place.variable.is_some_and(|own| position.is_some_and(|position| *position >= own)) {
+                    let span = self.span(root_at.start..at.end);
+                    self.findings
+                        .error(codes::TEMPLATE_UNKNOWN_NAME, format!("`vars.{name}` has no value yet"), span)
+                        .label("not yet")
+                        .help("Variables get their first values in written order: move it up.");
+                }
+            }
+            "inputs" => {
+                if let Some(schema) = names.inputs.get(name) {
+                    self.walk(&format!("inputs.{name}"), schema, schema, &steps[1..]);
+                }
+            }
+            _ => self.walk(&format!("run.{name}"), &Json::Null, text_schema(), &steps[1..]),
+        }
+    }
+
+    fn no_member(
+        &mut self,
+        root: &str,
+        name: &str,
+        at: Range<usize>,
+        mut all: Vec<&str>,
+        elsewhere: Option<String>,
+    ) {
+        all.sort_unstable();
+        let span = self.span(at);
+        let meant = self.findings.meant(name, all.iter().copied());
+        let what = match root {
+            "inputs" => "this runbook has no input",
+            "vars" => "this runbook has no variable",
+            _ => "`run` has no",
+        };
+        let report = self
+            .findings
+            .error(codes::TEMPLATE_UNKNOWN_NAME, format!("{what} `{name}`"), span)
+            .label("unknown name");
+        match elsewhere {
+            Some(help) => report.help(help),
+            None => report.help_meant(meant, &format!("`{root}` has"), all.iter().copied()),
+        };
+    }
+
+    fn record(&mut self, name: &str, record: &Record<'_>, steps: &[PathStep<'_>]) {
+        match record {
+            Record::Known(schema) => self.walk(name, schema, schema, steps),
+            Record::Anything => {}
+            Record::Nothing(what) => {
+                let Some(PathStep::Field { at, .. }) = steps.first() else { return };
+                let span = self.span(at.clone());
+                self.findings
+                    .error(
+                        codes::TEMPLATE_UNKNOWN_FIELD,
+                        format!("node `{name}` {what} and has no output"),
+                        span,
+                    )
+                    .label("nothing to read")
+                    .help("Only nodes that run a step have an output.");
+            }
+        }
+    }
+
+    /// Follows a path into a value of `schema`.
+    fn walk(&mut self, name: &str, root: &Json, schema: &Json, steps: &[PathStep<'_>]) {
+        let mut schema = schema;
+        let mut name = name.to_owned();
+        for step in steps {
+            let PathStep::Field { name: field, at, .. } = step else {
+                match schema::element(root, schema) {
+                    Inside::Known(inner) => schema = inner,
+                    _ => return,
+                }
+                name.push_str("[…]");
+                continue;
+            };
+            match schema::field(root, schema, field) {
+                Inside::Known(inner) => schema = inner,
+                Inside::Anything => return,
+                Inside::NoSuch(fields) => {
+                    let span = self.span(at.clone());
+                    let meant = self.findings.meant(field, fields.iter().copied());
+                    self.findings
+                        .error(
+                            codes::TEMPLATE_UNKNOWN_FIELD,
+                            format!("`{name}` has no field `{field}`"),
+                            span,
+                        )
+                        .label("unknown field")
+                        .help_meant(meant, &format!("`{name}` has"), fields);
+                    return;
+                }
+                Inside::Flat(kind) => {
+                    let span = self.span(at.clone());
+                    let report = self
+                        .findings
+                        .error(
+                            codes::TEMPLATE_UNKNOWN_FIELD,
+                            format!("`{name}` is {kind} and has no field `{field}`"),
+                            span,
+                        )
+                        .label("no such field");
+                    if kind == "a list" {
+                        report.help(format!(
+                            "Take one element, `{name}[0].{field}`, or all: `{name} | map(attribute='{field}')`."
+                        ));
+                    } else {
+                        report.help(format!("Use `{name}` itself."));
+                    }
+                    return;
+                }
+            }
+            name.push('.');
+            name.push_str(field);
+        }
+    }
+
+    fn unknown_root(&mut self, root: &str, at: Range<usize>) {
+        let names = self.names;
+        let span = self.span(at);
+        let help = if names.inputs.contains_key(root) {
+            Some(format!("Did you mean `inputs.{root}`?"))
+        } else if names.vars.contains_key(root) {
+            Some(format!("Did you mean `vars.{root}`?"))
+        } else {
+            None
+        };
+        let roots = || names.nodes.keys().copied().chain(["inputs", "vars", "run"]);
+        let meant = if help.is_some() { None } else { self.findings.meant(root, roots()) };
+        let report = self
+            .findings
+            .error(codes::TEMPLATE_UNKNOWN_NAME, format!("nothing here is named `{root}`"), span)
+            .label("unknown name");
+        match (help, meant) {
+            (Some(help), _) => report.help(help),
+            (None, Some(meant)) => report.help(format!("Did you mean `{meant}`?")),
+            (None, None) => report.help(
+                "Templates see `inputs.…`, `vars.…`, `run.…` and the outputs of nodes by name. Text goes in quotes: `'…'`.",
+            ),
+        };
+    }
+}
+
+fn text_schema() -> &'static Json {
+    static TEXT: std::sync::LazyLock<Json> =
+        std::sync::LazyLock::new(|| serde_json::json!({ "type": "string" }));
+    &TEXT
+}

@@ -1,0 +1,8 @@
+//! Templates: where they are, whether they are well-formed, and whether what they name exists.
+
+mod check;
+mod extras;
+mod scan;
+
+pub(super) use check::{Names, Place, Record, Templates};
+pub(crate) use scan::{is_one_expression, is_template};

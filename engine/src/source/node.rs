@@ -1,0 +1,92 @@
+//! YAML as a tree in which every key and value knows its place.
+
+use serde_json::{Map, Number, Value as Json};
+
+use crate::diagnostic::Span;
+
+/// A key of a mapping, or a text of which only the words matter.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Word {
+    /// Its text.
+    pub(crate) text: String,
+    /// Its place.
+    pub(crate) span: Span,
+}
+
+/// A value and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node {
+    /// Where it is defined. A scalar's place covers its quotes; a block mapping or sequence is an empty place at its
+    /// first entry.
+    pub(crate) span: Span,
+    /// What it is.
+    pub(crate) value: Value,
+}
+
+/// A value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Str(String),
+    Seq(Vec<Node>),
+    Map(Vec<(Word, Node)>),
+    /// `{{ x }}` without quotes, which YAML takes for a mapping whose key is a mapping.
+    BareTemplate,
+}
+
+impl Node {
+    /// The text, if it is one.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The entries, if it is a mapping.
+    pub(crate) fn entries(&self) -> Option<&[(Word, Node)]> {
+        match &self.value {
+            Value::Map(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// What it is, for people.
+    pub(crate) fn kind(&self) -> &'static str {
+        match &self.value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "true or false",
+            Value::Number(_) => "a number",
+            Value::Str(_) => "text",
+            Value::Seq(_) => "a list",
+            Value::Map(_) => "a map",
+            Value::BareTemplate => "a template without quotes",
+        }
+    }
+
+    /// The same value without places, its keys in written order.
+    pub(crate) fn to_json(&self) -> Json {
+        match &self.value {
+            Value::Null | Value::BareTemplate => Json::Null,
+            Value::Bool(value) => Json::Bool(*value),
+            Value::Number(number) => Json::Number(number.clone()),
+            Value::Str(text) => Json::String(text.clone()),
+            Value::Seq(items) => items.iter().map(Self::to_json).collect(),
+            Value::Map(entries) => Json::Object(
+                entries.iter().map(|(key, node)| (key.text.clone(), node.to_json())).collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
+    /// Calls `visit` with every text in the tree, keys excluded.
+    pub(crate) fn texts<'a>(&'a self, visit: &mut impl FnMut(&'a str, &'a Span)) {
+        match &self.value {
+            Value::Str(text) => visit(text, &self.span),
+            Value::Seq(items) => items.iter().for_each(|item| item.texts(visit)),
+            Value::Map(entries) => entries.iter().for_each(|(_, node)| node.texts(visit)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::BareTemplate => {}
+        }
+    }
+}
