@@ -1,1 +1,4 @@
 //! The steps that ship with `runbook`, and the sites they act on.
+
+#[doc(hidden)]
+pub mod testkit;
