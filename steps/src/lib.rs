@@ -1,1 +1,5 @@
 //! The steps that ship with `runbook`, and the sites they act on.
+
+pub mod site;
+#[doc(hidden)]
+pub mod testkit;
