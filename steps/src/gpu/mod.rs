@@ -1,4 +1,4 @@
-//! Steps about the GPUs of a node: `gpu.health`.
+//! Steps about the GPUs of a node: `gpu.health`, `gpu.tenants`.
 
 mod ask;
 mod bus;
@@ -8,10 +8,14 @@ pub(crate) mod fake;
 mod health;
 mod kernel;
 mod klog;
+mod owners;
 mod params;
 mod policy;
+mod process;
 mod register;
 mod smi;
+mod survey;
+mod tenants;
 pub(crate) mod text;
 mod verdict;
 mod xid;
