@@ -1,1 +1,2 @@
 //! The steps that ship with `runbook`, and the sites they act on.
+mod oom;
