@@ -41,15 +41,23 @@ clause!(OLD_FREE, "(", SIZE, ")free[;)]");
 clause!(OLD_RESERVED, "(", SIZE, ")reservedintotal");
 clause!(OLD_CACHED, "(", SIZE, ")cached[;)]");
 
+/// Squeezed bytes by which a head may begin after the first line, where that line ends in the middle of it.
+const SPILL: usize = 24;
+
 pub(super) fn read(passage: &Passage) -> Option<OomMessage> {
     let text = passage.squeezed.as_str();
-    if let Some(found) = ASYNC.captures(text) {
+    if let Some(found) =
+        ASYNC.captures(text).filter(|found| found.get(0).is_some_and(|m| m.start() <= passage.first))
+    {
         return Some(asynchronous(text, found.get(1).and_then(|m| m.as_str().parse().ok())));
     }
     if let Some(tried) = size(&REJECTED, text) {
         return Some(OomMessage { tried: Some(tried), ..OomMessage::bare(Kind::CudaCachingAllocator) });
     }
-    let Some(head) = HEAD.captures(text) else { return wordless(passage) };
+    let near = passage.first.saturating_add(SPILL);
+    let Some(head) = HEAD.captures(text).filter(|head| head.get(0).is_some_and(|m| m.start() <= near)) else {
+        return wordless(passage);
+    };
     let whole = head.get(0)?;
     // A second message may follow in the same passage; its numbers are its own.
     let rest = &text[whole.start()..];

@@ -15,6 +15,8 @@ pub(crate) struct Passage {
     pub(crate) text: String,
     /// All of it without white space.
     pub(crate) squeezed: String,
+    /// Bytes of it that come from the first line.
+    pub(crate) first: usize,
 }
 
 impl Passage {
@@ -26,7 +28,7 @@ impl Passage {
             text.push_str(next);
         }
         let squeezed = squeeze(&text);
-        Self { line: line.to_owned(), text, squeezed }
+        Self { line: line.to_owned(), text, squeezed, first: squeeze(line).len() }
     }
 }
 
