@@ -1,8 +1,14 @@
 //! The steps that ship with `runbook`, and the sites they act on.
 
 mod gpu;
+mod oom;
 
-/// Adds every step kind that ships to a registry.
-pub fn register(registry: &mut engine::step::Registry) {
-    gpu::register(registry);
+use engine::step::Registry;
+
+/// Every step kind that ships.
+pub fn registry() -> Registry {
+    let mut registry = Registry::default();
+    gpu::register(&mut registry);
+    oom::register(&mut registry);
+    registry
 }
