@@ -1,0 +1,3 @@
+//! Edits of the batch script by which a training is launched.
+
+mod script;
