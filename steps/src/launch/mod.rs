@@ -1,3 +1,14 @@
-//! Edits of the batch script by which a training is launched.
+//!
+//! The script is edited where it lies, byte range by byte range, so that the diff at the gate shows nothing but the change.
+//! Nothing is edited that is not surely understood.
 
+mod change;
+mod edit;
+mod edits;
+mod ran;
+mod register;
 mod script;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use register::register;
