@@ -1,7 +1,9 @@
+//! Steps that edit the batch script by which a training is launched: settings of its environment, of PyTorch's allocator,
 //!
 //! The script is edited where it lies, byte range by byte range, so that the diff at the gate shows nothing but the change.
 //! Nothing is edited that is not surely understood.
 
+mod allocator;
 mod change;
 mod edit;
 mod edits;

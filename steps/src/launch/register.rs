@@ -2,9 +2,11 @@
 
 use engine::step::{Change, Registry};
 
+use super::allocator::Allocator;
 use super::edit::Edit;
 
 /// Adds the kinds of this family.
 pub(crate) fn register(registry: &mut Registry) {
     registry.register(Change::new(Edit));
+    registry.register(Change::new(Allocator));
 }
