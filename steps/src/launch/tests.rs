@@ -287,7 +287,7 @@ fn notes_name_what_could_undo_the_edit() {
 
 #[test]
 fn every_kind_has_schemas_and_declares_its_outcomes() {
-    for kind in ["launch.edit", "launch.allocator"] {
+    for kind in ["launch.edit", "launch.allocator", "launch.lever"] {
         let step = step(kind);
         let spec = step.spec();
         for property in spec.params["properties"].as_object().unwrap().values() {
