@@ -1,6 +1,7 @@
 //! The steps that ship with `runbook`, and the sites they act on.
 
 mod gpu;
+mod launch;
 mod oom;
 
 use engine::step::Registry;
@@ -9,6 +10,7 @@ use engine::step::Registry;
 pub fn registry() -> Registry {
     let mut registry = Registry::default();
     gpu::register(&mut registry);
+    launch::register(&mut registry);
     oom::register(&mut registry);
     registry
 }
