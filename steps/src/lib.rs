@@ -1,1 +1,3 @@
 //! The steps that ship with `runbook`, and the sites they act on.
+
+mod slurm;
