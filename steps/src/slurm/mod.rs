@@ -36,8 +36,14 @@ mod token;
 mod tres;
 
 pub(crate) use duration::Time;
+#[cfg(test)]
+pub(crate) use fixtures::job as fixture_job;
 pub(crate) use id::JobId;
+pub(crate) use logs::find as find_logs;
 pub(crate) use poll::Poll;
+pub(crate) use query::{Found, job as find_job, live as live_job, nodes as unfold_nodes};
+pub(crate) use record::Record;
 pub(crate) use register::register;
+pub(crate) use release::{Standing, standing};
 pub(crate) use script::batch_script;
-pub(crate) use text::{clean, names, span};
+pub(crate) use text::{clean, span};

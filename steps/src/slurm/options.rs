@@ -145,17 +145,6 @@ pub(crate) struct SbatchOption {
     pub(crate) words: Vec<String>,
 }
 
-impl SbatchOption {
-    /// `--name=value`.
-    pub(crate) fn long(name: &str, value: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            value: Some(value.to_owned()),
-            words: vec![format!("--{name}={value}")],
-        }
-    }
-}
-
 /// What the first word of an option says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {

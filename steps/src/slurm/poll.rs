@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::step::StepCx;
+use engine::step::{StepCx, StepError};
 use jiff::Timestamp;
 
 /// A wait with an end: pauses grow from one second to a bound.
@@ -36,6 +36,18 @@ impl Poll {
         cx.site.sleep(self.pause.min(left)).await;
         self.pause = (self.pause * 2).min(self.longest);
         true
+    }
+
+    /// The same for a read, which ends early when the person wants to stop; `what` goes on.
+    ///
+    /// # Errors
+    /// The person wants to stop.
+    pub(crate) async fn pause_of_read(&mut self, cx: &StepCx, what: &str) -> Result<bool, StepError> {
+        tokio::select! {
+            biased;
+            () = cx.cancel.cancelled() => Err(StepError::failed(format!("stopped watching {what}; it goes on"))),
+            more = self.pause(cx) => Ok(more),
+        }
     }
 }
 

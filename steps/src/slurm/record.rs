@@ -79,10 +79,12 @@ impl Record {
         let flag = |key: &str| number(key).map(|value| value != 0);
         let job_number = number("JobId")?;
         let num_nodes = fields.known("NumNodes").and_then(exact);
+        let per_node = fields.known("TresPerNode").and_then(gpus_requested);
+        // A list without GPUs says nothing: they are listed only with `AccountingStorageTRES=gres/gpu`.
         let gpus = ["AllocTRES", "TRES", "ReqTRES"]
             .iter()
-            .find_map(|key| fields.known(key))
-            .map(|list| super::tres::gpus(list).unwrap_or(0));
+            .find_map(|key| gpus(fields.known(key)?))
+            .or_else(|| per_node?.checked_mul(num_nodes?));
         let mut record = Self {
             job: String::new(),
             number: Some(job_number),
@@ -106,10 +108,7 @@ impl Record {
                 .and_then(|list| list.split(':').next()?.parse::<u64>().ok())
                 .filter(|&tasks| tasks > 0),
             gpus,
-            gpus_per_node: fields
-                .known("TresPerNode")
-                .and_then(gpus_requested)
-                .or(gpus.filter(|_| num_nodes == Some(1))),
+            gpus_per_node: per_node.or(gpus.filter(|_| num_nodes == Some(1))),
             partition: text("Partition"),
             account: text("Account"),
             qos: text("QOS"),
@@ -162,7 +161,7 @@ impl Record {
         let number_of = |text: &str| text.parse::<u64>().ok();
         let is = |sign: char| job.contains(sign).then(|| number_of(part)).flatten();
         let num_nodes = get("NNodes").and_then(exact);
-        let gpus = get("AllocTRES").map(|list| gpus(list).unwrap_or(0));
+        let gpus = get("AllocTRES").and_then(gpus);
         let ended = get("State").and_then(State::read).is_some_and(|state| state.is_released());
         Some(Self {
             number: get("JobIDRaw").and_then(number_of),
@@ -281,6 +280,13 @@ mod tests {
             .map(|text| (read(text).job, read(text).number))
             .collect();
         assert_eq!(jobs, [("2_3".into(), Some(2)), ("2_2".into(), Some(4))]);
+    }
+
+    #[test]
+    fn gpus_that_are_not_listed_are_unknown() {
+        let text = |more: &str| format!("JobId=9 JobState=RUNNING NumNodes=2 TRES=cpu=4,node=2 {more}");
+        assert_eq!(read(&text("")).gpus, None);
+        assert_eq!(read(&text("TresPerNode=gres:gpu:4")).gpus, Some(8));
     }
 
     #[test]
