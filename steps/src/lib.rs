@@ -1,9 +1,9 @@
 //! The steps that ship with `runbook`, and the sites they act on.
 
-<<<<<<< HEAD
 mod gpu;
 mod launch;
 mod oom;
+mod slurm;
 
 use engine::step::Registry;
 
@@ -13,14 +13,6 @@ pub fn registry() -> Registry {
     gpu::register(&mut registry);
     launch::register(&mut registry);
     oom::register(&mut registry);
+    slurm::register(&mut registry);
     registry
-=======
-#[allow(dead_code, unused_imports, reason = "registered once reports and checkpoints can be told here")]
-mod job;
-mod slurm;
-
-/// Adds every step kind that ships to a registry.
-pub fn register(registry: &mut engine::step::Registry) {
-    slurm::register(registry);
->>>>>>> w/slurm
 }
