@@ -1,15 +1,20 @@
 //! The steps that ship with `runbook`, and the sites they act on.
 
+mod control;
 mod gpu;
 mod launch;
 mod oom;
 mod slurm;
+pub mod site;
+#[doc(hidden)]
+pub mod testkit;
 
 use engine::step::Registry;
 
 /// Every step kind that ships.
 pub fn registry() -> Registry {
     let mut registry = Registry::default();
+    control::register(&mut registry);
     gpu::register(&mut registry);
     launch::register(&mut registry);
     oom::register(&mut registry);
