@@ -1,5 +1,6 @@
 //! The steps that ship with `runbook`, and the sites they act on.
 
+mod checkpoint;
 mod control;
 mod gpu;
 mod launch;
@@ -14,6 +15,7 @@ use engine::step::Registry;
 /// Every step kind that ships.
 pub fn registry() -> Registry {
     let mut registry = Registry::default();
+    checkpoint::register(&mut registry);
     control::register(&mut registry);
     gpu::register(&mut registry);
     launch::register(&mut registry);
