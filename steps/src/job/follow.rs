@@ -1,7 +1,8 @@
 //! Reading log files as they grow.
 
-use engine::site::SiteErrorKind;
+use engine::site::{FileStat, SiteErrorKind};
 use engine::step::{StepCx, StepError};
+use jiff::Timestamp;
 
 /// Bytes per read.
 const CHUNK: usize = 256 << 10;
@@ -35,19 +36,29 @@ impl Follow {
     /// # Errors
     /// A recording without this exchange.
     pub(crate) async fn skip_present(&mut self, cx: &StepCx) -> Result<(), StepError> {
-        if let Some(size) = size(cx, &self.path).await? {
-            (self.offset, self.begun) = (size, true);
+        if let Some(stat) = stat(cx, &self.path).await? {
+            (self.offset, self.begun) = (stat.size, true);
         }
         Ok(())
     }
 
     /// The whole lines that came since. A file that is not there (yet), or cannot be read for a moment, has none.
+    /// One last written before `started` is still that of an earlier job of the same names: ranks empty it when they
+    /// open it, which may be long after the job has started.
     ///
     /// # Errors
     /// A recording without this exchange.
-    pub(crate) async fn lines(&mut self, cx: &StepCx) -> Result<Vec<String>, StepError> {
-        let Some(size) = size(cx, &self.path).await? else { return Ok(Vec::new()) };
+    pub(crate) async fn lines(
+        &mut self,
+        cx: &StepCx,
+        started: Option<Timestamp>,
+    ) -> Result<Vec<String>, StepError> {
+        let Some(stat) = stat(cx, &self.path).await? else { return Ok(Vec::new()) };
+        let size = stat.size;
         if !self.begun {
+            if started.is_some_and(|started| stat.modified < started) {
+                return Ok(Vec::new());
+            }
             self.begun = true;
             self.offset = size.saturating_sub(TAIL);
         }
@@ -89,9 +100,9 @@ impl Follow {
     }
 }
 
-async fn size(cx: &StepCx, path: &str) -> Result<Option<u64>, StepError> {
+async fn stat(cx: &StepCx, path: &str) -> Result<Option<FileStat>, StepError> {
     match cx.site.stat(path).await {
-        Ok(stat) => Ok(stat.map(|stat| stat.size)),
+        Ok(stat) => Ok(stat),
         Err(error) if error.kind == SiteErrorKind::NotRecorded => Err(error.into()),
         Err(_) => Ok(None),
     }
@@ -109,13 +120,13 @@ mod tests {
         let site = FakeSite::new();
         let cx = cx(&site);
         let mut log = Follow::new("/log");
-        assert!(log.lines(&cx).await.unwrap().is_empty());
+        assert!(log.lines(&cx, None).await.unwrap().is_empty());
         site.file("/log", "a\nb\rhal");
-        assert_eq!(log.lines(&cx).await.unwrap(), ["a", "b"]);
+        assert_eq!(log.lines(&cx, None).await.unwrap(), ["a", "b"]);
         site.file("/log", "a\nb\rhalf\n\n");
-        assert_eq!(log.lines(&cx).await.unwrap(), ["half"]);
+        assert_eq!(log.lines(&cx, None).await.unwrap(), ["half"]);
         site.file("/log", "new\n");
-        assert_eq!(log.lines(&cx).await.unwrap(), ["new"], "it was emptied");
+        assert_eq!(log.lines(&cx, None).await.unwrap(), ["new"], "it was emptied");
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -125,14 +136,26 @@ mod tests {
         let mut log = Follow::new("/log");
         log.skip_present(&cx(&site)).await.unwrap();
         site.file("/log", "old\nnew\n");
-        assert_eq!(log.lines(&cx(&site)).await.unwrap(), ["new"]);
+        assert_eq!(log.lines(&cx(&site), None).await.unwrap(), ["new"]);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_file_that_the_ranks_have_not_opened_yet_is_an_earlier_jobs() {
+        let site = FakeSite::new();
+        site.file("/log", "old\n");
+        let mut log = Follow::new("/log");
+        // Its time of change is 03:00.
+        let after = Some("2026-11-24T03:01:00Z".parse().unwrap());
+        assert!(log.lines(&cx(&site), after).await.unwrap().is_empty());
+        let before = Some("2026-11-24T02:59:00Z".parse().unwrap());
+        assert_eq!(log.lines(&cx(&site), before).await.unwrap(), ["old"]);
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_line_without_end_stays_bounded() {
         let site = FakeSite::new();
         site.file("/log", [b"x".repeat(1 << 20), b"\ny\n".to_vec()].concat());
-        let lines = Follow::new("/log").lines(&cx(&site)).await.unwrap();
+        let lines = Follow::new("/log").lines(&cx(&site), None).await.unwrap();
         assert_eq!((lines[0].len(), lines[1].as_str()), (LINE, "y"));
     }
 

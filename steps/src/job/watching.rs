@@ -1,5 +1,7 @@
 //! One look after the other at a running job.
 
+use std::collections::BTreeSet;
+
 use engine::step::{StepCx, StepError, StepErrorKind};
 use jiff::Timestamp;
 
@@ -43,6 +45,8 @@ pub(super) struct Watching<'a> {
     oom: Option<String>,
     looks: u32,
     suspicion: u32,
+    /// Logs with a line that may begin a report.
+    suspects: BTreeSet<String>,
     env_looked: bool,
     ran: bool,
 }
@@ -65,6 +69,7 @@ impl<'a> Watching<'a> {
             oom: None,
             looks: 0,
             suspicion: 0,
+            suspects: BTreeSet::new(),
             env_looked: false,
             ran: false,
         }
@@ -224,13 +229,15 @@ impl<'a> Watching<'a> {
 
     async fn read_logs(&mut self) -> Result<(), StepError> {
         let before = self.tally.last_step();
+        let started = self.record.as_ref().and_then(|record| record.started);
         for (number, log) in self.logs.iter_mut().enumerate() {
-            for line in log.lines(self.cx).await? {
+            for line in log.lines(self.cx, started).await? {
                 if self.tally.line(number, &line, self.probes.step_of) {
                     self.quiet_since = Some(self.cx.site.now());
                 }
                 if self.probes.oom.suspects(&line) {
                     self.suspicion = SUSPICION;
+                    self.suspects.insert(log.path().to_owned());
                 }
             }
         }
@@ -244,12 +251,14 @@ impl<'a> Watching<'a> {
     }
 
     async fn out_of_memory(&mut self, ended: bool) -> Result<Option<Verdict>, StepError> {
-        if self.suspicion == 0 && !ended {
+        // Only logs in which this job wrote something of the kind: others may hold an earlier job's report.
+        if self.suspects.is_empty() || (self.suspicion == 0 && !ended) {
             return Ok(None);
         }
         self.suspicion = self.suspicion.saturating_sub(1);
+        let suspects: Vec<String> = self.suspects.iter().cloned().collect();
         let from = self.record.as_ref().and_then(|record| record.started).map(|time| time.to_string());
-        let report = self.probes.oom.first(self.cx, &self.paths(), from.as_deref()).await?;
+        let report = self.probes.oom.first(self.cx, &suspects, from.as_deref()).await?;
         self.oom = report.map(|report| clean(&report));
         Ok(self.oom.as_ref().map(|report| {
             let step = self.tally.last_step().map_or_else(String::new, |step| format!(" after step {step}"));

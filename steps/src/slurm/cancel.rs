@@ -17,7 +17,7 @@ use super::record::Record;
 use super::release::{Standing, Waited, standing, stuck, wait};
 use super::sacct::{SEPARATOR, rows};
 use super::state::State;
-use super::text::{clean, names, span};
+use super::text::{clean, count, names, span};
 
 /// Parameters of `slurm.cancel`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -249,7 +249,7 @@ async fn notes(cx: &StepCx, record: &Record, nodes: Option<&[String]>) -> Result
     notes.push(format!("job {}{name} of {who} is {state}{since}", record.job));
     if let Some(nodes) = nodes.filter(|nodes| !nodes.is_empty()) {
         let gpus = record.gpus.map_or_else(String::new, |gpus| format!(" with {gpus} GPUs"));
-        notes.push(format!("frees {} nodes{gpus}: {}", nodes.len(), names(nodes)));
+        notes.push(format!("frees {}{gpus}: {}", count(nodes.len(), "node"), names(nodes)));
     }
     if record.state.as_ref().is_some_and(State::is_completing) {
         notes.push("it is ending already: scancel adds nothing, this step waits for the nodes".to_owned());

@@ -10,7 +10,7 @@ use super::pin::Pin;
 use super::query::{self, Found};
 use super::record::{Record, Source};
 use super::script::{batch_script, on_disk};
-use super::text::{clean, names};
+use super::text::{clean, count, names};
 
 /// Most of a script that is looked through for log patterns, in bytes.
 const SCRIPT_LIMIT: usize = 1 << 20;
@@ -267,12 +267,12 @@ fn summary(output: Output) -> Done<Output> {
     let nodes = output.nodes.as_deref().unwrap_or_default();
     let second = match (nodes.len(), output.gpus) {
         (0, _) => "no nodes".to_owned(),
-        (n, Some(gpus)) => format!("{n} nodes, {gpus} GPUs: {}", names(nodes)),
-        (n, None) => format!("{n} nodes: {}", names(nodes)),
+        (n, Some(gpus)) => format!("{}, {gpus} GPUs: {}", count(n, "node"), names(nodes)),
+        (n, None) => format!("{}: {}", count(n, "node"), names(nodes)),
     };
     let mut done = Done::new("found", output).line(first).line(second);
     if let Some(restarts) = done.output.restarts.filter(|&restarts| restarts > 0) {
-        done = done.line(format!("Slurm started it again {restarts} times"));
+        done = done.line(format!("Slurm started it again, {restarts} so far"));
     }
     match done.output.logs.len() {
         0 => done.line("no log file found"),

@@ -13,8 +13,9 @@ use super::submit_line::{Known, parse};
 
 /// Most files named for one job: a rank each.
 const MOST: usize = 8192;
-/// How far the clock of a file server may be behind.
-const SKEW: Duration = Duration::from_secs(300);
+/// How far the clock of a file server may be behind. Little, for the job before may have ended just before this one
+/// started and have left files of the same names.
+const SKEW: Duration = Duration::from_secs(10);
 
 /// The log files of a job that exist: its standard output and error, and the per-rank files of `srun --output=…%t…` in
 /// its script. Files last written before the job started are another job's and are left out. (Files below

@@ -26,7 +26,7 @@ impl Node {
         let fields = Fields::split(front, NODE_KEYS, &[]);
         Some(Self {
             state: fields.known("State")?.to_owned(),
-            reason: reason.and_then(super::text::known).map(str::to_owned),
+            reason: reason.and_then(super::text::known).map(dated),
         })
     }
 
@@ -44,6 +44,16 @@ impl Node {
     pub(crate) fn is_down(&self) -> bool {
         self.words().any(|word| word == "DOWN")
     }
+}
+
+/// `Xid 95 [root@1795488726]`, as it comes under `SLURM_TIME_FORMAT=%s`, with a time that people can read.
+fn dated(reason: &str) -> String {
+    let parts = || {
+        let (text, who) = reason.strip_suffix(']')?.rsplit_once('[')?;
+        let (who, at) = who.split_once('@')?;
+        Some(format!("{text}[{who}@{}]", super::text::time(at)?))
+    };
+    parts().unwrap_or_else(|| reason.to_owned())
 }
 
 /// Checks the name of one node: what stands for several (`gpu-[1-4]`, `ALL`) is refused.
@@ -96,13 +106,14 @@ mod tests {
     fn states() {
         let node = Node::read(fixture::DRAINED_NODE).unwrap();
         assert!(node.is_drained() && !node.is_down());
-        assert_eq!(node.reason.as_deref(), Some("runbook:run/1 Xid 95 job 123 [root@2026-11-24T02:11:45]"));
+        assert_eq!(node.reason.as_deref(), Some("runbook:run/1 Xid 95 job 123 [root@2026-11-24T02:11:45Z]"));
         let node = Node::read(fixture::IDLE_NODE).unwrap();
         assert!(!node.is_drained());
         assert_eq!((node.state.as_str(), node.reason), ("IDLE", None));
         let node = Node::read("NodeName=x State=DOWN*+DRAIN Reason=a State=IDLE\n").unwrap();
         assert!(node.is_drained() && node.is_down());
         assert_eq!(node.reason.as_deref(), Some("a State=IDLE"));
+        assert_eq!(dated("a [b] [root@1795486305]"), "a [b] [root@2026-11-24T02:11:45Z]");
     }
 
     #[test]

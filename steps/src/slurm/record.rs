@@ -143,6 +143,7 @@ impl Record {
         }
         record.job = match (record.array_job, record.array_task, number("HetJobId"), record.component) {
             (Some(job), Some(task), ..) => format!("{job}_{task}"),
+            (Some(job), None, ..) => format!("{job}_[{}]", record.array_rest.as_deref().unwrap_or("?")),
             (_, _, Some(job), Some(component)) => format!("{job}+{component}"),
             _ => job_number.to_string(),
         };

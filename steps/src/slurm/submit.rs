@@ -24,7 +24,7 @@ use super::release::{stuck, wait};
 use super::script::{absolute, batch_script, on_disk};
 use super::state::State;
 use super::submission::{Plan, Request, plan};
-use super::text::clean;
+use super::text::{clean, count};
 
 /// `sbatch` waits by itself when the controller is busy.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -130,6 +130,12 @@ impl ChangeStep for Submit {
         let intent = intend(cx, params, &record, work_dir, plan.clone()).await?;
         let (mut notes, accepted) = rehearse(cx, &record, &intent).await?;
         notes.extend(plan.notes);
+        if let Some(script) = &intent.stdin {
+            let lines = count(script.lines().count(), "line");
+            notes.push(format!(
+                "the script was never a file: Slurm's copy of it ({lines}) goes to standard input"
+            ));
+        }
         notes.extend(warnings(cx, params, &record).await?);
         let mut predicted = ["submitted", "refused"].map(|outcome| Predicted {
             outcome: outcome.to_owned(),

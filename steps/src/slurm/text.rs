@@ -26,6 +26,11 @@ pub(crate) fn names(names: &[String]) -> String {
     }
 }
 
+/// `1 node`, `2 nodes`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Seconds as `45 s`, `12 min` or `3 h 20 min`.
 pub(crate) fn span(seconds: u64) -> String {
     match seconds {

@@ -196,6 +196,15 @@ async fn an_end_is_passed_oom_or_failed() {
     }
 }
 
+/// The new job dies before its ranks open their logs; the report in them is the old job's.
+#[tokio::test(flavor = "current_thread")]
+async fn an_earlier_jobs_report_is_not_this_ones() {
+    let site = site(&["PENDING", "PENDING", "FAILED"]);
+    site.file(LOG, "step 41/200\ntorch.OutOfMemoryError: CUDA out of memory.\n");
+    let done = watch(&site, json!({ "past_step": 41 })).await;
+    assert_eq!((done.outcome.as_str(), &done.output["last_step"]), ("failed", &Value::Null));
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn stalled_and_pending() {
     let stalled = site(&["RUNNING"]);
