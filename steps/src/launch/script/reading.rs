@@ -89,6 +89,9 @@ pub(in crate::launch) enum Unclear {
     NoLaunch,
 }
 
+/// Longest chain of `A=${A:-b}` that is followed.
+const MOST_DEFAULTS: usize = 20;
+
 impl Script {
     /// What is known of `name` where the training is launched.
     pub(in crate::launch) fn reading(&self, name: &str) -> Reading {
@@ -122,11 +125,11 @@ impl Script {
         if let Some(event) = self.entangled(name) {
             return Reading::Unclear(Unclear::Conditional { line: self.line(event.whole.start) });
         }
-        self.before(name, &launch.moment, None)
+        self.before(name, &launch.moment, None, 0)
     }
 
-    /// The value at `launch`, as far as events before `bound` make it.
-    fn before(&self, name: &str, launch: &Moment, bound: Option<&[usize]>) -> Reading {
+    /// The value at `launch`, as far as events before `bound` make it; `depth` is how many defaults led there.
+    fn before(&self, name: &str, launch: &Moment, bound: Option<&[usize]>, depth: usize) -> Reading {
         let conditional =
             |event: &Event| Reading::Unclear(Unclear::Conditional { line: self.line(event.whole.start) });
         let mut last: Option<(usize, &Event, Moment, Bearing)> = None;
@@ -169,10 +172,13 @@ impl Script {
             Deed::Assign(Value::Literal(text), _) => {
                 self.known(event, launch, text.clone(), target(None), false)
             }
+            Deed::Assign(Value::OwnDefault { .. }, _) if depth == MOST_DEFAULTS => {
+                Reading::Unclear(Unclear::Computed { line: self.line(event.whole.start) })
+            }
             Deed::Assign(Value::OwnDefault { text, range, over_empty }, _) => {
                 // `: ${A:=b}` only assigns where nothing has; `A=${A:-b}` assigns in any case.
                 let assigns = event.whole != event.value;
-                match self.before(name, launch, Some(&moment.order)) {
+                match self.before(name, launch, Some(&moment.order), depth + 1) {
                     Reading::Unclear(unclear) => Reading::Unclear(unclear),
                     Reading::Known(earlier) if !(earlier.value.is_empty() && *over_empty) => {
                         if assigns {
@@ -201,14 +207,9 @@ impl Script {
 
     /// What `event` at `moment` means for the launch, shells and scopes of variables considered.
     fn bearing(&self, event: &Event, moment: &Moment, launch: &Moment) -> Bearing {
-        let seen = |event: &Event| {
-            (!event.prefix || event.place.command.is_some_and(|id| launch.within(id)))
-                && (!event.local || event.place.function.as_deref().is_none_or(|f| launch.inside(f)))
-        };
-        if !seen(event) {
-            return Bearing::None;
-        }
-        moment.bearing(launch)
+        let called = !event.prefix || event.place.command.is_some_and(|id| launch.within(id));
+        let inside = !event.local || event.place.function.as_deref().is_none_or(|f| launch.inside(f));
+        if called && inside { moment.bearing(launch) } else { Bearing::None }
     }
 
     /// An event in the scope of another of the same name: in a function that has the variable as its own, or that is called

@@ -253,6 +253,10 @@ fn what_is_not_understood_is_refused() {
         assert!(Script::parse(format!("{first}\nsrun x.py\n")).is_ok(), "{first}");
     }
     assert_eq!(Script::parse("#".repeat(Script::LONGEST + 1)).unwrap_err(), Misread::TooLong);
+    assert_eq!(Script::parse("A=1\n".repeat(3_000)).unwrap_err(), Misread::TooLong);
+    assert_eq!(Script::parse("srun python x.py\n".repeat(100)).unwrap_err(), Misread::TooLong);
+    let long = Script::parse("A=${A:-1} B=2\n".repeat(900) + "srun python x.py").unwrap();
+    assert!(matches!(long.reading("A"), Reading::Unclear(Unclear::Computed { .. })));
     let nested = format!("{}srun x.py{}", "( ".repeat(400), " )".repeat(400));
     assert_eq!(Script::parse(nested).unwrap_err(), Misread::TooDeep);
 }
