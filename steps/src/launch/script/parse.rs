@@ -12,7 +12,7 @@ use super::launcher::rank;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::launch) enum Misread {
     /// It is longer than any script that a person wrote.
-    #[error("the script is longer than {} KiB", Script::LONGEST >> 10)]
+    #[error("the script is longer than {} KiB, or has more commands than are followed", Script::LONGEST >> 10)]
     TooLong,
     /// The grammar does not know what stands there.
     #[error("the script is not understood as shell text near line {line}")]
@@ -51,7 +51,9 @@ pub(super) struct Launch {
 
 impl Script {
     /// Longest text that is parsed, in bytes.
-    pub(in crate::launch) const LONGEST: usize = 1 << 20;
+    pub(in crate::launch) const LONGEST: usize = 256 << 10;
+    /// Most assignments, commands and launches that are followed: what is compared with what grows with their product.
+    const MOST: (usize, usize, usize) = (2_000, 5_000, 64);
 
     /// Parses a script.
     ///
@@ -71,6 +73,10 @@ impl Script {
             return Err(Misread::TooDeep);
         }
         let (launches, untold) = launches(&facts);
+        let (events, calls, starts) = Self::MOST;
+        if facts.events.len() > events || facts.calls.len() > calls || launches.len() > starts {
+            return Err(Misread::TooLong);
+        }
         Ok(Self { text, tree, facts, launches, untold })
     }
 
@@ -180,24 +186,32 @@ fn tree(text: &str) -> Result<Tree, Misread> {
         return Err(Misread::NotUnderstood { line: 1 });
     }
     let mut view = text.to_owned();
-    loop {
+    for _ in 0..MOST_ROUNDS {
         let Some(tree) = parser.parse(&view, None) else {
             return Err(Misread::NotUnderstood { line: 1 });
         };
         if tree.root_node().has_error() {
             return Err(Misread::NotUnderstood { line: line(text, innermost_error(tree.root_node())) });
         }
-        match glued(tree.root_node(), &view) {
-            Some(at) => view.replace_range(at..=at, ";"),
-            None => return Ok(tree),
+        let glued = glued(tree.root_node(), &view);
+        if glued.is_empty() {
+            return Ok(tree);
+        }
+        for at in glued {
+            view.replace_range(at..=at, ";");
         }
     }
+    Err(Misread::NotUnderstood { line: 1 })
 }
 
+/// Most rounds in which pieces that the grammar glues together are taken apart.
+const MOST_ROUNDS: usize = 16;
+
 /// Where the grammar (tree-sitter-bash 0.25) reads on over a line end after `A=1 B=2`, as if the next line's command or
-/// assignment belonged to it: the offset of the blank after the assignment. Parsing goes on with a `;` in that place, all
-/// offsets stay.
-fn glued(root: Node<'_>, text: &str) -> Option<usize> {
+/// assignment belonged to it: the offsets of the blanks after such assignments. Parsing goes on with a `;` in their places,
+/// all offsets stay.
+fn glued(root: Node<'_>, text: &str) -> Vec<usize> {
+    let mut found = Vec::new();
     let mut cursor = root.walk();
     let mut stack: Vec<Node<'_>> = vec![root];
     while let Some(node) = stack.pop() {
@@ -214,11 +228,11 @@ fn glued(root: Node<'_>, text: &str) -> Option<usize> {
             let joined = gap.replace("\\\r\n", "").replace("\\\n", "");
             let blank = gap.as_bytes().first().is_some_and(u8::is_ascii_whitespace);
             if pair[0].kind() == "variable_assignment" && joined.contains('\n') && blank {
-                return Some(end);
+                found.push(end);
             }
         }
     }
-    None
+    found
 }
 
 /// Where the parser lost its way: an error often begins with the script, so its last readable piece is taken.

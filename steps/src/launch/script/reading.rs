@@ -89,6 +89,9 @@ pub(in crate::launch) enum Unclear {
     NoLaunch,
 }
 
+/// Longest chain of `A=${A:-b}` that is followed.
+const MOST_DEFAULTS: usize = 20;
+
 impl Script {
     /// What is known of `name` where the training is launched.
     pub(in crate::launch) fn reading(&self, name: &str) -> Reading {
@@ -119,11 +122,14 @@ impl Script {
         if let Some(at) = self.elsewhere(name) {
             return Reading::Unclear(Unclear::Elsewhere { line: self.line(at) });
         }
-        self.before(name, &launch.moment, None)
+        if let Some(event) = self.entangled(name) {
+            return Reading::Unclear(Unclear::Conditional { line: self.line(event.whole.start) });
+        }
+        self.before(name, &launch.moment, None, 0)
     }
 
-    /// The value at `launch`, as far as events before `bound` make it.
-    fn before(&self, name: &str, launch: &Moment, bound: Option<&[usize]>) -> Reading {
+    /// The value at `launch`, as far as events before `bound` make it; `depth` is how many defaults led there.
+    fn before(&self, name: &str, launch: &Moment, bound: Option<&[usize]>, depth: usize) -> Reading {
         let conditional =
             |event: &Event| Reading::Unclear(Unclear::Conditional { line: self.line(event.whole.start) });
         let mut last: Option<(usize, &Event, Moment, Bearing)> = None;
@@ -133,7 +139,7 @@ impl Script {
             }
             let Some(all) = moments(&self.facts, &event.place) else { return conditional(event) };
             for moment in all {
-                let bearing = if seen(event, launch) { moment.bearing(launch) } else { Bearing::None };
+                let bearing = self.bearing(event, &moment, launch);
                 // In a loop, what comes after the launch comes before its next round.
                 if bearing == Bearing::Possible && moment.order >= launch.order {
                     return conditional(event);
@@ -166,10 +172,13 @@ impl Script {
             Deed::Assign(Value::Literal(text), _) => {
                 self.known(event, launch, text.clone(), target(None), false)
             }
+            Deed::Assign(Value::OwnDefault { .. }, _) if depth == MOST_DEFAULTS => {
+                Reading::Unclear(Unclear::Computed { line: self.line(event.whole.start) })
+            }
             Deed::Assign(Value::OwnDefault { text, range, over_empty }, _) => {
                 // `: ${A:=b}` only assigns where nothing has; `A=${A:-b}` assigns in any case.
                 let assigns = event.whole != event.value;
-                match self.before(name, launch, Some(&moment.order)) {
+                match self.before(name, launch, Some(&moment.order), depth + 1) {
                     Reading::Unclear(unclear) => Reading::Unclear(unclear),
                     Reading::Known(earlier) if !(earlier.value.is_empty() && *over_empty) => {
                         if assigns {
@@ -196,25 +205,52 @@ impl Script {
         Reading::Known(Setting { value, line, exported, used, read_before, soft, target })
     }
 
+    /// What `event` at `moment` means for the launch, shells and scopes of variables considered.
+    fn bearing(&self, event: &Event, moment: &Moment, launch: &Moment) -> Bearing {
+        let called = !event.prefix || event.place.command.is_some_and(|id| launch.within(id));
+        let inside = !event.local || event.place.function.as_deref().is_none_or(|f| launch.inside(f));
+        if called && inside { moment.bearing(launch) } else { Bearing::None }
+    }
+
+    /// An event in the scope of another of the same name: in a function that has the variable as its own, or that is called
+    /// with it as a prefix. What comes of those is known to few, and not by us.
+    fn entangled(&self, name: &str) -> Option<&Event> {
+        let events = || self.facts.events.iter().filter(|event| event.name == name);
+        let scopes: Vec<&Event> = events().filter(|event| event.local || event.prefix).collect();
+        events().find(|event| {
+            let all = moments(&self.facts, &event.place).unwrap_or_default();
+            scopes.iter().filter(|scope| scope.whole != event.whole).any(|scope| {
+                all.iter().any(|moment| match (scope.prefix, scope.place.command, &scope.place.function) {
+                    (true, Some(command), _) => moment.within(command),
+                    (false, _, Some(function)) => moment.inside(function),
+                    _ => false,
+                })
+            })
+        })
+    }
+
     /// Whether what `event` assigns is exported at the launch; `Possible` where that cannot be told.
     fn exported(&self, event: &Event, launch: &Moment) -> Bearing {
         if event.prefix {
             return Bearing::Certain;
         }
+        let others = || self.facts.events.iter().filter(|other| other.name == event.name);
+        // Whether a local variable takes over an outer one's export depends on the shell's version and settings.
+        if event.local && !event.exports && others().any(|other| !other.local) {
+            return Bearing::Possible;
+        }
         let mut turns = Vec::new();
-        for other in self.facts.events.iter().filter(|other| other.name == event.name && !other.prefix) {
-            if !seen(other, launch) {
-                continue;
-            }
+        for other in others().filter(|other| !other.prefix) {
             let Some(all) = moments(&self.facts, &other.place) else { return Bearing::Possible };
             for moment in all {
+                let bearing = self.bearing(other, &moment, launch);
                 match other.deed {
-                    Deed::Export(on) => turns.push((moment, on)),
-                    Deed::Unset => turns.push((moment, false)),
-                    _ if other.exports => turns.push((moment, true)),
+                    Deed::Export(on) => turns.push((moment.order, bearing, on)),
+                    Deed::Unset => turns.push((moment.order, bearing, false)),
+                    _ if other.exports => turns.push((moment.order, bearing, true)),
                     _ => match self.all_exported(launch, &moment) {
-                        Bearing::Certain => turns.push((moment, true)),
-                        Bearing::Possible if moment.bearing(launch) != Bearing::None => {
+                        Bearing::Certain => turns.push((moment.order, bearing, true)),
+                        Bearing::Possible if bearing != Bearing::None => {
                             return Bearing::Possible;
                         }
                         Bearing::Possible | Bearing::None => {}
@@ -222,7 +258,7 @@ impl Script {
                 }
             }
         }
-        state(turns, launch)
+        state(turns)
     }
 
     /// Whether `set -a`, which exports whatever is assigned, holds at a moment before the launch.
@@ -244,9 +280,10 @@ impl Script {
                 continue;
             }
             let Some(all) = moments(&self.facts, &call.place) else { return Bearing::Possible };
-            turns.extend(all.into_iter().filter(|m| m.order < at.order).map(|m| (m, flag('-'))));
+            let before = all.into_iter().filter(|moment| moment.order < at.order);
+            turns.extend(before.map(|moment| (moment.order.clone(), moment.bearing(launch), flag('-'))));
         }
-        state(turns, launch)
+        state(turns)
     }
 
     /// Offsets at which `name` is expanded other than in its own assignments and in what is only printed.
@@ -291,19 +328,13 @@ impl Script {
     }
 }
 
-/// Whether what `event` does can reach the launch: a prefix reaches its command, a local variable its function.
-fn seen(event: &Event, launch: &Moment) -> bool {
-    (!event.prefix || event.place.command.is_some_and(|id| launch.within(id)))
-        && (!event.local || event.place.function.as_deref().is_none_or(|function| launch.inside(function)))
-}
-
-/// A switch at `launch` after all that turned it on and off; `Possible` where that cannot be told.
-fn state(mut turns: Vec<(Moment, bool)>, launch: &Moment) -> Bearing {
-    turns.sort_by(|a, b| a.0.order.cmp(&b.0.order));
+/// A switch after all that turned it on and off, by the order of execution; `Possible` where that cannot be told.
+fn state(mut turns: Vec<(Vec<usize>, Bearing, bool)>) -> Bearing {
+    turns.sort_by(|a, b| a.0.cmp(&b.0));
     let mut state = Bearing::None;
-    for (moment, on) in turns {
+    for (_, bearing, on) in turns {
         let turned = if on { Bearing::Certain } else { Bearing::None };
-        state = match moment.bearing(launch) {
+        state = match bearing {
             Bearing::Certain => turned,
             Bearing::Possible if state != turned => Bearing::Possible,
             Bearing::Possible | Bearing::None => state,

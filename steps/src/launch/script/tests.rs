@@ -6,17 +6,17 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Runs a script in a real bash in which every launcher is a function that prints its environment, one block a launch.
+/// Runs a script in a real bash in which every launcher is a function that tells its environment, one block a launch.
 fn launch_environments(script: &str) -> Vec<BTreeMap<String, String>> {
-    let mut text = String::new();
+    let mut text = String::from("exec 9>&1\n");
     for launcher in ["srun", "torchrun", "accelerate", "deepspeed", "mpirun", "mpiexec", "python", "python3"]
     {
-        text.push_str(&format!("{launcher}() {{ printf '@@\\n'; /usr/bin/env -0; }}\n"));
+        text.push_str(&format!("{launcher}() {{ {{ printf '@@\\n'; /usr/bin/env -0; }} >&9; }}\n"));
     }
-    for quiet in ["module", "source", "nvidia-smi", "scontrol", "conda", "sleep", "mkdir", "cd", "tee"] {
+    for quiet in ["module", "source", ".", "nvidia-smi", "scontrol", "conda", "sleep", "mkdir", "cd", "clear"]
+    {
         text.push_str(&format!("{quiet}() {{ :; }}\n"));
     }
-    text = text.replace("tee() { :; }", "tee() { /usr/bin/cat; }");
     text.push_str(script);
     let output = bash(&[], &text);
     let stdout = String::from_utf8(output.stdout).unwrap();
@@ -26,19 +26,27 @@ fn launch_environments(script: &str) -> Vec<BTreeMap<String, String>> {
         .map(|block| {
             block
                 .split('\0')
-                .filter(|line| !line.starts_with("BASH_FUNC_"))
+                .filter(|line| !["BASH_FUNC_", "_=", "PWD="].iter().any(|own| line.starts_with(own)))
                 .filter_map(|line| line.split_once('='))
-                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect()
         })
         .collect()
 }
 
+/// Gives bash a script on standard input, in an empty directory and an environment that is the same everywhere.
 fn bash(arguments: &[&str], stdin: &str) -> std::process::Output {
+    let directory = tempfile::tempdir().unwrap();
     let mut child = Command::new("bash")
         .args(arguments)
+        .current_dir(directory.path())
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
+        .env("SLURM_JOB_ID", "1")
+        .env("SLURM_NNODES", "1")
+        .env("SLURM_JOB_NODELIST", "n1")
+        .env("SLURM_SUBMIT_DIR", "/")
+        .env("SLURM_ARRAY_TASK_ID", "0")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -245,8 +253,44 @@ fn what_is_not_understood_is_refused() {
         assert!(Script::parse(format!("{first}\nsrun x.py\n")).is_ok(), "{first}");
     }
     assert_eq!(Script::parse("#".repeat(Script::LONGEST + 1)).unwrap_err(), Misread::TooLong);
+    assert_eq!(Script::parse("A=1\n".repeat(3_000)).unwrap_err(), Misread::TooLong);
+    assert_eq!(Script::parse("srun python x.py\n".repeat(100)).unwrap_err(), Misread::TooLong);
+    let long = Script::parse("A=${A:-1} B=2\n".repeat(900) + "srun python x.py").unwrap();
+    assert!(matches!(long.reading("A"), Reading::Unclear(Unclear::Computed { .. })));
     let nested = format!("{}srun x.py{}", "( ".repeat(400), " )".repeat(400));
     assert_eq!(Script::parse(nested).unwrap_err(), Misread::TooDeep);
+}
+
+#[test]
+fn the_gallery_is_edited_as_bash_sees_it() {
+    let mut edited = 0;
+    for (name, script) in super::super::tests::GALLERY {
+        let before = launch_environments(script);
+        assert!(!before.is_empty(), "{name} launches nothing");
+        let parsed = Script::parse(*script).unwrap();
+        for (variable, value) in [
+            ("PYTORCH_CUDA_ALLOC_CONF", "roundup_power2_divisions:[256:1,>:8]"),
+            ("MICRO_BATCH", "3"),
+            ("SOMETHING_NEW", "a b"),
+        ] {
+            let Ok(after) = set(&parsed, variable, value) else { continue };
+            edited += 1;
+            let seen = launch_environments(after.text());
+            let wanted: Vec<_> = before
+                .iter()
+                .cloned()
+                .map(|mut environment| {
+                    environment.insert(variable.to_owned(), value.to_owned());
+                    environment
+                })
+                .collect();
+            // A check that runs before the launch, such as `srun nvidia-smi`, need not see it.
+            let first = wanted.len() - seen.iter().filter(|seen| seen.contains_key(variable)).count();
+            assert_eq!(seen[first..], wanted[first..], "{name}: {}", after.text());
+            assert!(first < wanted.len(), "{name}");
+        }
+    }
+    assert!(edited > 20, "{edited}");
 }
 
 /// A line of a script; they may stand in any order.
@@ -292,7 +336,11 @@ fn line() -> impl Strategy<Value = String> {
             some.clone().prop_map(|s| format!("for i in 1 2; do\n{s}\ndone")),
             some.clone().prop_map(|s| format!("f() {{\n{s}\n}}\nf")),
             some.clone().prop_map(|s| format!("case a in\n a)\n{s}\n ;;\n b) true ;;\nesac")),
-            some.prop_map(|s| format!("{{\n{s}\n}} | cat")),
+            some.clone().prop_map(|s| format!("{{\n{s}\n}} | cat")),
+            some.clone().prop_map(|s| format!("g() {{\n{s}\n}}\nA=y g")),
+            some.clone().prop_map(|s| format!("h() {{\nlocal A=z\n{s}\n}}\nh")),
+            some.clone().prop_map(|s| format!("t() {{\n{s}\n}}\nt; t")),
+            some.prop_map(|s| format!("true && {{\n{s}\n}}")),
         ]
     })
 }
