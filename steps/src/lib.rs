@@ -3,12 +3,14 @@
 mod checkpoint;
 mod control;
 mod gpu;
+mod job;
 mod launch;
 mod oom;
-mod slurm;
 pub mod site;
+mod slurm;
 #[doc(hidden)]
 pub mod testkit;
+mod wiring;
 
 use engine::step::Registry;
 
@@ -21,5 +23,6 @@ pub fn registry() -> Registry {
     launch::register(&mut registry);
     oom::register(&mut registry);
     slurm::register(&mut registry);
+    job::register(&mut registry, wiring::probes());
     registry
 }

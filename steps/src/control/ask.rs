@@ -65,11 +65,13 @@ mod tests {
 
     #[tokio::test]
     async fn the_choices_are_the_outcomes_in_written_order() {
-        let with = json!({"prompt": "Go on?", "details": ["a\nb\n"], "choices": {"yes": "go on", "no": "stop"}});
+        let with =
+            json!({"prompt": "Go on?", "details": ["a\nb\n"], "choices": {"yes": "go on", "no": "stop"}});
         let names: Vec<String> = Ask::outcomes().of(&with).into_iter().map(|outcome| outcome.name).collect();
         assert_eq!(names, ["yes", "no"]);
         let cx = StepCx::new(std::sync::Arc::new(FakeSite::new()), "run/1");
-        let Performed::Ask(question, _) = Ask.read(&cx, serde_json::from_value(with).unwrap()).await.unwrap() else {
+        let Performed::Ask(question, _) = Ask.read(&cx, serde_json::from_value(with).unwrap()).await.unwrap()
+        else {
             panic!("it asks")
         };
         assert_eq!(question.details, ["a", "b"]);

@@ -36,12 +36,15 @@ impl ReadStep for Decide {
     async fn read(&self, _cx: &StepCx, params: Params) -> Result<Performed<Output>, StepError> {
         for (name, condition) in params.0 {
             match condition {
-                Value::Bool(true) => return Ok(Done::new(name.clone(), Output { decided: Some(name) }).into()),
+                Value::Bool(true) => {
+                    return Ok(Done::new(name.clone(), Output { decided: Some(name) }).into());
+                }
                 Value::Bool(false) => {}
                 // What comes after it would only count if this were false, and that is not known.
                 Value::Null => return Ok(unknown(format!("whether `{name}` holds is unknown")).into()),
                 other => {
-                    let message = format!("decide: the condition of `{name}` yields {other}, not true or false");
+                    let message =
+                        format!("decide: the condition of `{name}` yields {other}, not true or false");
                     return Err(StepError::new(StepErrorKind::Params, message));
                 }
             }
@@ -73,7 +76,11 @@ mod tests {
     #[tokio::test]
     async fn the_first_true_condition_wins_and_unknown_stops_the_search() {
         assert_eq!(decide(json!({"a": false, "b": true, "c": true})).await, Ok("b".to_owned()));
-        assert_eq!(decide(json!({"z": true, "a": true})).await, Ok("z".to_owned()), "written order, not the alphabet's");
+        assert_eq!(
+            decide(json!({"z": true, "a": true})).await,
+            Ok("z".to_owned()),
+            "written order, not the alphabet's"
+        );
         assert_eq!(decide(json!({"a": null, "b": true})).await, Ok("unknown".to_owned()));
         assert_eq!(decide(json!({"a": true, "b": null})).await, Ok("a".to_owned()));
         assert_eq!(decide(json!({"a": false})).await, Ok("unknown".to_owned()));

@@ -25,4 +25,7 @@ mod size;
 mod text;
 mod torch_version;
 
+pub(crate) use progress::step_of;
+pub(crate) use read::{OomRead, ReadParams};
 pub(crate) use register::register;
+pub(crate) use scan::suspects;

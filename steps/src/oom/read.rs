@@ -37,6 +37,13 @@ pub(crate) struct ReadParams {
     tasks_per_node: Option<u32>,
 }
 
+impl ReadParams {
+    /// These logs, from this time on.
+    pub(crate) fn of(logs: Vec<String>, from: Option<String>) -> Self {
+        Self { logs: Some(logs), from, ..Self::default() }
+    }
+}
+
 /// `oom.read`.
 pub(crate) struct OomRead;
 

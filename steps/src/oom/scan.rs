@@ -58,6 +58,11 @@ const TRIGGERS: &[&str] = &[
     "Preemptively rejecting",
 ];
 
+/// Whether a line can be the beginning of a report: cheap; a report has one of the words, other lines may have, too.
+pub(crate) fn suspects(line: &str) -> bool {
+    TRIGGERS.iter().any(|trigger| line.contains(trigger))
+}
+
 /// Words of lines that say which rank ran where and how it ended.
 const HINTS: &[&str] = &["Root Cause (first", "srun: error:", "(local_rank: "];
 
