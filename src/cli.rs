@@ -39,10 +39,8 @@ pub(crate) enum Command {
     Rehearse(Rehearse),
     Check(Check),
     Explain(Explain),
-    #[command(subcommand)]
     Runs(Runs),
     List(List),
-    #[command(subcommand)]
     Steps(Steps),
     Completions(Completions),
 }
@@ -167,12 +165,12 @@ Without RUNBOOK all that `runbook list` shows are checked.
 Examples:
   runbook check
   runbook check ./my/runbook.yaml --json
-  runbook explain flow::missing-edge")]
+  runbook explain outcome::no_edge")]
 pub(crate) struct Check {
     /// Names or paths
     #[arg(value_name = "RUNBOOK")]
     pub runbooks: Vec<String>,
-    /// One JSON object with all findings
+    /// One JSON array: a runbook each, with its findings
     #[arg(long)]
     pub json: bool,
 }
@@ -184,10 +182,17 @@ pub(crate) struct Explain {
     pub code: Option<String>,
 }
 
-/// Look at runs
-#[derive(Debug, Subcommand)]
+/// Look at runs [default: list]
+#[derive(Debug, Args)]
 #[command(disable_help_subcommand = true)]
-pub(crate) enum Runs {
+pub(crate) struct Runs {
+    #[command(subcommand)]
+    pub command: Option<RunsCommand>,
+}
+
+/// What to do with runs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
     /// All runs, newest first
     List {
         /// One JSON array
@@ -218,10 +223,17 @@ pub(crate) struct List {
     pub json: bool,
 }
 
-/// Look at the steps that runbooks are made of, or run one by itself
-#[derive(Debug, Subcommand)]
+/// Look at the steps that runbooks are made of, or run one by itself [default: list]
+#[derive(Debug, Args)]
 #[command(disable_help_subcommand = true)]
-pub(crate) enum Steps {
+pub(crate) struct Steps {
+    #[command(subcommand)]
+    pub command: Option<StepsCommand>,
+}
+
+/// What to do with steps.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StepsCommand {
     /// All kinds of steps
     List {
         /// One JSON array

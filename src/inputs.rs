@@ -13,10 +13,9 @@ pub(crate) type Inputs = BTreeMap<String, InputSpec>;
 /// Adds a flag for each input. `given` are inputs that have a value already and are not required.
 pub(crate) fn flags(mut command: Command, inputs: &Inputs, given: &BTreeMap<String, Value>) -> Command {
     for (name, spec) in inputs {
-        let flag = flag(&command, name);
-        let required = spec.default.is_none() && !spec.optional && !given.contains_key(name);
+                let required = spec.default.is_none() && !spec.optional && !given.contains_key(name);
         let arg = Arg::new(id(name))
-            .long(flag)
+            .long(flag(name))
             .value_name(name.to_uppercase())
             .help(help(spec, given.get(name)))
             .help_heading("Inputs")
@@ -58,14 +57,9 @@ pub(crate) fn target(inputs: &Inputs, values: &BTreeMap<String, Value>) -> (Stri
     }
 }
 
-/// The flag of an input. A name that an option of the program has already is prefixed.
-fn flag(command: &Command, name: &str) -> String {
-    let flag = name.replace('_', "-");
-    let taken = |arg: &Arg| arg.get_long() == Some(flag.as_str());
-    if matches!(flag.as_str(), "help" | "version") || command.get_arguments().any(taken) {
-        return format!("input-{flag}");
-    }
-    flag
+/// The flag of an input; the checker has made sure that it is none of the program's own.
+fn flag(name: &str) -> String {
+    name.replace('_', "-")
 }
 
 /// Inputs have names of their own among the arguments.
@@ -190,13 +184,12 @@ mod tests {
             ("fast".into(), InputSpec { default: Some(json!(false)), ..spec(InputType::Boolean) }),
             ("mode".into(), InputSpec { default: Some(json!("a")), ..spec(InputType::Choice(vec!["a".into(), "b".into()])) }),
             ("node".into(), InputSpec { optional: true, ..spec(InputType::List) }),
-            ("json".into(), InputSpec { optional: true, ..spec(InputType::String) }),
         ])
     }
 
     fn parse(args: &[&str]) -> Result<BTreeMap<String, Value>, clap::Error> {
-        let own = Command::new("x").no_binary_name(true).arg(Arg::new("json").long("json").action(ArgAction::SetTrue));
-        let matches = flags(own, &inputs(), &BTreeMap::new()).try_get_matches_from(args)?;
+        let command = flags(Command::new("x").no_binary_name(true), &inputs(), &BTreeMap::new());
+        let matches = command.try_get_matches_from(args)?;
         Ok(values(&matches, &inputs(), &BTreeMap::new()))
     }
 
@@ -204,11 +197,10 @@ mod tests {
     fn values_are_typed_and_defaults_filled_in() {
         let values = parse(&[
             "--job=12_3", "--level", "-4", "--fast", "--node", "a", "--node", "b", "--checkpoint-dir", "/ck/x",
-            "--input-json", "text",
         ]);
         let expected = json!({
             "job": "12_3", "watch": "2h", "checkpoint_dir": "/ck/x", "level": -4, "fast": true, "mode": "a",
-            "node": ["a", "b"], "json": "text",
+            "node": ["a", "b"],
         });
         assert_eq!(json!(values.unwrap()), expected);
     }

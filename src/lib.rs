@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+pub mod diagnostics;
 mod error;
 mod exit;
 mod inputs;

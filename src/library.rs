@@ -39,8 +39,6 @@ pub(crate) struct Found {
     pub place: Place,
 }
 
-/// More than this is no runbook.
-const MOST_BYTES: u64 = 4 << 20;
 /// A recording holds what hosts answered, logs included.
 const MOST_RECORDED: u64 = 256 << 20;
 
@@ -53,18 +51,19 @@ impl Found {
         }
     }
 
-    /// Its text.
-    pub(crate) fn text(&self) -> Result<String, CliError> {
+    /// Its text, not yet known to be text.
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>, CliError> {
         match &self.place {
-            Place::File(path) => read(path, MOST_BYTES),
-            Place::Program(shipped) => Ok(shipped.yaml.to_owned()),
+            // One byte too many is enough for the checker to say that it is too long.
+            Place::File(path) => read(path, engine::source::MAX_BYTES + 1),
+            Place::Program(shipped) => Ok(shipped.yaml.as_bytes().to_vec()),
         }
     }
 
     /// The recording of this name or at this path; without one, the first that comes with the runbook.
     pub(crate) fn recording(&self, wanted: Option<&str>) -> Result<(String, String), CliError> {
         if let Some(path) = wanted.map(Path::new).filter(|path| path.is_file()) {
-            return Ok((path.display().to_string(), read(path, MOST_RECORDED)?));
+            return Ok((path.display().to_string(), recording_text(path)?));
         }
         let names: Vec<String> = match &self.place {
             Place::Program(shipped) => {
@@ -77,7 +76,7 @@ impl Found {
             Place::File(path) => {
                 let recordings = recordings_beside(path);
                 if let Some((name, path)) = recordings.iter().find(|(name, _)| wanted.is_none_or(|wanted| wanted == *name)) {
-                    return Ok((name.clone(), read(path, MOST_RECORDED)?));
+                    return Ok((name.clone(), recording_text(path)?));
                 }
                 recordings.into_keys().collect()
             }
@@ -170,14 +169,19 @@ fn recordings_beside(runbook: &Path) -> BTreeMap<String, PathBuf> {
     yaml.filter_map(|path| Some((path.file_stem()?.to_string_lossy().into_owned(), path))).collect()
 }
 
-fn read(path: &Path, most: u64) -> Result<String, CliError> {
-    let too_long = |length: u64| {
-        CliError::usage(format!("{} has {length} bytes, more than are read", path.display()), "name another file")
-    };
-    match std::fs::metadata(path).map(|metadata| metadata.len()) {
-        Ok(length) if length > most => Err(too_long(length)),
-        _ => std::fs::read_to_string(path).map_err(|error| CliError::read(path, error)),
-    }
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, CliError> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes));
+    read.map_err(|error| CliError::read(path, error))?;
+    Ok(bytes)
+}
+
+fn recording_text(path: &Path) -> Result<String, CliError> {
+    String::from_utf8(read(path, MOST_RECORDED)?).map_err(|_| {
+        let message = format!("the recording {} is not UTF-8 text", path.display());
+        CliError::usage(message, "make one with `runbook run --record FILE`")
+    })
 }
 
 #[cfg(test)]

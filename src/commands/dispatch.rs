@@ -1,6 +1,6 @@
 //! From the command line to the command.
 
-use crate::cli::{Command, Runs, Steps};
+use crate::cli::{Command, RunsCommand, StepsCommand};
 use crate::error::CliError;
 use crate::exit::Exit;
 
@@ -14,12 +14,18 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
         Command::Rehearse(args) => rehearse::execute(args),
         Command::Check(args) => check::execute(&args),
         Command::Explain(args) => explain::execute(&args),
-        Command::Runs(Runs::List { json }) => runs::list(json),
-        Command::Runs(Runs::Show { run, json }) => runs::show(&run, json),
+        Command::Runs(args) => match args.command {
+            None => runs::list(false),
+            Some(RunsCommand::List { json }) => runs::list(json),
+            Some(RunsCommand::Show { run, json }) => runs::show(&run, json),
+        },
         Command::List(args) => list::execute(&args),
-        Command::Steps(Steps::List { json }) => steps::list(json),
-        Command::Steps(Steps::Show { kind, json }) => steps::show(&kind, json),
-        Command::Steps(Steps::Run(args)) => step_alone::execute(&args),
+        Command::Steps(args) => match args.command {
+            None => steps::list(false),
+            Some(StepsCommand::List { json }) => steps::list(json),
+            Some(StepsCommand::Show { kind, json }) => steps::show(&kind, json),
+            Some(StepsCommand::Run(args)) => step_alone::execute(&args),
+        },
         Command::Completions(args) => completions::execute(&args),
     }
 }

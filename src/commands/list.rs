@@ -18,8 +18,8 @@ struct Head {
 
 pub(super) fn execute(args: &List) -> Result<Exit, CliError> {
     let all: Vec<(Found, Head)> = library::all().into_values().map(|found| {
-        let text = found.text().unwrap_or_default();
-        let head = serde_yaml::from_str(&text).unwrap_or_default();
+        let text = found.bytes().unwrap_or_default();
+        let head = serde_yaml::from_slice(&text).unwrap_or_default();
         (found, head)
     }).collect();
     let screen = Screen::on(Stream::Out);

@@ -57,6 +57,11 @@ impl Glyphs {
         spinner: &["|", "/", "-", "\\", " "],
     };
 
+    /// Whether they are more than ASCII.
+    pub(crate) fn unicode(&self) -> bool {
+        !self.rule.is_ascii()
+    }
+
     /// The signs that the locale of this process can show.
     pub(crate) fn of_locale() -> &'static Self {
         // The first that is set decides (POSIX, 8.2 Internationalization Variables).

@@ -18,6 +18,11 @@ impl Paint {
     #[cfg(test)]
     pub(crate) const NONE: Self = Self { on: false };
 
+    /// Whether there are colours.
+    pub(crate) fn on(self) -> bool {
+        self.on
+    }
+
     fn with(self, text: &str, style: &Style) -> String {
         if text.is_empty() { String::new() } else { style.clone().force_styling(self.on).apply_to(text).to_string() }
     }
