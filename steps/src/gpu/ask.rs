@@ -61,8 +61,8 @@ impl Answer {
     }
 }
 
-/// Asks `nvidia-smi {switch}={fields} --format=csv,noheader,nounits` on a node. A field that this driver does not know is
-/// left out and the rest asked again.
+/// Asks `nvidia-smi {switch}={fields} --format=csv,noheader,nounits` on a node. A field that this driver does
+/// not know is left out and the rest asked again.
 ///
 /// # Errors
 /// As for [`run`].

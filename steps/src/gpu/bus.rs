@@ -13,8 +13,8 @@ pub(crate) struct BusId {
 }
 
 impl BusId {
-    /// Reads nvidia-smi's `00000000:3B:00.0`, the kernel's `0000:3b:00`, lspci's `3b:00.0`, and the same after a leading
-    /// `GPU` or `PCI:`.
+    /// Reads nvidia-smi's `00000000:3B:00.0`, the kernel's `0000:3b:00`, lspci's `3b:00.0`, and the same
+    /// after a leading `GPU` or `PCI:`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim().trim_start_matches("PCI:").trim_start_matches("GPU").trim();
         let parts: Vec<&str> = text.split(':').collect();
@@ -53,7 +53,8 @@ pub(crate) enum Device {
     Bus(BusId),
     /// By its `GPU-…` or `MIG-…` uuid.
     Uuid(String),
-    /// By an index. The one in an out-of-memory text counts the GPUs that one process saw, so it identifies nothing.
+    /// By an index. The one in an out-of-memory text counts the GPUs that one process saw, so it identifies
+    /// nothing.
     Index(u32),
 }
 

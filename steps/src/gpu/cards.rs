@@ -36,8 +36,8 @@ pub(crate) struct Gpu {
     pub(crate) remap_failure: Option<bool>,
     /// Whether MIG is on.
     pub(crate) mig: Option<bool>,
-    /// What the driver wants done: `None`, `Reset`, `Reboot`, `Drain P2P`, `Drain and Reset`; null where the driver does
-    /// not tell (before 565 or so).
+    /// What the driver wants done: `None`, `Reset`, `Reboot`, `Drain P2P`, `Drain and Reset`; null where the
+    /// driver does not tell (before 565 or so).
     pub(crate) recovery_action: Option<String>,
 }
 

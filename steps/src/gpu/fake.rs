@@ -14,6 +14,7 @@ pub(crate) struct Fake {
     commands: BTreeMap<String, Result<Output, SiteError>>,
     files: BTreeMap<String, (Vec<u8>, Timestamp)>,
     denied: Vec<String>,
+    hung: Vec<String>,
     pub(crate) calls: Mutex<Vec<String>>,
 }
 
@@ -36,17 +37,21 @@ impl Fake {
     }
 
     /// A file, modified this many seconds before now.
-    #[allow(dead_code)]
     pub(crate) fn file(mut self, path: &str, content: impl AsRef<[u8]>, age: i64) -> Self {
         let modified = self.now() - jiff::SignedDuration::from_secs(age);
         self.files.insert(path.to_owned(), (content.as_ref().to_vec(), modified));
         self
     }
 
-    /// A directory that may not be read.
-    #[allow(dead_code)]
+    /// A directory or a file that may not be read.
     pub(crate) fn deny(mut self, dir: &str) -> Self {
         self.denied.push(dir.to_owned());
+        self
+    }
+
+    /// A directory on a file system that does not answer.
+    pub(crate) fn hang(mut self, dir: &str) -> Self {
+        self.hung.push(dir.to_owned());
         self
     }
 
@@ -74,6 +79,9 @@ impl Site for Fake {
     }
 
     async fn read(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
+        if self.denied.iter().any(|denied| denied == path) {
+            return Err(SiteError::new(SiteErrorKind::Denied, format!("{path}: Permission denied")));
+        }
         let Some((content, _)) = self.files.get(path) else {
             return Err(SiteError::new(SiteErrorKind::NotFound, format!("{path}: no such file")));
         };
@@ -95,6 +103,9 @@ impl Site for Fake {
         let path = path.trim_end_matches('/');
         if self.denied.iter().any(|dir| dir == path) {
             return Err(SiteError::new(SiteErrorKind::Denied, format!("{path}: Permission denied")));
+        }
+        if self.hung.iter().any(|dir| dir == path) {
+            return Err(SiteError::new(SiteErrorKind::Timeout, format!("{path}: no answer")));
         }
         let inside = format!("{path}/");
         let mut names: Vec<&str> =

@@ -24,16 +24,17 @@ pub(crate) struct Health;
 
 /// Reads nvidia-smi and the kernel log of a node and says whether its GPUs are fit for work.
 ///
-/// A fault that counts makes it `faulty`: an Xid inside the window that the table calls a fault, uncorrected ECC errors
-/// since the driver was loaded, a row that could not be remapped, a lost GPU, a recovery action that the driver asks for.
-/// Without a fault it is `unknown` if the kernel log, the ECC counters or the remapped rows could not be read.
+/// A fault that counts makes it `faulty`: an Xid inside the window that the table calls a fault, uncorrected
+/// ECC errors since the driver was loaded, a row that could not be remapped, a lost GPU, a recovery action
+/// that the driver asks for. Without a fault it is `unknown` if the kernel log, the ECC counters or the
+/// remapped rows could not be read.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     /// Node to ask, by ssh.
     node: String,
-    /// Start of the window in which an Xid counts (RFC 3339), usually the job's start. Without it every Xid of the log
-    /// before `to` counts.
+    /// Start of the window in which an Xid counts (RFC 3339), usually the job's start. Without it every Xid
+    /// of the log before `to` counts.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     from: Option<Timestamp>,
@@ -41,14 +42,16 @@ pub(crate) struct Params {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     to: Option<Timestamp>,
-    /// The GPU in question, by bus id or uuid: faults on it are pointed out; those of the other GPUs count as well. The index from an
-    /// out-of-memory text counts the GPUs that one process saw and identifies nothing.
+    /// The GPU in question, by bus id or uuid: faults on it are pointed out; those of the other GPUs count as
+    /// well. The index from an out-of-memory text counts the GPUs that one process saw and identifies
+    /// nothing.
     #[serde(default)]
     device: Option<Word>,
     /// The job's processes on the node: Xids that name one of them are pointed out.
     #[serde(default)]
     pids: Option<Vec<u32>>,
-    /// Time limit of each command on the node, `20s` if not given. A hanging nvidia-smi is a finding, not an error.
+    /// Time limit of each command on the node, `20s` if not given. A hanging nvidia-smi is a finding, not an
+    /// error.
     #[serde(default)]
     timeout: Option<Limit>,
 }
@@ -167,7 +170,8 @@ fn headline(verdict: Verdict, faults: &[String], gaps: &[String]) -> String {
     }
 }
 
-/// `8 × NVIDIA H100 80GB HBM3 (79.6 GiB), driver 550.90.07; kernel log from journalctl: 3 Xid lines, 1 counts`.
+/// `8 × NVIDIA H100 80GB HBM3 (79.6 GiB), driver 550.90.07; kernel log from journalctl: 3 Xid lines, 1
+/// counts`.
 fn inventory(gpus: &[Gpu], driver: Option<&str>, log: &KernelLog, xids: &[Xid]) -> String {
     let name = gpus.iter().find_map(|gpu| gpu.name.as_deref()).unwrap_or("GPU");
     let size = gpus

@@ -205,3 +205,22 @@ async fn a_device_that_names_nothing_is_refused() {
         .unwrap_err();
     assert_eq!(error.kind, StepErrorKind::Params);
 }
+
+#[tokio::test]
+async fn an_a100_under_driver_510_with_a_pending_remap_is_fit() {
+    // Memory errors that were corrected or remapped are the card's own business until a row cannot be
+    // remapped.
+    let gpus = "0, GPU-b4c2f0c1-0000-0000-0000-000000000000, 00000000:10:1C.0, 510.73.08, 81920, 0, Disabled, Enabled, 0, 0, 0, 0, 0, 0, NVIDIA A100-SXM4-80GB\n";
+    let fake = healthy()
+        .ran(QUERY, 2, "Field \"gpu_recovery_action\" is not a valid field to query.\n\n", "")
+        .ran(&QUERY.replace("gpu_recovery_action,", ""), 0, gpus, "")
+        .ran(REMAP, 0, "GPU-b4c2f0c1-0000-0000-0000-000000000000, Yes, No\n", "")
+        .ran(JOURNAL, 0, &log(&["NVRM: Xid (PCI:0000:10:1c): 63, pid=1896, Row Remapper: New row marked for remapping, reset gpu to activate.", "NVRM: Xid (PCI:0000:10:1c): 94, pid=7062, Contained: CE User Channel (0x9). RST: No, D-RST: No"]), "");
+    let (outcome, output, _) = ask(fake, json!({"pids": [7062]})).await;
+    assert_eq!((outcome.as_str(), &output["gpus"][0]["bus_id"]), ("healthy", &json!("0000:10:1c.0")));
+    assert_eq!(
+        output["unknowns"],
+        json!(["GPU 0 (0000:10:1c.0): a row remapping waits for the next reset (no fault by itself)"])
+    );
+    assert!(output["xids"][1]["why"].as_str().unwrap().ends_with("the process is the job's own"));
+}

@@ -1,7 +1,7 @@
 //! Reading a node's kernel log, from whichever source lets itself be read.
 //!
-//! "May not be read" is never taken as "nothing in it": an unprivileged `journalctl` prints nothing and returns 0, and
-//! `dmesg` is refused where `kernel.dmesg_restrict` is 1.
+//! "May not be read" is never taken as "nothing in it": an unprivileged `journalctl` prints nothing and
+//! returns 0, and `dmesg` is refused where `kernel.dmesg_restrict` is 1.
 
 use std::time::Duration;
 
@@ -43,7 +43,8 @@ const fn source(name: &'static str, argv: &'static [&'static str], local_time: b
     Source { name, argv, local_time, syslog }
 }
 
-/// In the order of trust. No `--since`: that the log reaches back to the window's start is seen from its first line.
+/// In the order of trust. No `--since`: that the log reaches back to the window's start is seen from its
+/// first line.
 const SOURCES: &[Source] = &[
     source("journalctl", &["journalctl", "-k", "-o", "short-iso", "--no-pager"], false, false),
     source(
@@ -73,7 +74,12 @@ pub(crate) async fn kernel_log(
     let mut refused = Vec::new();
     let mut reaches: Option<Timestamp> = None;
     let mut clock = None;
+    let mut hung = 0;
     for source in SOURCES {
+        // A node on which two readers hang will not answer the third.
+        if hung == 2 {
+            break;
+        }
         // Earlier boots are in the same journal: refused once, refused twice.
         if source.name == EARLIER_BOOTS && log.sources.is_empty() {
             continue;
@@ -87,6 +93,7 @@ pub(crate) async fn kernel_log(
         let output = match run(site, command).await? {
             Ran::Ended(output) => output,
             Ran::Hung => {
+                hung += 1;
                 refused.push(format!("{}: no answer within {} s", source.name, timeout.as_secs()));
                 continue;
             }
@@ -134,7 +141,8 @@ pub(crate) async fn kernel_log(
     Ok(log)
 }
 
-/// Adds what a source told and an earlier one did not: the same line stands in several sources, with stamps that differ.
+/// Adds what a source told and an earlier one did not: the same line stands in several sources, with stamps
+/// that differ.
 fn take(log: &mut KernelLog, name: &'static str, found: Found) {
     if name == EARLIER_BOOTS {
         log.events.clear();
@@ -155,7 +163,8 @@ fn readable(source: &Source, output: &Output) -> Result<(), String> {
     let first = clean(stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or_default(), 120);
     match output.exit {
         Exit::Code(0) => Ok(()),
-        // grep and journalctl return 1 for "nothing there" in some releases; without a word on stderr it is that.
+        // grep and journalctl return 1 for "nothing there" in some releases; without a word on stderr it is
+        // that.
         Exit::Code(1) if first.is_empty() && source.argv[0] == "journalctl" => Ok(()),
         Exit::Code(126 | 127) => Err("no such program".to_owned()),
         Exit::Code(code) if first.is_empty() => Err(format!("ended with status {code}")),

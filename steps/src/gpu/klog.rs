@@ -24,8 +24,8 @@ impl Clock {
     }
 }
 
-/// When a line was written: the forms of `journalctl -o short-iso`, `dmesg --time-format iso`, `dmesg -T`, and of
-/// syslog files (ISO 8601, or `Nov 24 03:12:44` of the year that lies before the clock's now).
+/// When a line was written: the forms of `journalctl -o short-iso`, `dmesg --time-format iso`, `dmesg -T`,
+/// and of syslog files (ISO 8601, or `Nov 24 03:12:44` of the year that lies before the clock's now).
 pub(crate) fn written(line: &str, clock: Option<Clock>) -> Option<Timestamp> {
     let (first, _) = line.split_once(' ')?;
     if first.len() > 10 && first.as_bytes()[0].is_ascii_digit() {

@@ -15,7 +15,8 @@ pub(crate) enum Owner {
     Own,
     /// It exists and is not the job's.
     Foreign,
-    /// The driver lists it and the node has no such process: memory that leaked, or a process of another container.
+    /// The driver lists it and the node has no such process: memory that leaked, or a process of another
+    /// container.
     Orphan,
     /// It cannot be told.
     Unknown,
@@ -52,7 +53,8 @@ impl Known {
         if !self.alive.contains_key(&pid) {
             return if self.sees_all { Owner::Orphan } else { Owner::Unknown };
         }
-        // In no job's cgroup: not the job's if its processes are known, or if Slurm keeps jobs in cgroups here.
+        // In no job's cgroup: not the job's if its processes are known, or if Slurm keeps jobs in cgroups
+        // here.
         let tracked = self.job.is_some() && !self.jobs.is_empty();
         if self.own.is_some() || tracked { Owner::Foreign } else { Owner::Unknown }
     }

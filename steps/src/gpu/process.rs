@@ -37,7 +37,8 @@ fn regex(pattern: &str) -> Regex {
 }
 
 /// Reads `grep -sH job_ /proc/PID/cgroup …`: the Slurm job in whose cgroup a process is. Slurm's paths end in
-/// `/job_123/step_0` with cgroup v1 (`/slurm/uid_0/job_123`) and v2 (`/system.slice/slurmstepd.scope/job_123`).
+/// `/job_123/step_0` with cgroup v1 (`/slurm/uid_0/job_123`) and v2
+/// (`/system.slice/slurmstepd.scope/job_123`).
 pub(crate) fn jobs(text: &str) -> BTreeMap<u32, u32> {
     let line = |line: &str| {
         let found = CGROUP.captures(line)?;
@@ -57,8 +58,8 @@ pub(crate) fn listed(text: &str) -> BTreeSet<u32> {
 /// Reads `scontrol -d -o show job JOB`: the indexes of the GPUs that the job was given on `node`, from
 /// `Nodes=gpu-20 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:2(IDX:2-3)`.
 ///
-/// A group of nodes (`gpu-[20-21]`) is taken only if it is the only one or all groups have the same GPUs: that needs no
-/// expansion of Slurm's host lists.
+/// A group of nodes (`gpu-[20-21]`) is taken only if it is the only one or all groups have the same GPUs:
+/// that needs no expansion of Slurm's host lists.
 pub(crate) fn granted(text: &str, node: &str) -> Option<BTreeSet<u32>> {
     let short = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
     let groups: Vec<(String, BTreeSet<u32>)> = DETAIL

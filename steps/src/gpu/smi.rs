@@ -1,6 +1,7 @@
 //! What nvidia-smi prints as csv, and how it says that it cannot.
 //!
-//! Sources: nvidia-smi(1) "RETURN VALUE" and `--help-query-*` of drivers 470 to 590; public dumps of its output.
+//! Sources: nvidia-smi(1) "RETURN VALUE" and `--help-query-*` of drivers 470 to 590; public dumps of its
+//! output.
 
 use engine::site::Exit;
 
@@ -81,8 +82,8 @@ pub(crate) struct Table {
     pub(crate) other: Vec<String>,
 }
 
-/// Reads csv of `columns` columns. The last one may hold commas; a heading is skipped; lines about lost GPUs stand
-/// among the rows.
+/// Reads csv of `columns` columns. The last one may hold commas; a heading is skipped; lines about lost GPUs
+/// stand among the rows.
 pub(crate) fn table(text: &str, columns: usize) -> Table {
     let mut table = Table::default();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {

@@ -156,7 +156,8 @@ async fn list_pids(
     command.env_remove = vec!["SLURM_CLUSTERS".to_owned()];
     let why = match run(site, command).await? {
         Ran::Ended(output) if output.success() => return Ok(Some(listed(&output.text()))),
-        // "Job 123 does not exist on this node.", "No job steps exist on this node.": it has no process here (any more).
+        // "Job 123 does not exist on this node.", "No job steps exist on this node.": it has no process here
+        // (any more).
         Ran::Ended(output) if output.err_text().contains("exist on this node") => {
             return Ok(Some(BTreeSet::new()));
         }

@@ -14,28 +14,29 @@ use super::params::{Limit, Word};
 use super::survey::{App, Card, Survey, survey};
 use super::text::{clean, count, gib};
 
-/// Memory in use beyond what the listed processes have that is no longer the driver's own (2 GiB; the driver keeps about half a
-/// GiB for itself).
+/// Memory in use beyond what the listed processes have that is no longer the driver's own (2 GiB; the driver
+/// keeps about half a GiB for itself).
 const UNACCOUNTED: u64 = 2 << 30;
 
 /// `gpu.tenants`: see [`Params`].
 pub(crate) struct Tenants;
 
-/// Lists the processes on a node's GPUs and tells the job's own from those of others and from memory that nobody seems to
-/// hold. Works for a job that has ended, too: then everything that is left is somebody else's.
+/// Lists the processes on a node's GPUs and tells the job's own from those of others and from memory that
+/// nobody seems to hold. Works for a job that has ended, too: then everything that is left is somebody
+/// else's.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     /// Node to ask, by ssh.
     node: String,
-    /// Slurm id of the job whose processes are its own: the plain number (a task of an array has one of its own, `scontrol show
-    /// job` tells it as JobId).
+    /// Slurm id of the job whose processes are its own: the plain number (a task of an array has one of its
+    /// own, `scontrol show job` tells it as JobId).
     job: Option<Word>,
     /// Processes that are known to be the job's, beside those that Slurm tells.
     #[serde(default)]
     own_pids: Option<Vec<u32>>,
-    /// Only processes on this GPU count: bus id or uuid. Without it those on the GPUs that Slurm gave the job count, or all
-    /// if that is not known. An index from an out-of-memory text identifies nothing.
+    /// Only processes on this GPU count: bus id or uuid. Without it those on the GPUs that Slurm gave the job
+    /// count, or all if that is not known. An index from an out-of-memory text identifies nothing.
     #[serde(default)]
     device: Option<Word>,
     /// Time limit of each command on the node, `20s` if not given.

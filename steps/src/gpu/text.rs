@@ -2,8 +2,8 @@
 
 /// The text on one line, without control characters, cut to `limit` characters (`…` marks the cut).
 ///
-/// Lines of a kernel log, process names and file names are written by others; they may hold escape sequences that
-/// would reach a terminal.
+/// Lines of a kernel log, process names and file names are written by others; they may hold escape sequences
+/// that would reach a terminal.
 pub(crate) fn clean(text: &str, limit: usize) -> String {
     let mut out = String::new();
     let visible = |c: char| {

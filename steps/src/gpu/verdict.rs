@@ -97,8 +97,8 @@ pub(crate) struct Judged {
     pub(crate) gaps: Vec<String>,
 }
 
-/// Judges the errors of a kernel log. `hung`: nvidia-smi did not come back, so an Xid that makes it hang is no thing of
-/// the past whenever it was written. `pids` are the job's own processes.
+/// Judges the errors of a kernel log. `hung`: nvidia-smi did not come back, so an Xid that makes it hang is
+/// no thing of the past whenever it was written. `pids` are the job's own processes.
 pub(crate) fn judge(events: &[Event], policy: &Policy, window: Window, hung: bool, pids: &[u32]) -> Judged {
     let mut judged = Judged::default();
     for event in events {

@@ -1,7 +1,7 @@
 //! Lines by which the driver reports an error to the kernel log.
 //!
-//! Sources: the printf forms of `kernel_rc.c` in NVIDIA/open-gpu-kernel-modules 515 to 595; older drivers printed neither
-//! `PCI:` nor a process name, newer ones (570+) leave an unknown process out.
+//! Sources: the printf forms of `kernel_rc.c` in NVIDIA/open-gpu-kernel-modules 515 to 595; older drivers
+//! printed neither `PCI:` nor a process name, newer ones (570+) leave an unknown process out.
 
 use std::sync::LazyLock;
 
