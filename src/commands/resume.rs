@@ -8,7 +8,6 @@ use crate::cli::Resume;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs;
-use crate::load::registry;
 use crate::place;
 use crate::session::{Session, TargetLock};
 use crate::site;
@@ -23,8 +22,12 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
         return Err(CliError::Walk(engine::run::StateError::NoStart.into()));
     };
     if let Mode::Rehearsal { recording } = &started.mode {
-        let message = format!("run {run} is a rehearsal on the recording {recording}: there is nothing to go on with");
-        return Err(CliError::usage(message, format!("rehearse it again: runbook rehearse {}", started.plan.runbook)));
+        let message =
+            format!("run {run} is a rehearsal on the recording {recording}: there is nothing to go on with");
+        return Err(CliError::usage(
+            message,
+            format!("rehearse it again: runbook rehearse {}", started.plan.runbook),
+        ));
     }
     let (target, exclusive) = inputs::target(&inputs_of(&started.plan), &started.inputs);
     let _lock = exclusive.then(|| TargetLock::take(&target, &run)).transpose()?;
@@ -33,9 +36,9 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let session = Session::new(args.json)?;
     session.listen(Some(run))?;
     session.reporter.recall(&records);
-    session.reporter.head(started);
+    session.reporter.head(started, "");
     let site = site::live(None, started)?;
-    let world = session.world(registry(), site.port(), &account, consent, &started.plan);
+    let world = session.world(steps::registry(), site.port(), &account, consent, &started.plan);
     let mut walker = Walker::resume(journal, &records, account, place::host(), world)?;
     let ending = session.walk(&mut walker, true);
     let (journal, state) = walker.journal();

@@ -14,7 +14,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs::{self, Inputs};
 use crate::library::{self, Found};
-use crate::load::{load, registry};
+use crate::load::load;
 use crate::place;
 use crate::session::{Session, TargetLock, fresh_run, left_open};
 use crate::site;
@@ -23,10 +23,11 @@ use crate::terminal::{Consent, Screen, Stream, line, tree};
 pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let Some(Named::Runbook(words)) = args.runbook else { return Err(which("run")) };
     let found = named(&words)?;
-    let registry = registry();
+    let registry = steps::registry();
     let plan = load(&found, &registry)?;
     let inputs = inputs_of(plan.data());
-    let command = about(RunOptions::augment_args(clap::Command::new(found.name.clone())), "run", &found, plan.data());
+    let command =
+        about(RunOptions::augment_args(clap::Command::new(found.name.clone())), "run", &found, plan.data());
     let matches = parse("run", inputs::flags(command, &inputs, &BTreeMap::new()), &words)?;
     let options = RunOptions::from_arg_matches(&matches)?;
     let values = inputs::values(&matches, &inputs, &BTreeMap::new());
@@ -46,6 +47,9 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let site = site::live(options.record.as_deref(), &started)?;
     if options.dry_run {
         let world = session.world(registry, site.port(), &started.operator, consent, plan.data());
+        if !options.json {
+            session.reporter.head(&started, "DRY RUN: it reads, and changes nothing");
+        }
         let dry = session.runtime.block_on(dry_run(started, &world))?;
         session.reporter.quiet();
         site.finish()?;
@@ -60,7 +64,10 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let lock = exclusive.then(|| TargetLock::take(&started.target, &started.run)).transpose()?;
     let (_lock, before) = lock.unzip();
     if let Some(open) = left_open(&store, before.flatten()) {
-        session.screen.line(format!("note: {open} about {} was left open: runbook resume {open}", line(&started.target)));
+        session.screen.line(format!(
+            "note: {open} about {} was left open: runbook resume {open}",
+            line(&started.target)
+        ));
     }
     let run = started.run.clone();
     session.listen(Some(run.clone()))?;
@@ -78,7 +85,10 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
 /// No runbook was named.
 pub(super) fn which(verb: &str) -> CliError {
     let names: Vec<String> = library::all().into_keys().collect();
-    CliError::usage(format!("which runbook? There is {}", names.join(", ")), format!("`runbook {verb} --help`"))
+    CliError::usage(
+        format!("which runbook? There is {}", names.join(", ")),
+        format!("`runbook {verb} --help`"),
+    )
 }
 
 /// The runbook that the first word names.

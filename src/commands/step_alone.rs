@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::dry_run::dry_run;
 use engine::journal::MemoryJournal;
-use engine::plan::{
-    Approve, Body, EndKind, Next, Node, OnFailure, PlanData, Retry, Scope, StepNode, Undo,
-};
+use engine::plan::{Approve, Body, EndKind, Next, Node, OnFailure, PlanData, Retry, Scope, StepNode, Undo};
 use engine::run::{Mode, Phase, RunState, Started};
 use engine::site::digest;
 use engine::step::Step;
@@ -16,7 +14,6 @@ use serde_json::{Map, Value, json};
 use crate::cli::StepsRun;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::load::registry;
 use crate::place;
 use crate::schema;
 use crate::session::{Session, fresh_run};
@@ -31,12 +28,13 @@ const STEP: &str = "step";
 const END: &str = "end";
 
 pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
-    let registry = registry();
+    let registry = steps::registry();
     let step = find(&registry, &args.kind)?;
     let mut with = Map::new();
     for given in &args.with {
         schema::set(&mut with, &step.spec().params, given)?;
     }
+    schema::complete(&with, &step.spec().params)?;
     let with = Value::Object(with);
     let changes = step.effect(&with).changes();
     let started = Started {
@@ -155,7 +153,8 @@ fn literal(value: &Value) -> Result<Value, CliError> {
     Ok(match value {
         Value::String(text) if ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) => {
             if text.contains("endraw") {
-                let message = "a value that holds both template marks and the word endraw cannot be given here";
+                let message =
+                    "a value that holds both template marks and the word endraw cannot be given here";
                 return Err(CliError::usage(message, "write a runbook of one node for it"));
             }
             Value::String(format!("{{% raw %}}{text}{{% endraw %}}"))

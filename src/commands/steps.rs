@@ -6,12 +6,11 @@ use serde_json::{Value, json};
 
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::load::registry;
 use crate::schema;
 use crate::terminal::{Screen, Stream, line, table, wrap};
 
 pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
-    let registry = registry();
+    let registry = steps::registry();
     let screen = Screen::on(Stream::Out);
     if as_json {
         let row = |step: &std::sync::Arc<dyn Step>| {
@@ -32,7 +31,7 @@ pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
 }
 
 pub(super) fn show(kind: &str, as_json: bool) -> Result<Exit, CliError> {
-    let registry = registry();
+    let registry = steps::registry();
     let spec = find(&registry, kind)?.spec();
     let screen = Screen::on(Stream::Out);
     if as_json {
@@ -84,7 +83,11 @@ fn fields(screen: &Screen, head: &str, of: &Value) {
     }
     for field in fields {
         let need = if field.required { screen.paint.warn("  required") } else { String::new() };
-        screen.line(format!("  {}  {}{need}", screen.paint.bold(&field.name), screen.paint.dim(&field.types)));
+        screen.line(format!(
+            "  {}  {}{need}",
+            screen.paint.bold(&field.name),
+            screen.paint.dim(&field.types)
+        ));
         if !field.help.is_empty() {
             screen.lines(&wrap(&line(&field.help), 6, screen.width()));
         }

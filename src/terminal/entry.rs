@@ -22,9 +22,21 @@ const UNDER: usize = 5;
 pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Option<Duration>) -> Vec<String> {
     let (paint, glyphs) = (screen.paint, screen.glyphs);
     match entry {
-        Entry::Started(started) => head(screen, started),
+        Entry::Started(started) => {
+            let note = match &started.mode {
+                Mode::Live => String::new(),
+                Mode::Rehearsal { recording } => {
+                    format!("REHEARSAL on the recording {}: nothing real is touched", line(recording))
+                }
+            };
+            head(screen, started, &note)
+        }
         Entry::Resumed { operator, host } => {
-            vec![paint.dim(&format!("resumed by {} on {}", line(operator), line(host))), String::new()]
+            vec![
+                String::new(),
+                paint.dim(&format!("resumed by {} on {}", line(operator), line(host))),
+                String::new(),
+            ]
         }
         Entry::GateOpened { node, gate, .. } => {
             let mut lines = vec![String::new()];
@@ -65,7 +77,10 @@ pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Optio
             )];
             let text = summary.iter().flat_map(|text| under(screen, text)).collect();
             lines.extend(cut(text, SUMMARY, |left| {
-                paint.dim(&format!("     {} {left} more lines; `runbook runs show --json` has all", glyphs.more))
+                paint.dim(&format!(
+                    "     {} {left} more lines; `runbook runs show --json` has all",
+                    glyphs.more
+                ))
             }));
             lines
         }
@@ -73,7 +88,8 @@ pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Optio
         Entry::Failed { node, error, .. } => {
             let sign = paint.bad(glyphs.failed);
             let head = node_line(screen, ledger, node, &sign);
-            let mut lines = vec![format!("{head} {} {}{}", glyphs.arrow, paint.bad("broke"), lasted(screen, took))];
+            let mut lines =
+                vec![format!("{head} {} {}{}", glyphs.arrow, paint.bad("broke"), lasted(screen, took))];
             lines.extend(break_of(screen, error));
             lines
         }
@@ -88,15 +104,20 @@ pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Optio
                 Ok(Undone::NothingToDo(text)) => {
                     (paint.good(glyphs.done), paint.good("nothing to take back"), line(text))
                 }
-                Ok(Undone::Cannot(text)) => (paint.bad(glyphs.failed), paint.bad("not taken back"), line(text)),
+                Ok(Undone::Cannot(text)) => {
+                    (paint.bad(glyphs.failed), paint.bad("not taken back"), line(text))
+                }
                 Err(error) => (paint.bad(glyphs.failed), paint.bad("not taken back"), line(&error.message)),
             };
-            let mut lines = vec![format!("{} {} {word}", node_line(screen, ledger, node, &sign), glyphs.arrow)];
+            let mut lines =
+                vec![format!("{} {} {word}", node_line(screen, ledger, node, &sign), glyphs.arrow)];
             lines.extend(under(screen, &text));
             lines
         }
         // The last lines of the program say how it ended; the spinner shows what is being done.
-        Entry::ItemDone { .. } | Entry::Intended { .. } | Entry::Stopped { .. } | Entry::Ended { .. } => Vec::new(),
+        Entry::ItemDone { .. } | Entry::Intended { .. } | Entry::Stopped { .. } | Entry::Ended { .. } => {
+            Vec::new()
+        }
     }
 }
 
@@ -124,8 +145,8 @@ fn lasted(screen: &Screen, took: Option<Duration>) -> String {
     took.map(|took| screen.paint.dim(&format!("  {}", span(took)))).unwrap_or_default()
 }
 
-/// What a run is.
-pub(super) fn head(screen: &Screen, started: &Started) -> Vec<String> {
+/// What a run is, and a word of warning.
+pub(super) fn head(screen: &Screen, started: &Started, note: &str) -> Vec<String> {
     let (paint, dot) = (screen.paint, screen.glyphs.dot);
     let plan = &started.plan;
     let mut first = format!("{} {dot} {}", paint.bold(&line(&plan.runbook)), line(&plan.title));
@@ -139,9 +160,8 @@ pub(super) fn head(screen: &Screen, started: &Started) -> Vec<String> {
         }
     }
     let mut lines = vec![first, paint.dim(&second)];
-    if let Mode::Rehearsal { recording } = &started.mode {
-        let text = format!("REHEARSAL on the recording {}: nothing real is touched", line(recording));
-        lines.push(paint.warn(&text));
+    if !note.is_empty() {
+        lines.push(paint.warn(note));
     }
     lines.push(String::new());
     lines

@@ -81,9 +81,9 @@ impl Reporter {
         self.screen.lines(&card::gate(&self.screen, &state.ledger.place(node), gate, Detail::Glance));
     }
 
-    /// Shows what a run is, again.
-    pub(crate) fn head(&self, started: &Started) {
-        self.screen.lines(&entry::head(&self.screen, started));
+    /// Shows what a run is, and `note` below it.
+    pub(crate) fn head(&self, started: &Started, note: &str) {
+        self.screen.lines(&entry::head(&self.screen, started, note));
     }
 
     /// Shows a line that is no event.
@@ -100,7 +100,8 @@ impl Reporter {
                 state.wait_for(&self.screen, &line(title));
             }
             Event::Progress { node, progress, .. } => {
-                let counted = progress.fraction.map(|(done, of)| format!("{done} of {of}, ")).unwrap_or_default();
+                let counted =
+                    progress.fraction.map(|(done, of)| format!("{done} of {of}, ")).unwrap_or_default();
                 let title = line(&state.ledger.place(node).title);
                 state.word(&self.screen, &format!("{title}: {counted}{}", line(&progress.message)));
             }
@@ -111,7 +112,12 @@ impl Reporter {
             }
             Event::Recorded(record) => {
                 let took = state.ledger.note(record);
-                let lines = words(&self.screen, &state.ledger, &record.entry, took);
+                let lines = match &record.entry {
+                    Entry::GateOpened { gate, .. } if state.card.as_ref() == Some(&gate.digest) => {
+                        vec!["   asked again, about the same".to_owned()]
+                    }
+                    entry => words(&self.screen, &state.ledger, entry, took),
+                };
                 state.entry(&self.screen, &record.entry, &lines);
             }
         }
@@ -127,7 +133,11 @@ impl State {
         // A step that is over, or that waits for a person, is not being worked on.
         let busy = matches!(
             entry,
-            Entry::Started(_) | Entry::Resumed { .. } | Entry::ItemDone { .. } | Entry::Confirmed { .. } | Entry::Intended { .. }
+            Entry::Started(_)
+                | Entry::Resumed { .. }
+                | Entry::ItemDone { .. }
+                | Entry::Confirmed { .. }
+                | Entry::Intended { .. }
         );
         if !busy {
             self.spinner = None;
