@@ -87,11 +87,13 @@ impl CliError {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::NotChecked { .. } => Some("`runbook explain CODE` says more about a code".to_owned()),
-            Self::TargetLocked { .. } => {
-                Some("look at it with `runbook runs list`; two runs must not treat the same target".to_owned())
-            }
+            Self::TargetLocked { .. } => Some(
+                "look at it with `runbook runs list`; two runs must not treat the same target".to_owned(),
+            ),
             Self::Journal(error) | Self::Walk(WalkError::Journal(error)) => journal_hint(error),
-            Self::Walk(WalkError::NoStep(_)) => Some("`runbook steps list` shows the steps it has".to_owned()),
+            Self::Walk(WalkError::NoStep(_)) => {
+                Some("`runbook steps list` shows the steps it has".to_owned())
+            }
             Self::Internal(_) => Some("this is a mistake in the program; please report it".to_owned()),
             Self::Clap(_) | Self::File { .. } | Self::Walk(_) => None,
         }

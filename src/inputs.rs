@@ -13,7 +13,7 @@ pub(crate) type Inputs = BTreeMap<String, InputSpec>;
 /// Adds a flag for each input. `given` are inputs that have a value already and are not required.
 pub(crate) fn flags(mut command: Command, inputs: &Inputs, given: &BTreeMap<String, Value>) -> Command {
     for (name, spec) in inputs {
-                let required = spec.default.is_none() && !spec.optional && !given.contains_key(name);
+        let required = spec.default.is_none() && !spec.optional && !given.contains_key(name);
         let arg = Arg::new(id(name))
             .long(flag(name))
             .value_name(name.to_uppercase())
@@ -50,7 +50,8 @@ pub(crate) fn target(inputs: &Inputs, values: &BTreeMap<String, Value>) -> (Stri
         let text = named.find_map(|(name, _)| values.get(name).and_then(Value::as_str))?;
         Some(format!("{word} {text}"))
     };
-    let acted_on = of("job", |kind| *kind == InputType::SlurmJob).or_else(|| of("host", |kind| *kind == InputType::Host));
+    let acted_on = of("job", |kind| *kind == InputType::SlurmJob)
+        .or_else(|| of("host", |kind| *kind == InputType::Host));
     match acted_on {
         Some(target) => (target, true),
         None => (of("file", |kind| *kind == InputType::Path).unwrap_or_default(), false),
@@ -85,7 +86,9 @@ fn help(spec: &InputSpec, given: Option<&Value>) -> String {
     let default = given.or(spec.default.as_ref()).filter(|value| !value.is_null() && !spec.secret).map(plain);
     let default = default.map(|value| format!("default: {value}"));
     let optional = (spec.optional && default.is_none()).then(|| "optional".to_owned());
-    for note in [Some(kind.to_owned()).filter(|kind| !kind.is_empty()), default, optional].into_iter().flatten() {
+    for note in
+        [Some(kind.to_owned()).filter(|kind| !kind.is_empty()), default, optional].into_iter().flatten()
+    {
         help.push_str(&format!(" [{note}]"));
     }
     help.trim_start().to_owned()
@@ -124,9 +127,11 @@ fn value(matches: &ArgMatches, id: &str, kind: &InputType) -> Option<Value> {
             let absolute = std::path::absolute(path).ok().and_then(|path| path.to_str().map(str::to_owned));
             Some(Value::from(absolute.unwrap_or_else(|| path.clone())))
         }
-        InputType::String | InputType::Choice(_) | InputType::Duration | InputType::Host | InputType::SlurmJob => {
-            matches.get_one::<String>(id).map(|text| Value::from(text.as_str()))
-        }
+        InputType::String
+        | InputType::Choice(_)
+        | InputType::Duration
+        | InputType::Host
+        | InputType::SlurmJob => matches.get_one::<String>(id).map(|text| Value::from(text.as_str())),
     }
 }
 
@@ -137,12 +142,17 @@ fn number(text: &str) -> Result<f64, String> {
 
 /// `123456`, `123456_7` (array task), `123456+1` (component of a heterogeneous job).
 fn slurm_job(text: &str) -> Result<String, String> {
-    let digits = |text: &str| (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digits =
+        |text: &str| (1..=10).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     let fits = match text.split_once(['_', '+']) {
         Some((job, task)) => digits(job) && digits(task),
         None => digits(text),
     };
-    if fits { Ok(text.to_owned()) } else { Err("not a Slurm job id such as 123456, 123456_7 or 123456+1".to_owned()) }
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("not a Slurm job id such as 123456, 123456_7 or 123456+1".to_owned())
+    }
 }
 
 /// A name that ssh cannot take for an option and no shell for a command.
@@ -172,7 +182,13 @@ mod tests {
     use super::*;
 
     fn spec(kind: InputType) -> InputSpec {
-        InputSpec { r#type: kind, help: Some("Some help".into()), default: None, optional: false, secret: false }
+        InputSpec {
+            r#type: kind,
+            help: Some("Some help".into()),
+            default: None,
+            optional: false,
+            secret: false,
+        }
     }
 
     fn inputs() -> Inputs {
@@ -182,7 +198,13 @@ mod tests {
             ("checkpoint_dir".into(), InputSpec { optional: true, ..spec(InputType::Path) }),
             ("level".into(), InputSpec { optional: true, ..spec(InputType::Integer) }),
             ("fast".into(), InputSpec { default: Some(json!(false)), ..spec(InputType::Boolean) }),
-            ("mode".into(), InputSpec { default: Some(json!("a")), ..spec(InputType::Choice(vec!["a".into(), "b".into()])) }),
+            (
+                "mode".into(),
+                InputSpec {
+                    default: Some(json!("a")),
+                    ..spec(InputType::Choice(vec!["a".into(), "b".into()]))
+                },
+            ),
             ("node".into(), InputSpec { optional: true, ..spec(InputType::List) }),
         ])
     }
@@ -196,7 +218,16 @@ mod tests {
     #[test]
     fn values_are_typed_and_defaults_filled_in() {
         let values = parse(&[
-            "--job=12_3", "--level", "-4", "--fast", "--node", "a", "--node", "b", "--checkpoint-dir", "/ck/x",
+            "--job=12_3",
+            "--level",
+            "-4",
+            "--fast",
+            "--node",
+            "a",
+            "--node",
+            "b",
+            "--checkpoint-dir",
+            "/ck/x",
         ]);
         let expected = json!({
             "job": "12_3", "watch": "2h", "checkpoint_dir": "/ck/x", "level": -4, "fast": true, "mode": "a",
@@ -215,8 +246,14 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         for wrong in [
-            &["--job", "12; rm"][..], &["--job", "-1"], &["--job="], &[], &["--job", "1", "--watch", "soon"],
-            &["--job", "1", "--mode", "c"], &["--job", "1", "--level", "1.5"], &["--job", "1", "--fast=perhaps"],
+            &["--job", "12; rm"][..],
+            &["--job", "-1"],
+            &["--job="],
+            &[],
+            &["--job", "1", "--watch", "soon"],
+            &["--job", "1", "--mode", "c"],
+            &["--job", "1", "--level", "1.5"],
+            &["--job", "1", "--fast=perhaps"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }

@@ -21,7 +21,8 @@ use terminal::{Screen, Stream};
 
 /// Runs the program on the arguments of this process and gives its exit code.
 pub fn main_impl() -> std::process::ExitCode {
-    let result = cli::Cli::try_parse().map_err(error::CliError::from).and_then(|cli| commands::execute(cli.command));
+    let result =
+        cli::Cli::try_parse().map_err(error::CliError::from).and_then(|cli| commands::execute(cli.command));
     let exit = result.unwrap_or_else(|error| {
         error.print(&Screen::on(Stream::Err));
         error.exit()

@@ -68,14 +68,18 @@ impl Found {
         let names: Vec<String> = match &self.place {
             Place::Program(shipped) => {
                 let mut recordings = shipped.rehearsals.iter();
-                if let Some((name, text)) = recordings.find(|(name, _)| wanted.is_none_or(|wanted| wanted == *name)) {
+                if let Some((name, text)) =
+                    recordings.find(|(name, _)| wanted.is_none_or(|wanted| wanted == *name))
+                {
                     return Ok(((*name).to_owned(), (*text).to_owned()));
                 }
                 shipped.rehearsals.iter().map(|(name, _)| (*name).to_owned()).collect()
             }
             Place::File(path) => {
                 let recordings = recordings_beside(path);
-                if let Some((name, path)) = recordings.iter().find(|(name, _)| wanted.is_none_or(|wanted| wanted == *name)) {
+                if let Some((name, path)) =
+                    recordings.iter().find(|(name, _)| wanted.is_none_or(|wanted| wanted == *name))
+                {
                     return Ok((name.clone(), recording_text(path)?));
                 }
                 recordings.into_keys().collect()
@@ -100,7 +104,10 @@ pub(crate) fn find(asked: &str) -> Result<Found, CliError> {
     if asked.contains('/') || asked.ends_with(".yaml") || asked.ends_with(".yml") {
         let file = if path.is_dir() { path.join("runbook.yaml") } else { path.to_owned() };
         if !file.is_file() {
-            return Err(CliError::usage(format!("there is no runbook at {asked}"), "`runbook list` shows all by name"));
+            return Err(CliError::usage(
+                format!("there is no runbook at {asked}"),
+                "`runbook list` shows all by name",
+            ));
         }
         return Ok(Found { name: name_of(&file), place: Place::File(file) });
     }
@@ -212,6 +219,9 @@ mod tests {
     #[test]
     fn a_misspelt_name_gets_a_suggestion() {
         let error = find("trainig-oom").unwrap_err();
-        assert!(matches!(&error, CliError::Usage { hint: Some(hint), .. } if hint.contains("training-oom")), "{error:?}");
+        assert!(
+            matches!(&error, CliError::Usage { hint: Some(hint), .. } if hint.contains("training-oom")),
+            "{error:?}"
+        );
     }
 }

@@ -24,7 +24,8 @@ pub(crate) fn account() -> String {
     // `id` asks the name service (LDAP, SSSD) as every other program of the host does.
     let asked = std::process::Command::new("id").args(["-un", &uid.as_raw().to_string()]).output();
     let name = asked.ok().filter(|output| output.status.success()).map(|output| output.stdout);
-    let name = name.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|name| !name.is_empty());
+    let name =
+        name.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|name| !name.is_empty());
     name.unwrap_or_else(|| format!("uid {}", uid.as_raw()))
 }
 

@@ -69,7 +69,9 @@ fn words(schema: &Value) -> Vec<String> {
             .to_owned()
         }));
         // A list says of what.
-        if let (Some(list), true) = (words.iter_mut().find(|word| *word == "list"), schema["items"].is_object()) {
+        if let (Some(list), true) =
+            (words.iter_mut().find(|word| *word == "list"), schema["items"].is_object())
+        {
             *list = format!("list of {}", self::words(&schema["items"]).join("/"));
         }
     }
@@ -79,13 +81,18 @@ fn words(schema: &Value) -> Vec<String> {
 }
 
 /// A parameter that was given as `name=value`, typed by the schema of all parameters. Given twice, a list grows.
-pub(crate) fn set(with: &mut serde_json::Map<String, Value>, schema: &Value, given: &str) -> Result<(), CliError> {
+pub(crate) fn set(
+    with: &mut serde_json::Map<String, Value>,
+    schema: &Value,
+    given: &str,
+) -> Result<(), CliError> {
     let Some((name, text)) = given.split_once('=') else {
         return Err(CliError::usage(format!("`--with {given}` has no ="), "write --with NAME=VALUE"));
     };
     let known = schema["properties"].as_object();
     let property = known.and_then(|known| known.get(name));
-    let open = schema["additionalProperties"].as_bool() != Some(false) && known.is_none_or(serde_json::Map::is_empty);
+    let open = schema["additionalProperties"].as_bool() != Some(false)
+        && known.is_none_or(serde_json::Map::is_empty);
     if property.is_none() && !open {
         let names: Vec<&str> = known.into_iter().flat_map(|known| known.keys()).map(String::as_str).collect();
         return Err(CliError::usage(
@@ -106,7 +113,8 @@ pub(crate) fn set(with: &mut serde_json::Map<String, Value>, schema: &Value, giv
 /// A text as the value that a schema asks for.
 fn typed(text: &str, schema: &Value) -> Result<Value, String> {
     if let Some(path) = text.strip_prefix('@') {
-        let content = std::fs::read_to_string(Path::new(path)).map_err(|error| format!("cannot read {path}: {error}"))?;
+        let content = std::fs::read_to_string(Path::new(path))
+            .map_err(|error| format!("cannot read {path}: {error}"))?;
         return serde_json::from_str(&content).map_err(|error| format!("{path} is not JSON: {error}"));
     }
     let types = types(schema);
@@ -183,7 +191,14 @@ mod tests {
     #[test]
     fn values_are_typed_by_the_schema() {
         let given = with(&[
-            "logs=a.err", "logs=b,c", "steps=1,2", "max=3", "job=00123", "hard=true", "mode=soft", "error={\"a\":1}",
+            "logs=a.err",
+            "logs=b,c",
+            "steps=1,2",
+            "max=3",
+            "job=00123",
+            "hard=true",
+            "mode=soft",
+            "error={\"a\":1}",
         ]);
         let expected = json!({
             "logs": ["a.err", "b", "c"], "steps": [1, 2], "max": 3, "job": "00123", "hard": true, "mode": "soft",
@@ -195,7 +210,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_refused() {
-        for wrong in ["logs", "max=many", "hard=perhaps", "error=x", "nothing=1", "steps=a", "logs=@/nowhere"] {
+        for wrong in ["logs", "max=many", "hard=perhaps", "error=x", "nothing=1", "steps=a", "logs=@/nowhere"]
+        {
             assert!(matches!(with(&[wrong]), Err(CliError::Usage { .. })), "{wrong}");
         }
     }
@@ -203,16 +219,20 @@ mod tests {
     #[test]
     fn fields_read_like_words() {
         let fields = fields(&schema());
-        let types: Vec<String> = fields.iter().map(|field| format!("{}: {}", field.name, field.types)).collect();
-        assert_eq!(types, [
-            "logs: list of text",
-            "steps: list of whole number or unknown",
-            "max: whole number or unknown",
-            "job: text",
-            "hard: true/false",
-            "mode: `soft` or `hard` or unknown",
-            "error: object",
-        ]);
+        let types: Vec<String> =
+            fields.iter().map(|field| format!("{}: {}", field.name, field.types)).collect();
+        assert_eq!(
+            types,
+            [
+                "logs: list of text",
+                "steps: list of whole number or unknown",
+                "max: whole number or unknown",
+                "job: text",
+                "hard: true/false",
+                "mode: `soft` or `hard` or unknown",
+                "error: object",
+            ]
+        );
         assert!(fields[0].required && !fields[1].required);
     }
 }

@@ -72,7 +72,13 @@ impl Session {
             self.cancel.clone(),
             plan,
         );
-        World { registry, site, operator: Arc::new(person), listener: self.listener(), cancel: self.cancel.clone() }
+        World {
+            registry,
+            site,
+            operator: Arc::new(person),
+            listener: self.listener(),
+            cancel: self.cancel.clone(),
+        }
     }
 
     /// Who is told what happens: the person, and with `--json` whoever reads standard output.
@@ -91,7 +97,11 @@ impl Session {
     }
 
     /// Walks until the run rests, and says how it did.
-    pub(crate) fn walk<J: Journal>(&self, walker: &mut Walker<J>, resumable: bool) -> Result<Ending, CliError> {
+    pub(crate) fn walk<J: Journal>(
+        &self,
+        walker: &mut Walker<J>,
+        resumable: bool,
+    ) -> Result<Ending, CliError> {
         let ending = self.rest(walker)?;
         self.reporter.quiet();
         self.screen.lines(&last_words(&self.screen, &self.reporter, &ending, resumable));
@@ -131,8 +141,14 @@ impl TargetLock {
         let failed = |source| CliError::File { action: "lock", path: path.clone(), source };
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(failed)?;
         let mut options = std::fs::OpenOptions::new();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
         let mut holder = String::new();
         (&mut file).take(300).read_to_string(&mut holder).map_err(failed)?;
         let holder = holder.trim().to_owned();
@@ -144,7 +160,10 @@ impl TargetLock {
             Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
         }
         let line = format!("run {run}, pid {} on {}", std::process::id(), crate::place::host());
-        let written = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(line.as_bytes()));
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| file.write_all(line.as_bytes()));
         written.map_err(failed)?;
         let before = holder.strip_prefix("run ").and_then(|rest| rest.split(',').next());
         let before = before.and_then(|id| RunId::parse(id).ok()).filter(|before| before != run);

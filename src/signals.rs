@@ -16,7 +16,8 @@ pub(crate) fn listen(
     reporter: Arc<Reporter>,
     run: Option<RunId>,
 ) -> Result<(), CliError> {
-    let open = |kind| signal(kind).map_err(|error| CliError::Internal(format!("cannot listen to signals: {error}")));
+    let open =
+        |kind| signal(kind).map_err(|error| CliError::Internal(format!("cannot listen to signals: {error}")));
     let mut interrupt = open(SignalKind::interrupt())?;
     let mut terminate = open(SignalKind::terminate())?;
     // The terminal is gone: the walk stops at a safe point, as if asked; what it writes goes nowhere.

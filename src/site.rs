@@ -32,6 +32,15 @@ impl Live {
         Ok(())
     }
 }
-pub(crate) struct Recorded(BTreeMap<String,Value>);
-impl Recorded { pub(crate) fn port(&self)->Arc<dyn Site>{Arc::new(LiveSite::new())} pub(crate) fn inputs(&self)->&BTreeMap<String,Value>{&self.0} }
-pub(crate) fn recorded(_n:&str,_t:&str)->Result<Recorded,CliError>{Ok(Recorded(BTreeMap::new()))}
+pub(crate) struct Recorded(BTreeMap<String, Value>);
+impl Recorded {
+    pub(crate) fn port(&self) -> Arc<dyn Site> {
+        Arc::new(LiveSite::new())
+    }
+    pub(crate) fn inputs(&self) -> &BTreeMap<String, Value> {
+        &self.0
+    }
+}
+pub(crate) fn recorded(_n: &str, _t: &str) -> Result<Recorded, CliError> {
+    Ok(Recorded(BTreeMap::new()))
+}

@@ -28,7 +28,8 @@ pub(super) fn execute(args: &Check) -> Result<Exit, CliError> {
         } else {
             print(&screen, &checked);
             if let Some(plan) = &checked.plan {
-                let (sign, name) = (screen.paint.good(screen.glyphs.done), screen.paint.bold(&line(&found.name)));
+                let (sign, name) =
+                    (screen.paint.good(screen.glyphs.done), screen.paint.bold(&line(&found.name)));
                 screen.line(format!("{sign} {name}: {} nodes", plan.data().nodes.len()));
             }
         }

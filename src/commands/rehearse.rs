@@ -28,8 +28,14 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let plan = load(&found, &registry)?;
     let inputs = inputs_of(plan.data());
     // Which recording it is says which inputs are still needed, so the command line is read twice.
-    let command = about(RehearseOptions::augment_args(clap::Command::new(found.name.clone())), "rehearse", &found, plan.data());
-    let first = parse("rehearse", inputs::flags(command.clone(), &inputs, &inputs::unknown(&inputs)), &words)?;
+    let command = about(
+        RehearseOptions::augment_args(clap::Command::new(found.name.clone())),
+        "rehearse",
+        &found,
+        plan.data(),
+    );
+    let first =
+        parse("rehearse", inputs::flags(command.clone(), &inputs, &inputs::unknown(&inputs)), &words)?;
     let options = RehearseOptions::from_arg_matches(&first)?;
     let (name, text) = found.recording(options.recording.as_deref())?;
     let recorded = site::recorded(&name, &text)?;

@@ -23,8 +23,12 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
         return Err(CliError::Walk(engine::run::StateError::NoStart.into()));
     };
     if let Mode::Rehearsal { recording } = &started.mode {
-        let message = format!("run {run} is a rehearsal on the recording {recording}: there is nothing to go on with");
-        return Err(CliError::usage(message, format!("rehearse it again: runbook rehearse {}", started.plan.runbook)));
+        let message =
+            format!("run {run} is a rehearsal on the recording {recording}: there is nothing to go on with");
+        return Err(CliError::usage(
+            message,
+            format!("rehearse it again: runbook rehearse {}", started.plan.runbook),
+        ));
     }
     let (target, exclusive) = inputs::target(&inputs_of(&started.plan), &started.inputs);
     let _lock = exclusive.then(|| TargetLock::take(&target, &run)).transpose()?;

@@ -26,7 +26,8 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let registry = registry();
     let plan = load(&found, &registry)?;
     let inputs = inputs_of(plan.data());
-    let command = about(RunOptions::augment_args(clap::Command::new(found.name.clone())), "run", &found, plan.data());
+    let command =
+        about(RunOptions::augment_args(clap::Command::new(found.name.clone())), "run", &found, plan.data());
     let matches = parse("run", inputs::flags(command, &inputs, &BTreeMap::new()), &words)?;
     let options = RunOptions::from_arg_matches(&matches)?;
     let values = inputs::values(&matches, &inputs, &BTreeMap::new());
@@ -60,7 +61,10 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let lock = exclusive.then(|| TargetLock::take(&started.target, &started.run)).transpose()?;
     let (_lock, before) = lock.unzip();
     if let Some(open) = left_open(&store, before.flatten()) {
-        session.screen.line(format!("note: {open} about {} was left open: runbook resume {open}", line(&started.target)));
+        session.screen.line(format!(
+            "note: {open} about {} was left open: runbook resume {open}",
+            line(&started.target)
+        ));
     }
     let run = started.run.clone();
     session.listen(Some(run.clone()))?;
@@ -78,7 +82,10 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
 /// No runbook was named.
 pub(super) fn which(verb: &str) -> CliError {
     let names: Vec<String> = library::all().into_keys().collect();
-    CliError::usage(format!("which runbook? There is {}", names.join(", ")), format!("`runbook {verb} --help`"))
+    CliError::usage(
+        format!("which runbook? There is {}", names.join(", ")),
+        format!("`runbook {verb} --help`"),
+    )
 }
 
 /// The runbook that the first word names.

@@ -26,7 +26,9 @@ pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
         screen.lines(&table(screen.paint, &["run", "runbook", "state", "target", "started", "at"], &rows));
     }
     let err = Screen::on(Stream::Err);
-    broken.iter().for_each(|error| err.line(format!("{} {}", err.paint.bad("damaged:"), line(&error.to_string()))));
+    broken
+        .iter()
+        .for_each(|error| err.line(format!("{} {}", err.paint.bad("damaged:"), line(&error.to_string()))));
     Ok(Exit::Done)
 }
 
@@ -62,7 +64,11 @@ pub(super) fn show(run: &str, as_json: bool) -> Result<Exit, CliError> {
             }
         }
     }
-    screen.line(screen.paint.dim(&format!("journal  {}", place::state_dir().join("runs").join(run.as_str()).display())));
+    screen.line(
+        screen
+            .paint
+            .dim(&format!("journal  {}", place::state_dir().join("runs").join(run.as_str()).display())),
+    );
     Ok(Exit::Done)
 }
 

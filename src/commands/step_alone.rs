@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use engine::dry_run::dry_run;
 use engine::journal::MemoryJournal;
-use engine::plan::{
-    Approve, Body, EndKind, Next, Node, OnFailure, PlanData, Retry, Scope, StepNode, Undo,
-};
+use engine::plan::{Approve, Body, EndKind, Next, Node, OnFailure, PlanData, Retry, Scope, StepNode, Undo};
 use engine::run::{Mode, Phase, RunState, Started};
 use engine::site::digest;
 use engine::step::Step;
@@ -155,7 +153,8 @@ fn literal(value: &Value) -> Result<Value, CliError> {
     Ok(match value {
         Value::String(text) if ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) => {
             if text.contains("endraw") {
-                let message = "a value that holds both template marks and the word endraw cannot be given here";
+                let message =
+                    "a value that holds both template marks and the word endraw cannot be given here";
                 return Err(CliError::usage(message, "write a runbook of one node for it"));
             }
             Value::String(format!("{{% raw %}}{text}{{% endraw %}}"))

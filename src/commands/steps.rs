@@ -84,7 +84,11 @@ fn fields(screen: &Screen, head: &str, of: &Value) {
     }
     for field in fields {
         let need = if field.required { screen.paint.warn("  required") } else { String::new() };
-        screen.line(format!("  {}  {}{need}", screen.paint.bold(&field.name), screen.paint.dim(&field.types)));
+        screen.line(format!(
+            "  {}  {}{need}",
+            screen.paint.bold(&field.name),
+            screen.paint.dim(&field.types)
+        ));
         if !field.help.is_empty() {
             screen.lines(&wrap(&line(&field.help), 6, screen.width()));
         }

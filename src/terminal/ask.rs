@@ -37,7 +37,8 @@ impl Consent {
             Self::Ask => None,
             Self::All => Some(format!("--yes by {account}")),
             Self::Nodes(nodes) => {
-                let named = nodes.contains(node) || node.rsplit('/').next().is_some_and(|name| nodes.contains(name));
+                let named =
+                    nodes.contains(node) || node.rsplit('/').next().is_some_and(|name| nodes.contains(name));
                 named.then(|| format!("--approve by {account}"))
             }
             Self::Rehearsal => Some("rehearsal".to_owned()),
@@ -72,9 +73,12 @@ impl Person {
         cancel: CancellationToken,
         plan: &PlanData,
     ) -> Self {
-        let seen = if screen.terminal().is_some() { Arc::clone(screen) } else { Arc::new(Screen::on(Stream::Err)) };
-        let terminal = Keyboard::of_terminal().filter(|_| seen.terminal().is_some()).map(|keyboard| (seen, keyboard));
-        let written = plan.nodes.iter().filter_map(|node| Some((node.id.clone(), node.step()?.with.clone()))).collect();
+        let seen =
+            if screen.terminal().is_some() { Arc::clone(screen) } else { Arc::new(Screen::on(Stream::Err)) };
+        let terminal =
+            Keyboard::of_terminal().filter(|_| seen.terminal().is_some()).map(|keyboard| (seen, keyboard));
+        let written =
+            plan.nodes.iter().filter_map(|node| Some((node.id.clone(), node.step()?.with.clone()))).collect();
         Self { account, consent, terminal, reporter, cancel, asked: Mutex::default(), written }
     }
 
@@ -154,7 +158,8 @@ impl Operator for Person {
                 Some("y" | "yes") => return self.decided(true, None),
                 Some("n" | "no") => {
                     let reason = self.read(screen, keyboard, "Why not? (Enter to skip) ").await;
-                    return self.decided(false, reason.map(|text| line(&text)).filter(|text| !text.is_empty()));
+                    return self
+                        .decided(false, reason.map(|text| line(&text)).filter(|text| !text.is_empty()));
                 }
                 Some("d" | "details") => self.details(screen, at, gate),
                 Some("l" | "later") | None => return Answer::Nobody,
@@ -173,7 +178,8 @@ impl Operator for Person {
             if matches!(typed.as_str(), "l" | "later") {
                 return Answer::Nobody;
             }
-            let at = typed.parse::<usize>().ok().and_then(|number| question.choices.get(number.checked_sub(1)?));
+            let at =
+                typed.parse::<usize>().ok().and_then(|number| question.choices.get(number.checked_sub(1)?));
             match at.or_else(|| question.choices.iter().find(|choice| choice.outcome == typed)) {
                 Some(choice) => return self.decided(choice.outcome.clone(), None),
                 None => screen.line(format!("Please type a number from 1 to {}.", question.choices.len())),

@@ -68,7 +68,11 @@ pub(crate) fn gate(screen: &Screen, place: &Place, gate: &Gate, detail: Detail) 
         let rest = &gate.items[shown.len()..];
         let targets: Vec<String> = rest.iter().map(|item| line(&item.target)).collect();
         lines.push(String::new());
-        lines.push(format!("   {} {} more of the same kind; d shows all of them:", screen.glyphs.more, rest.len()));
+        lines.push(format!(
+            "   {} {} more of the same kind; d shows all of them:",
+            screen.glyphs.more,
+            rest.len()
+        ));
         lines.extend(cut(wrap(&targets.join(", "), INDENT + 2, screen.width()), 4, |left| {
             format!("     {} {left} more lines", screen.glyphs.more)
         }));
@@ -80,14 +84,21 @@ pub(crate) fn gate(screen: &Screen, place: &Place, gate: &Gate, detail: Detail) 
 /// The card of a question.
 pub(crate) fn question(screen: &Screen, place: &Place, question: &Question) -> Vec<String> {
     let mut lines = vec![head(screen, "question", place)];
-    lines.extend(wrap(&line(&question.prompt), INDENT, screen.width()).iter().map(|text| screen.paint.bold(text)));
+    lines.extend(
+        wrap(&line(&question.prompt), INDENT, screen.width()).iter().map(|text| screen.paint.bold(text)),
+    );
     for detail in &question.details {
         lines.extend(wrap(&clean(detail), INDENT + 2, screen.width()));
     }
     lines.push(String::new());
     for (at, choice) in question.choices.iter().enumerate() {
-        let label = if choice.label.is_empty() { String::new() } else { format!("  {}", line(&choice.label)) };
-        lines.push(format!("   {}  {}{label}", screen.paint.bold(&(at + 1).to_string()), line(&choice.outcome)));
+        let label =
+            if choice.label.is_empty() { String::new() } else { format!("  {}", line(&choice.label)) };
+        lines.push(format!(
+            "   {}  {}{label}",
+            screen.paint.bold(&(at + 1).to_string()),
+            line(&choice.outcome)
+        ));
     }
     lines.push(rule(screen));
     lines
@@ -130,7 +141,8 @@ pub(crate) fn item(screen: &Screen, item: &GateItem, detail: Detail) -> Vec<Stri
 pub(crate) fn unified(paint: Paint, diff: &FileDiff, indent: usize) -> Vec<String> {
     let pad = " ".repeat(indent);
     let text = exact(&diff.unified);
-    let is_head = |(at, text): &(usize, &str)| *at < 2 && (text.starts_with("--- ") || text.starts_with("+++ "));
+    let is_head =
+        |(at, text): &(usize, &str)| *at < 2 && (text.starts_with("--- ") || text.starts_with("+++ "));
     text.lines()
         .enumerate()
         .filter(|numbered| !is_head(numbered))
@@ -161,7 +173,9 @@ fn head(screen: &Screen, what: &str, place: &Place) -> String {
     let start = screen.glyphs.rule.repeat(2);
     let left = screen.width().saturating_sub(console::measure_text_width(&text) + 4);
     let end = screen.glyphs.rule.repeat(left);
-    format!("{} {} {}", screen.paint.warn(&start), screen.paint.bold(&text), screen.paint.warn(&end)).trim_end().to_owned()
+    format!("{} {} {}", screen.paint.warn(&start), screen.paint.bold(&text), screen.paint.warn(&end))
+        .trim_end()
+        .to_owned()
 }
 
 fn rule(screen: &Screen) -> String {
@@ -192,7 +206,14 @@ mod tests {
     }
 
     fn of(items: Vec<GateItem>) -> Gate {
-        Gate { prompt: "Stop it".into(), kind: "slurm.cancel".into(), changes: true, items, digest: "d".into(), again: false }
+        Gate {
+            prompt: "Stop it".into(),
+            kind: "slurm.cancel".into(),
+            changes: true,
+            items,
+            digest: "d".into(),
+            again: false,
+        }
     }
 
     fn show(gate: &Gate, detail: Detail) -> String {
@@ -257,7 +278,10 @@ mod tests {
 
     #[test]
     fn a_question_lists_its_answers() {
-        let choice = |outcome: &str, label: &str| engine::step::Choice { outcome: outcome.into(), label: label.into() };
+        let choice = |outcome: &str, label: &str| engine::step::Choice {
+            outcome: outcome.into(),
+            label: label.into(),
+        };
         let asked = Question {
             prompt: "Was slurm.submit carried out?".into(),
             details: vec!["with {\"job\":1}".into()],

@@ -104,7 +104,15 @@ mod tests {
 
     fn hostile() -> impl Strategy<Value = String> {
         prop::collection::vec(
-            prop_oneof![any::<char>(), Just('\u{1b}'), Just('['), Just(']'), Just('\u{9b}'), Just('\u{7}'), Just('\n')],
+            prop_oneof![
+                any::<char>(),
+                Just('\u{1b}'),
+                Just('['),
+                Just(']'),
+                Just('\u{9b}'),
+                Just('\u{7}'),
+                Just('\n')
+            ],
             0..60,
         )
         .prop_map(|chars| chars.into_iter().collect())

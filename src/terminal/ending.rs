@@ -13,7 +13,12 @@ use super::wrap::{cut, labelled, wrap};
 const CHANGES: usize = 12;
 
 /// How a run came to rest, and how to go on. `resumable` is false for a run that keeps no journal.
-pub(crate) fn last_words(screen: &Screen, reporter: &Reporter, ending: &Ending, resumable: bool) -> Vec<String> {
+pub(crate) fn last_words(
+    screen: &Screen,
+    reporter: &Reporter,
+    ending: &Ending,
+    resumable: bool,
+) -> Vec<String> {
     let (paint, glyphs, width) = (screen.paint, screen.glyphs, screen.width());
     let node = match ending {
         Ending::Ended { node, .. } | Ending::Parked { node } => node,
@@ -32,7 +37,9 @@ pub(crate) fn last_words(screen: &Screen, reporter: &Reporter, ending: &Ending, 
         Ending::Ended { end, message, .. } => {
             lines.push(match end {
                 EndKind::Resolved => format!("{} {}", paint.good(glyphs.done), paint.good("RESOLVED")),
-                EndKind::NoAction => format!("{} {}", paint.good(glyphs.done), paint.good("NO ACTION NEEDED")),
+                EndKind::NoAction => {
+                    format!("{} {}", paint.good(glyphs.done), paint.good("NO ACTION NEEDED"))
+                }
                 EndKind::Escalated => {
                     let words = "ESCALATED: a person has to take over";
                     format!("{} {}", paint.warn(glyphs.escalated), paint.warn(words))
@@ -71,9 +78,10 @@ pub(crate) fn last_words(screen: &Screen, reporter: &Reporter, ending: &Ending, 
     if changes.is_empty() {
         lines.extend(labelled("changed", "nothing", 2, width));
     } else {
-        let all = changes.iter().enumerate().flat_map(|(at, text)| {
-            labelled(if at == 0 { "changed" } else { "" }, text, 2, width)
-        });
+        let all = changes
+            .iter()
+            .enumerate()
+            .flat_map(|(at, text)| labelled(if at == 0 { "changed" } else { "" }, text, 2, width));
         lines.extend(cut(all.collect(), CHANGES, |left| format!("           {} {left} more", glyphs.more)));
     }
     if resumable {

@@ -65,7 +65,10 @@ pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Optio
             )];
             let text = summary.iter().flat_map(|text| under(screen, text)).collect();
             lines.extend(cut(text, SUMMARY, |left| {
-                paint.dim(&format!("     {} {left} more lines; `runbook runs show --json` has all", glyphs.more))
+                paint.dim(&format!(
+                    "     {} {left} more lines; `runbook runs show --json` has all",
+                    glyphs.more
+                ))
             }));
             lines
         }
@@ -73,7 +76,8 @@ pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Optio
         Entry::Failed { node, error, .. } => {
             let sign = paint.bad(glyphs.failed);
             let head = node_line(screen, ledger, node, &sign);
-            let mut lines = vec![format!("{head} {} {}{}", glyphs.arrow, paint.bad("broke"), lasted(screen, took))];
+            let mut lines =
+                vec![format!("{head} {} {}{}", glyphs.arrow, paint.bad("broke"), lasted(screen, took))];
             lines.extend(break_of(screen, error));
             lines
         }
@@ -88,15 +92,20 @@ pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Optio
                 Ok(Undone::NothingToDo(text)) => {
                     (paint.good(glyphs.done), paint.good("nothing to take back"), line(text))
                 }
-                Ok(Undone::Cannot(text)) => (paint.bad(glyphs.failed), paint.bad("not taken back"), line(text)),
+                Ok(Undone::Cannot(text)) => {
+                    (paint.bad(glyphs.failed), paint.bad("not taken back"), line(text))
+                }
                 Err(error) => (paint.bad(glyphs.failed), paint.bad("not taken back"), line(&error.message)),
             };
-            let mut lines = vec![format!("{} {} {word}", node_line(screen, ledger, node, &sign), glyphs.arrow)];
+            let mut lines =
+                vec![format!("{} {} {word}", node_line(screen, ledger, node, &sign), glyphs.arrow)];
             lines.extend(under(screen, &text));
             lines
         }
         // The last lines of the program say how it ended; the spinner shows what is being done.
-        Entry::ItemDone { .. } | Entry::Intended { .. } | Entry::Stopped { .. } | Entry::Ended { .. } => Vec::new(),
+        Entry::ItemDone { .. } | Entry::Intended { .. } | Entry::Stopped { .. } | Entry::Ended { .. } => {
+            Vec::new()
+        }
     }
 }
 

@@ -59,7 +59,8 @@ impl Ledger {
             Entry::Started(started) => {
                 self.run = Some(started.run.clone());
                 self.target.clone_from(&started.target);
-                self.places = started.plan.nodes.iter().map(|node| (node.id.clone(), Place::of(node))).collect();
+                self.places =
+                    started.plan.nodes.iter().map(|node| (node.id.clone(), Place::of(node))).collect();
             }
             Entry::GateOpened { visit, node, gate } => {
                 self.visits.insert(*visit, node.clone());

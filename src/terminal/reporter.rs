@@ -100,7 +100,8 @@ impl Reporter {
                 state.wait_for(&self.screen, &line(title));
             }
             Event::Progress { node, progress, .. } => {
-                let counted = progress.fraction.map(|(done, of)| format!("{done} of {of}, ")).unwrap_or_default();
+                let counted =
+                    progress.fraction.map(|(done, of)| format!("{done} of {of}, ")).unwrap_or_default();
                 let title = line(&state.ledger.place(node).title);
                 state.word(&self.screen, &format!("{title}: {counted}{}", line(&progress.message)));
             }
@@ -127,7 +128,11 @@ impl State {
         // A step that is over, or that waits for a person, is not being worked on.
         let busy = matches!(
             entry,
-            Entry::Started(_) | Entry::Resumed { .. } | Entry::ItemDone { .. } | Entry::Confirmed { .. } | Entry::Intended { .. }
+            Entry::Started(_)
+                | Entry::Resumed { .. }
+                | Entry::ItemDone { .. }
+                | Entry::Confirmed { .. }
+                | Entry::Intended { .. }
         );
         if !busy {
             self.spinner = None;

@@ -24,7 +24,11 @@ impl Paint {
     }
 
     fn with(self, text: &str, style: &Style) -> String {
-        if text.is_empty() { String::new() } else { style.clone().force_styling(self.on).apply_to(text).to_string() }
+        if text.is_empty() {
+            String::new()
+        } else {
+            style.clone().force_styling(self.on).apply_to(text).to_string()
+        }
     }
 
     pub(crate) fn bold(self, text: &str) -> String {

@@ -17,7 +17,9 @@ pub(crate) fn table(paint: Paint, head: &[&str], rows: &[Vec<String>]) -> Vec<St
     let lay = |cells: &mut dyn Iterator<Item = &str>| {
         let padded: Vec<String> = cells
             .zip(&widths)
-            .map(|(cell, width)| format!("{cell}{}", " ".repeat(width.saturating_sub(measure_text_width(cell)))))
+            .map(|(cell, width)| {
+                format!("{cell}{}", " ".repeat(width.saturating_sub(measure_text_width(cell))))
+            })
             .collect();
         padded.join("  ").trim_end().to_owned()
     };
@@ -32,11 +34,11 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = vec![vec!["a".into(), "long cell".into(), "x".into()], vec!["bb".into(), "é".into(), "y".into()]];
-        assert_eq!(table(Paint::NONE, &["run", "b", "c"], &rows), [
-            "run  b          c",
-            "a    long cell  x",
-            "bb   é          y"
-        ]);
+        let rows =
+            vec![vec!["a".into(), "long cell".into(), "x".into()], vec!["bb".into(), "é".into(), "y".into()]];
+        assert_eq!(
+            table(Paint::NONE, &["run", "b", "c"], &rows),
+            ["run  b          c", "a    long cell  x", "bb   é          y"]
+        );
     }
 }

@@ -53,18 +53,29 @@ impl Desk {
         self
     }
 
-    fn finished(&mut self, after: i64, visit: u64, node: &str, outcome: &str, summary: &[&str], changed: bool) -> &mut Self {
-        self.entry(after, Entry::Finished {
-            visit,
-            node: node.into(),
-            outcome: outcome.into(),
-            output: Value::Null,
-            summary: summary.iter().map(|line| (*line).to_owned()).collect(),
-            set: BTreeMap::new(),
-            standing: Standing::Known,
-            changed,
-            by: None,
-        })
+    fn finished(
+        &mut self,
+        after: i64,
+        visit: u64,
+        node: &str,
+        outcome: &str,
+        summary: &[&str],
+        changed: bool,
+    ) -> &mut Self {
+        self.entry(
+            after,
+            Entry::Finished {
+                visit,
+                node: node.into(),
+                outcome: outcome.into(),
+                output: Value::Null,
+                summary: summary.iter().map(|line| (*line).to_owned()).collect(),
+                set: BTreeMap::new(),
+                standing: Standing::Known,
+                changed,
+                by: None,
+            },
+        )
     }
 
     fn end(&mut self, ending: &Ending) -> String {
@@ -112,7 +123,14 @@ fn started() -> Entry {
 fn a_run_as_a_person_sees_it() {
     let mut desk = Desk::new();
     desk.entry(0, started());
-    desk.finished(2, 1, "error", "gpu_oom", &["rank 3 on gpu-21\u{7}: tried 2.0 GiB", "free \u{1b}[2J0.4 GiB"], false);
+    desk.finished(
+        2,
+        1,
+        "error",
+        "gpu_oom",
+        &["rank 3 on gpu-21\u{7}: tried 2.0 GiB", "free \u{1b}[2J0.4 GiB"],
+        false,
+    );
     desk.reporter.hear(&Event::Began {
         visit: 2,
         node: "stop".into(),
@@ -125,7 +143,12 @@ fn a_run_as_a_person_sees_it() {
         node: "stop".into(),
         progress: Progress { message: "waiting for the job to end".into(), fraction: None },
     });
-    desk.reporter.hear(&Event::Retrying { visit: 2, node: "stop".into(), message: "slurmctld did not answer".into(), seconds: 5.0 });
+    desk.reporter.hear(&Event::Retrying {
+        visit: 2,
+        node: "stop".into(),
+        message: "slurmctld did not answer".into(),
+        seconds: 5.0,
+    });
     let answered = |approved, reason: Option<&str>| Entry::GateAnswered {
         visit: 2,
         approved,
@@ -138,10 +161,18 @@ fn a_run_as_a_person_sees_it() {
     desk.entry(5, answered(true, None));
     desk.finished(130, 2, "stop", "released", &["32 GPUs are free"], true);
     desk.entry(1, Entry::Confirmed { visit: 2, item: None, verdict: Verdict::DidNot, by: "probe".into() });
-    let error = StepError::failed("gpu-21: scontrol: Access/permission denied").help("ask an operator of the cluster");
+    let error = StepError::failed("gpu-21: scontrol: Access/permission denied")
+        .help("ask an operator of the cluster");
     desk.entry(0, Entry::ItemDone { visit: 3, item: 1, result: Err(error.clone()), changed: true });
     desk.entry(0, Entry::Failed { visit: 3, node: "fault/drain".into(), error });
-    desk.entry(0, Entry::Undone { visit: 2, item: None, result: Ok(Undone::Cannot("it cannot be started again".into())) });
+    desk.entry(
+        0,
+        Entry::Undone {
+            visit: 2,
+            item: None,
+            result: Ok(Undone::Cannot("it cannot be started again".into())),
+        },
+    );
     let shown = desk.end(&Ending::Held {
         node: "fault/drain".into(),
         why: "gpu-21: scontrol: Access/permission denied".into(),
@@ -258,7 +289,8 @@ fn a_dry_run_as_a_tree() {
         output: Value::Null,
         then: Box::new(then),
     };
-    let end = |number, end| shown(number, "end", How::End { end, message: Some("all is well".into()) }, Vec::new());
+    let end =
+        |number, end| shown(number, "end", How::End { end, message: Some("all is well".into()) }, Vec::new());
     let item = GateItem {
         target: "job 1".into(),
         commands: vec!["scancel 1".into()],
@@ -267,16 +299,50 @@ fn a_dry_run_as_a_tree() {
         undo: None,
         digest: "d".into(),
     };
-    let change = |number, branches| shown(number, "stop", How::Change { items: vec![item.clone()], gated: true }, branches);
-    let health = |branches| shown(3, "health", How::Open { on: vec!["stop.state".into()], changes: false }, branches);
-    let first = shown(1, "error", How::Read, vec![branch("gpu_oom", Standing::Known, change(2, vec![
-        branch("released", Standing::Predicted, health(vec![
-            branch("faulty", Standing::Open, shown(4, "drain", How::Open { on: Vec::new(), changes: true }, Vec::new())),
-            branch("healthy", Standing::Open, change(5, vec![branch("released", Standing::Predicted, end(6, EndKind::Resolved))])),
-            branch("unknown", Standing::Open, shown(7, "stop", How::Again { number: 2 }, Vec::new())),
-        ])),
-        branch("stuck", Standing::Open, end(8, EndKind::Escalated)),
-    ]))]);
+    let change = |number, branches| {
+        shown(number, "stop", How::Change { items: vec![item.clone()], gated: true }, branches)
+    };
+    let health =
+        |branches| shown(3, "health", How::Open { on: vec!["stop.state".into()], changes: false }, branches);
+    let first = shown(
+        1,
+        "error",
+        How::Read,
+        vec![branch(
+            "gpu_oom",
+            Standing::Known,
+            change(
+                2,
+                vec![
+                    branch(
+                        "released",
+                        Standing::Predicted,
+                        health(vec![
+                            branch(
+                                "faulty",
+                                Standing::Open,
+                                shown(4, "drain", How::Open { on: Vec::new(), changes: true }, Vec::new()),
+                            ),
+                            branch(
+                                "healthy",
+                                Standing::Open,
+                                change(
+                                    5,
+                                    vec![branch("released", Standing::Predicted, end(6, EndKind::Resolved))],
+                                ),
+                            ),
+                            branch(
+                                "unknown",
+                                Standing::Open,
+                                shown(7, "stop", How::Again { number: 2 }, Vec::new()),
+                            ),
+                        ]),
+                    ),
+                    branch("stuck", Standing::Open, end(8, EndKind::Escalated)),
+                ],
+            ),
+        )],
+    );
     let screen = Screen::plain(std::io::sink());
     insta::assert_snapshot!(tree(&screen, &DryRun { first, complete: false }).join("\n"), @r#"
     ✓ ·  Title of error

@@ -108,7 +108,8 @@ impl Tree<'_> {
 
     fn summary(&mut self, branch: &Branch, pad: &str) {
         let room = self.screen.width().saturating_sub(pad.len());
-        let lines: Vec<String> = branch.summary.iter().flat_map(|text| wrap(clean(text).trim_end(), 0, room)).collect();
+        let lines: Vec<String> =
+            branch.summary.iter().flat_map(|text| wrap(clean(text).trim_end(), 0, room)).collect();
         let more = |left| format!("{} {left} more lines", self.screen.glyphs.more);
         for text in cut(lines, SUMMARY, more) {
             self.lines.push(format!("{pad}{text}"));
@@ -118,15 +119,27 @@ impl Tree<'_> {
     fn node(&mut self, shown: &Shown, pad: &str) {
         let (paint, glyphs) = (self.screen.paint, self.screen.glyphs);
         let (sign, note) = match &shown.how {
-            How::Read | How::Enter | How::End { .. } | How::Again { .. } => (paint.good(glyphs.done), String::new()),
-            How::ReadTooEarly => (paint.good(glyphs.done), paint.dim("read now; a change before it may alter this")),
-            How::Change { gated: true, .. } => (paint.warn(glyphs.changed), paint.warn("would change; asks first")),
-            How::Change { gated: false, .. } => (paint.bad(glyphs.changed), paint.bad("would change WITHOUT asking")),
-            How::Open { changes: true, .. } => (paint.warn("?"), paint.warn("would change; what exactly is not known yet")),
+            How::Read | How::Enter | How::End { .. } | How::Again { .. } => {
+                (paint.good(glyphs.done), String::new())
+            }
+            How::ReadTooEarly => {
+                (paint.good(glyphs.done), paint.dim("read now; a change before it may alter this"))
+            }
+            How::Change { gated: true, .. } => {
+                (paint.warn(glyphs.changed), paint.warn("would change; asks first"))
+            }
+            How::Change { gated: false, .. } => {
+                (paint.bad(glyphs.changed), paint.bad("would change WITHOUT asking"))
+            }
+            How::Open { changes: true, .. } => {
+                (paint.warn("?"), paint.warn("would change; what exactly is not known yet"))
+            }
             How::Open { changes: false, .. } => (paint.dim("?"), paint.dim("not known yet")),
             How::Ask { .. } => (paint.warn(glyphs.waiting), paint.warn("asks a person")),
             How::Failed { .. } => (paint.bad(glyphs.failed), paint.bad("broke")),
-            How::TooOften => (paint.bad(glyphs.failed), paint.bad("visited as often as it may be: a real run fails here")),
+            How::TooOften => {
+                (paint.bad(glyphs.failed), paint.bad("visited as often as it may be: a real run fails here"))
+            }
             How::Cut => (paint.warn(glyphs.more), paint.warn("the tree is too large to show what follows")),
         };
         let sign = match &shown.how {
@@ -135,13 +148,21 @@ impl Tree<'_> {
             How::End { end: EndKind::Escalated, .. } => paint.warn(glyphs.escalated),
             _ => sign,
         };
-        let number = if self.referred.contains(&shown.number) { format!("  #{}", shown.number) } else { String::new() };
+        let number = if self.referred.contains(&shown.number) {
+            format!("  #{}", shown.number)
+        } else {
+            String::new()
+        };
         let flow = paint.dim(&line(shown.flow.as_deref().unwrap_or(glyphs.dot)));
         let title = paint.bold(&line(&shown.title));
         let note = if note.is_empty() { note } else { format!("  {note}") };
         match &shown.how {
             How::End { end, message } => {
-                let title = if shown.title == shown.node { String::new() } else { format!("  {}", line(&shown.title)) };
+                let title = if shown.title == shown.node {
+                    String::new()
+                } else {
+                    format!("  {}", line(&shown.title))
+                };
                 self.lines.push(format!("{pad}{sign} {}{title}{number}", paint.bold(end.word())));
                 self.text(message.as_deref().unwrap_or_default(), pad);
                 return;
@@ -178,7 +199,11 @@ impl Tree<'_> {
                     }
                 }
                 if items.len() > ITEMS {
-                    self.lines.push(format!("{indent}   {} {} more of the same kind", glyphs.more, items.len() - ITEMS));
+                    self.lines.push(format!(
+                        "{indent}   {} {} more of the same kind",
+                        glyphs.more,
+                        items.len() - ITEMS
+                    ));
                 }
             }
             How::Ask { prompt } => self.text(prompt, pad),

@@ -91,11 +91,9 @@ mod tests {
     #[test]
     fn spans_read_like_speech() {
         let said = |seconds| span(Duration::from_millis(seconds));
-        assert_eq!([said(1_240), said(42_000), said(130_000), said(7_400_000)], [
-            "1.2 s",
-            "42 s",
-            "2 min 10 s",
-            "2 h 03 min"
-        ]);
+        assert_eq!(
+            [said(1_240), said(42_000), said(130_000), said(7_400_000)],
+            ["1.2 s", "42 s", "2 min 10 s", "2 h 03 min"]
+        );
     }
 }
