@@ -12,7 +12,7 @@ use super::message::{OomMessage, Passage, Proof, read};
 use super::prefix::{Prefixes, Who};
 use super::progress::step_of;
 use super::scan::{Window, trigger};
-use super::text::cut;
+use super::text::{boundary, cut};
 use super::torch_version::torch_version;
 
 /// Lines of the same printer that one message may fill.
@@ -102,7 +102,7 @@ impl FileReader {
     }
 
     fn sight(&mut self, line: &Line, step: u64) {
-        let again = self.sightings.last().is_some_and(|last| last.line >= line.number);
+        let again = self.sightings.last().is_some_and(|last| last.line > line.number);
         if !again && self.sightings.len() < MOST_SIGHTINGS {
             self.sightings.push(Sighting { line: line.number, who: line.who.clone(), step });
         }
@@ -166,7 +166,7 @@ fn stand(all: &[Line], at: usize, start: usize, message: &OomMessage) -> Option<
     }
     pattern!(
         QUOTED,
-        r"^\s*(?:#|//|\*\s|>|\+{1,3} ?echo\b|echo\b|raise\b|print\(|assert\b|except\b|if\b|elif\b|return\b|logger\.|log\.|warnings?\.)"
+        r"^\s*(?:#|//|\*\s|>|\+{1,3} ?echo\b|echo\b|raise\b|print\(|assert\b|except\b|if\b|elif\b|return\b|(?:logg(?:er|ing)|log|warnings?)\.\w+\()"
     );
     pattern!(
         ADVICE,
@@ -223,7 +223,7 @@ fn time(all: &[Line], at: usize) -> Option<super::logtime::LogTime> {
 
 /// The message for people: from a little before its trigger, without line feeds, bounded.
 fn shown(passage: &Passage, start: usize) -> String {
-    let from = passage.line.floor_char_boundary(start.saturating_sub(400));
+    let from = boundary(&passage.line, start.saturating_sub(400));
     let text = passage.text[from..].replace('\n', " ");
     cut(text.trim(), MOST_TEXT).to_owned()
 }

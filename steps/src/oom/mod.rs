@@ -1,5 +1,6 @@
 //! Out-of-memory errors: read them from the logs of a job, and tell what kind they are.
 
+mod classify;
 mod event;
 mod extract;
 #[cfg(test)]

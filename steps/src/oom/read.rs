@@ -134,8 +134,8 @@ impl Found {
         let report = |event: &Event| {
             let mut report = OomError::of(event, place(event, &self.launchers, layout), &logs.files);
             // Only one rank may print steps, into its own file; no rank gets past a collective that another misses.
-            let others = self.last_steps.iter().copied().flatten().max();
-            report.step = report.step.or(others);
+            let elsewhere = (0..).zip(&self.last_steps).filter(|(file, _)| *file != event.place.file);
+            report.step = report.step.or(elsewhere.filter_map(|(_, step)| *step).max());
             self.count(report, &fatal, layout)
         };
         let mut done = match fatal.first() {
