@@ -22,6 +22,7 @@ mod read_tests;
 mod register;
 mod report;
 mod scan;
+mod sightings;
 mod size;
 mod text;
 mod torch_version;

@@ -78,9 +78,10 @@ impl ReadStep for OomRead {
             if let Err(why) = read_file(cx, &path, &mut reader, &mut found.launchers).await? {
                 logs.problem(&path, &why);
             }
-            let (events, step) = reader.finish(&mut found.launchers);
-            found.last_steps.push(step);
-            for event in events {
+            let file = reader.finish(&mut found.launchers);
+            found.last_steps.push(file.last_step);
+            found.overflowed |= file.overflowed;
+            for event in file.events {
                 if !from.is_some_and(|from| event.time.is_some_and(|time| time.surely_before(from))) {
                     found.events.add(event);
                 }
@@ -124,6 +125,8 @@ async fn read_file(
 struct Found {
     events: Events,
     launchers: Launchers,
+    /// There were more events than are kept.
+    overflowed: bool,
     /// The last step that each file reports.
     last_steps: Vec<Option<u64>>,
 }
@@ -190,7 +193,7 @@ impl Found {
         }
         let mention =
             all.first().map_or_else(OomError::default, |event| OomError::mention(event, &logs.files));
-        if !logs.problems.is_empty() || self.events.overflowed {
+        if !logs.problems.is_empty() || self.overflowed || self.events.overflowed {
             return Done::new("unknown", mention).line("no out-of-memory error in what could be read");
         }
         let files = logs.files.len();

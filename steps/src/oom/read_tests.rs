@@ -153,7 +153,8 @@ async fn what_was_caught_is_not_the_failure() {
     let going_on = |between: &str| format!("step 7\n{between}\nstep 8\nstep 9\nstep 10\n");
     for text in [
         going_on(&format!("WARNING: CUDA out of memory caught, skipping batch: {message}")),
-        going_on(&format!("RuntimeError: {message}")),
+        format!("[rank1]: step 7\n[rank1]: RuntimeError: {message}\n[rank1]: step 8\n"),
+        format!("step 7\nRuntimeError: {message}\nstep 8\nstep 300\n"),
         going_on("WARNING d2.utils.memory: Attempting to copy inputs of <function f> to CPU due to CUDA OOM"),
         going_on("[W1123 CUDACachingAllocator.cpp:1] expandable_segments: memory mapping failed with OOM on device 0 while trying to map 20971520 bytes (free: 1, total: 2)."),
         going_on("[WARNING] 2 pytorch allocator cache flushes since last step."),
@@ -170,6 +171,30 @@ async fn what_was_caught_is_not_the_failure() {
         assert_eq!(done.outcome, "none", "{text}\n{done:?}");
         assert_eq!((&done.output["tried"], &done.output["ooms_seen"]), (&Value::Null, &json!(0)));
     }
+}
+
+#[tokio::test]
+async fn other_ranks_may_report_some_more_steps() {
+    let text = format!(
+        "iter 7\nRuntimeError: {}\nTry reducing the batch size.\niter 8\niter 9\niter 23\n",
+        fragmented()
+    );
+    assert_eq!(read(&[("/l/a", &text)]).await.outcome, "gpu_oom");
+}
+
+#[tokio::test]
+async fn thousands_of_caught_errors_do_not_hide_the_last() {
+    let mut text = String::new();
+    for step in 0..5000 {
+        text += &format!(
+            "WARNING: CUDA OOM, retrying: {}\nstep {step}\n",
+            fragmented().replace("2.89", &format!("{step}.00"))
+        );
+        text += "[WARNING] 2 pytorch allocator cache flushes since last step.\n";
+    }
+    text += &format!("RuntimeError: {}\n", fragmented());
+    let out = read(&[("/l/a", &text)]).await;
+    assert_eq!((out.outcome.as_str(), &out.output["step"]), ("gpu_oom", &json!(4999)));
 }
 
 #[tokio::test]
