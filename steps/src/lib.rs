@@ -3,11 +3,11 @@
 mod checkpoint;
 mod control;
 mod gpu;
-mod job;
 mod launch;
 mod oom;
-pub mod site;
 mod slurm;
+mod job;
+pub mod site;
 #[doc(hidden)]
 pub mod testkit;
 mod wiring;
