@@ -11,7 +11,7 @@ use clap_complete::Shell;
 #[command(
     name = "runbook",
     version,
-    max_term_width = 110,
+    max_term_width = 100,
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "\
@@ -22,9 +22,11 @@ Examples:
   runbook resume 20261124-031244-k7f2               go on with a run that waits
 
 Exit codes of run, resume and rehearse:
-  0 resolved or nothing to do   3 waits for a person   5 a step broke, held   7 locked by another run
-  1 internal error              4 escalated            6 rollback stuck     130 interrupted
-  2 wrong usage, or a runbook that does not check"
+    0  resolved, or nothing to do          5  a step broke or a person said no; held
+    1  internal error                      6  taking changes back broke half-way
+    2  wrong usage or runbook              7  locked by another run
+    3  waits for a person                130  interrupted, can be resumed
+    4  escalated: a person takes over"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

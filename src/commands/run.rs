@@ -108,7 +108,7 @@ pub(super) fn about(command: clap::Command, verb: &str, found: &Found, plan: &Pl
         .bin_name(format!("runbook {verb} {}", found.name))
         .about(about)
         .after_help(format!("From {}", found.shown()))
-        .max_term_width(110)
+        .max_term_width(100)
 }
 
 /// Reads the words of the command line again, now that the inputs are known. Options may stand before the runbook.
