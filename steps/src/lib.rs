@@ -3,26 +3,24 @@
 mod checkpoint;
 mod control;
 mod gpu;
-mod job;
 mod launch;
 mod oom;
-pub mod site;
 mod slurm;
+mod job;
+pub mod site;
 #[doc(hidden)]
 pub mod testkit;
 mod wiring;
 
 use engine::step::Registry;
 
-/// Every step kind that ships.
-pub fn registry() -> Registry {
-    let mut registry = Registry::default();
-    checkpoint::register(&mut registry);
-    control::register(&mut registry);
-    gpu::register(&mut registry);
-    launch::register(&mut registry);
-    oom::register(&mut registry);
-    slurm::register(&mut registry);
-    job::register(&mut registry, wiring::probes());
-    registry
+/// Adds every step kind that ships to a registry.
+pub fn register(registry: &mut Registry) {
+    checkpoint::register(registry);
+    control::register(registry);
+    gpu::register(registry);
+    launch::register(registry);
+    oom::register(registry);
+    slurm::register(registry);
+    job::register(registry, wiring::probes());
 }

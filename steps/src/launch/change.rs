@@ -1,6 +1,8 @@
 //! The change that all steps of this family make: read the script, compare it with what the job ran, propose an edit,
 //! make it, find out whether it was made, take it back.
 
+use std::collections::BTreeMap;
+
 use engine::site::{SiteErrorKind, digest};
 use engine::step::{
     Confirmation, Done, FileDiff, FileWrite, Performed, Predicted, Preview, StepCx, StepError, StepErrorKind,
@@ -41,6 +43,16 @@ pub(super) struct Report {
     pub(super) difference: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) notes: Vec<String>,
+}
+
+impl Report {
+    /// The changed variables as a rank's environment must show them; removed ones are left out.
+    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+        self.changed
+            .iter()
+            .filter_map(|changed| Some((changed.name.clone(), changed.after.clone()?)))
+            .collect()
+    }
 }
 
 /// A script that was read and may be edited.

@@ -31,6 +31,9 @@ pub(crate) struct Params {
     /// Environment variables to remove from the script.
     #[serde(default)]
     unset: Vec<String>,
+    /// Changes to take back: the `changed` of an earlier edit. Each variable gets its former value, or is removed.
+    #[serde(default)]
+    revert: Vec<Changed>,
     /// Edit the file even if it is not what the job ran.
     #[serde(default)]
     accept_difference: bool,
@@ -43,6 +46,8 @@ pub(crate) struct Output {
     path: String,
     /// The variables that are changed at the launch.
     changed: Vec<Changed>,
+    /// The changed variables as a rank's environment must show them; removed ones are left out.
+    environment: BTreeMap<String, String>,
     /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
     before_digest: Option<String>,
     /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
@@ -60,8 +65,9 @@ pub(crate) struct Output {
 
 impl From<Report> for Output {
     fn from(report: Report) -> Self {
+        let environment = report.environment();
         let Report { path, changed, before_digest, after_digest, diff, difference, reason, notes } = report;
-        Self { path, changed, before_digest, after_digest, diff, difference, reason, notes }
+        Self { path, changed, environment, before_digest, after_digest, diff, difference, reason, notes }
     }
 }
 
@@ -75,11 +81,13 @@ fn wanted(params: &Params) -> Result<Vec<(String, Option<String>)>, StepError> {
         }
         wanted.push((name.clone(), Some(value.clone())));
     }
-    for name in &params.unset {
+    let unset = params.unset.iter().map(|name| (name, None));
+    let reverted = params.revert.iter().map(|changed| (&changed.name, changed.before.clone()));
+    for (name, value) in unset.chain(reverted) {
         if wanted.iter().any(|(other, _)| other == name) {
             return Err(wrong(format!("{} is to be changed twice", shown(name))));
         }
-        wanted.push((name.clone(), None));
+        wanted.push((name.clone(), value));
     }
     match wanted.iter().find(|(name, _)| !valid_name(name)) {
         Some((name, _)) => Err(wrong(format!("{} is not the name of an environment variable", shown(name)))),

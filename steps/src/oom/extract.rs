@@ -1,5 +1,6 @@
 //! From the windows of one file to its events.
 
+use std::collections::VecDeque;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -12,7 +13,8 @@ use super::message::{OomMessage, Passage, Proof, read};
 use super::prefix::{Prefixes, Who};
 use super::progress::step_of;
 use super::scan::{Window, trigger};
-use super::text::cut;
+use super::sightings::Sightings;
+use super::text::{boundary, cut};
 use super::torch_version::torch_version;
 
 /// Lines of the same printer that one message may fill.
@@ -21,16 +23,8 @@ const MOST_LINES: usize = 12;
 const MOST_TEXT: usize = 4 << 10;
 /// Lines that are looked back for a time.
 const LOOK_BACK: usize = 400;
-/// Step numbers that are remembered of one file.
-const MOST_SIGHTINGS: usize = 1 << 20;
-
-/// A training step that a line reported.
-#[derive(Debug, Clone)]
-struct Sighting {
-    line: u64,
-    who: Who,
-    step: u64,
-}
+/// Events that are kept of one file: so many of the first ones, and of the last ones.
+const MOST_EVENTS: usize = 2048;
 
 /// What one file holds, window by window.
 #[derive(Debug)]
@@ -40,8 +34,12 @@ pub(crate) struct FileReader {
     owner: Who,
     prefixes: Prefixes,
     summary: SummaryReader,
-    sightings: Vec<Sighting>,
+    sightings: Sightings,
     events: Vec<Event>,
+    /// The latest ones, once there are many.
+    latest: VecDeque<Event>,
+    /// Some in between are not kept.
+    overflowed: bool,
 }
 
 impl FileReader {
@@ -52,8 +50,10 @@ impl FileReader {
             owner,
             prefixes: Prefixes { labelled: false, hosts: hosts.to_vec() },
             summary: SummaryReader::default(),
-            sightings: Vec::new(),
+            sightings: Sightings::default(),
             events: Vec::new(),
+            latest: VecDeque::new(),
+            overflowed: false,
         }
     }
 
@@ -67,7 +67,7 @@ impl FileReader {
         for at in 0..all.len() {
             let line = &all[at];
             if let Some(step) = step_of(&line.text) {
-                self.sight(line, step);
+                self.sightings.add(line.number, &line.who, step);
             }
             if !line.fresh {
                 continue;
@@ -87,7 +87,7 @@ impl FileReader {
                 let (rank, local_rank) = (worker.rank, worker.local_rank);
                 who.fill(&Who { rank, local_rank, pid: worker.pid, host: worker.host, ..Who::default() });
             }
-            self.events.push(Event {
+            self.keep(Event {
                 torch: torch_version(&format!("{}{}", line.prefix, passage.text)),
                 text: shown(&passage, start),
                 who,
@@ -101,33 +101,46 @@ impl FileReader {
         }
     }
 
-    fn sight(&mut self, line: &Line, step: u64) {
-        let again = self.sightings.last().is_some_and(|last| last.line >= line.number);
-        if !again && self.sightings.len() < MOST_SIGHTINGS {
-            self.sightings.push(Sighting { line: line.number, who: line.who.clone(), step });
+    fn keep(&mut self, event: Event) {
+        // Of what harms nothing, one mention is enough.
+        let harmless = event.message.kind.nature() == Nature::Harmless;
+        if harmless && self.events.iter().any(|known| known.message.kind == event.message.kind) {
+            return;
         }
+        if self.events.len() < MOST_EVENTS {
+            self.events.push(event);
+            return;
+        }
+        if self.latest.len() == MOST_EVENTS {
+            self.latest.pop_front();
+            self.overflowed = true;
+        }
+        self.latest.push_back(event);
     }
 
-    /// The file's events with their steps, and the last step that the file reports.
-    pub(crate) fn finish(mut self, launchers: &mut Launchers) -> (Vec<Event>, Option<u64>) {
+    /// What the file holds.
+    pub(crate) fn finish(mut self, launchers: &mut Launchers) -> FileFindings {
         self.summary.close(launchers);
-        let mut events = std::mem::take(&mut self.events);
+        let last_step = self.sightings.last();
+        let progress = self.sightings.finish();
+        let mut events = self.events;
+        events.extend(self.latest);
         for event in &mut events {
-            let line = event.place.line;
-            let own = |sighting: &&Sighting| event.who.rank.is_some() && sighting.who.rank == event.who.rank;
-            let before = |sighting: &&Sighting| sighting.line < line;
-            let step_of = |sighting: &Sighting| sighting.step;
-            let own_before = self.sightings.iter().rev().filter(before).find(own).map(step_of);
-            let any_before = self.sightings.iter().rev().find(before).map(step_of);
-            event.step = own_before.or(any_before);
-            let after = || self.sightings.iter().filter(|sighting| sighting.line > line);
-            // The same rank took a further step; or somebody took two, which no rank can without this one.
-            let by_own = after().filter(own).any(|s| own_before.is_none_or(|before| s.step > before));
-            let by_any = after().any(|s| any_before.map_or(s.step >= 2, |before| s.step >= before + 2));
-            event.survived = by_own || by_any;
+            event.step = progress.before(event.place.line, &event.who);
+            event.survived = progress.went_on(event.place.line, &event.who, event.stand);
         }
-        (events, self.sightings.last().map(|sighting| sighting.step))
+        FileFindings { events, last_step, overflowed: self.overflowed }
     }
+}
+
+/// What one file holds.
+#[derive(Debug)]
+pub(crate) struct FileFindings {
+    pub(crate) events: Vec<Event>,
+    /// The last training step that it reports.
+    pub(crate) last_step: Option<u64>,
+    /// There were more events than are kept.
+    pub(crate) overflowed: bool,
 }
 
 /// The line at `at` with as many following lines of its printer as the message needs, and which those are.
@@ -166,7 +179,7 @@ fn stand(all: &[Line], at: usize, start: usize, message: &OomMessage) -> Option<
     }
     pattern!(
         QUOTED,
-        r"^\s*(?:#|//|\*\s|>|\+{1,3} ?echo\b|echo\b|raise\b|print\(|assert\b|except\b|if\b|elif\b|return\b|logger\.|log\.|warnings?\.)"
+        r"^\s*(?:#|//|\*\s|>|\+{1,3} ?echo\b|echo\b|raise\b|print\(|assert\b|except\b|if\b|elif\b|return\b|(?:logg(?:er|ing)|log|warnings?)\.\w+\()"
     );
     pattern!(
         ADVICE,
@@ -179,7 +192,7 @@ fn stand(all: &[Line], at: usize, start: usize, message: &OomMessage) -> Option<
     pattern!(WARNED, r"\b(?:WARN(?:ING)?|INFO|DEBUG|warning)\b");
     pattern!(
         AGAIN,
-        r"(?i)\bretrying\b|\bwill retry|retry with|\brecover|skipping (?:the |this )?batch|reduc\w+ (?:the )?(?:micro[- ]?)?batch|decreas\w+ (?:the )?batch|trying (?:again|with)|falling back|copy inputs"
+        r"(?i)\bretrying\b|\bwill retry|retry with|\brecover|skipping (?:the |this )?batch|(?:reduc|decreas)ing (?:the )?(?:micro[- ]?)?batch[ _]size (?:to|from)|trying (?:again|with)|falling back|copy inputs"
     );
     let line = &all[at].text;
     let before = &line[..start.min(line.len())];
@@ -223,7 +236,7 @@ fn time(all: &[Line], at: usize) -> Option<super::logtime::LogTime> {
 
 /// The message for people: from a little before its trigger, without line feeds, bounded.
 fn shown(passage: &Passage, start: usize) -> String {
-    let from = passage.line.floor_char_boundary(start.saturating_sub(400));
+    let from = boundary(&passage.line, start.saturating_sub(400));
     let text = passage.text[from..].replace('\n', " ");
     cut(text.trim(), MOST_TEXT).to_owned()
 }

@@ -96,10 +96,11 @@ impl SummaryReader {
 
     /// Ends the entry that is being read.
     pub(crate) fn close(&mut self, into: &mut Launchers) {
-        if let Some(worker) = self.current.take().filter(|worker| worker.rank.is_some()) {
-            if into.workers.len() < MOST && !into.workers.contains(&worker) {
-                into.workers.push(worker);
-            }
+        if let Some(worker) = self.current.take().filter(|worker| worker.rank.is_some())
+            && into.workers.len() < MOST
+            && !into.workers.contains(&worker)
+        {
+            into.workers.push(worker);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Out-of-memory errors: read them from the logs of a job, and tell what kind they are.
 
+mod classify;
 mod event;
 mod extract;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod read_tests;
 mod register;
 mod report;
 mod scan;
+mod sightings;
 mod size;
 mod text;
 mod torch_version;

@@ -53,7 +53,7 @@ macro_rules! pattern {
 // `srun --label` pads with zeros (src/common/write_labelled_message.c); other versions may pad with spaces.
 pattern!(LABEL, r"^\s{0,6}(\d{1,6}): ?");
 pattern!(RANK, r"^\s*\[rank(\d{1,6})\]:? ?");
-pattern!(TEE, r"^\s*\[[A-Za-z_]{1,32}?(\d{1,6})\]: ?");
+pattern!(TEE, r"^\s*\[(?:default|trainer|worker|agent)(\d{1,6})\]: ?");
 pattern!(MPI, r"^\s*\[\d{1,6},(\d{1,6})\]<std(?:out|err)>: ?");
 pattern!(ACTOR, r"^\s*\([A-Za-z0-9_.:/ -]{0,64}?\bpid=(\d{1,10})(?:, ip=[\d.:a-f]{2,45})?\) ?");
 pattern!(HOST, r"^\s*([A-Za-z0-9][A-Za-z0-9_.-]{0,252}): ");
@@ -225,7 +225,7 @@ mod tests {
             let prefixes = Prefixes { labelled: true, hosts: vec!["a".to_owned()] };
             let (_, rest) = prefixes.split(&line);
             proptest::prop_assert!(line.ends_with(rest));
-            let _ = from_path(&line, &[line.clone()], &["a".to_owned()]);
+            let _ = from_path(&line, std::slice::from_ref(&line), &["a".to_owned()]);
         }
     }
 }

@@ -85,9 +85,10 @@ impl ReadStep for OomRead {
             if let Err(why) = read_file(cx, &path, &mut reader, &mut found.launchers).await? {
                 logs.problem(&path, &why);
             }
-            let (events, step) = reader.finish(&mut found.launchers);
-            found.last_steps.push(step);
-            for event in events {
+            let file = reader.finish(&mut found.launchers);
+            found.last_steps.push(file.last_step);
+            found.overflowed |= file.overflowed;
+            for event in file.events {
                 if !from.is_some_and(|from| event.time.is_some_and(|time| time.surely_before(from))) {
                     found.events.add(event);
                 }
@@ -131,6 +132,8 @@ async fn read_file(
 struct Found {
     events: Events,
     launchers: Launchers,
+    /// There were more events than are kept.
+    overflowed: bool,
     /// The last step that each file reports.
     last_steps: Vec<Option<u64>>,
 }
@@ -141,8 +144,8 @@ impl Found {
         let report = |event: &Event| {
             let mut report = OomError::of(event, place(event, &self.launchers, layout), &logs.files);
             // Only one rank may print steps, into its own file; no rank gets past a collective that another misses.
-            let others = self.last_steps.iter().copied().flatten().max();
-            report.step = report.step.or(others);
+            let elsewhere = (0..).zip(&self.last_steps).filter(|(file, _)| *file != event.place.file);
+            report.step = report.step.or(elsewhere.filter_map(|(_, step)| *step).max());
             self.count(report, &fatal, layout)
         };
         let mut done = match fatal.first() {
@@ -197,7 +200,7 @@ impl Found {
         }
         let mention =
             all.first().map_or_else(OomError::default, |event| OomError::mention(event, &logs.files));
-        if !logs.problems.is_empty() || self.events.overflowed {
+        if !logs.problems.is_empty() || self.overflowed || self.events.overflowed {
             return Done::new("unknown", mention).line("no out-of-memory error in what could be read");
         }
         let files = logs.files.len();

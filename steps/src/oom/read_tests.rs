@@ -153,7 +153,8 @@ async fn what_was_caught_is_not_the_failure() {
     let going_on = |between: &str| format!("step 7\n{between}\nstep 8\nstep 9\nstep 10\n");
     for text in [
         going_on(&format!("WARNING: CUDA out of memory caught, skipping batch: {message}")),
-        going_on(&format!("RuntimeError: {message}")),
+        format!("[rank1]: step 7\n[rank1]: RuntimeError: {message}\n[rank1]: step 8\n"),
+        format!("step 7\nRuntimeError: {message}\nstep 8\nstep 300\n"),
         going_on("WARNING d2.utils.memory: Attempting to copy inputs of <function f> to CPU due to CUDA OOM"),
         going_on("[W1123 CUDACachingAllocator.cpp:1] expandable_segments: memory mapping failed with OOM on device 0 while trying to map 20971520 bytes (free: 1, total: 2)."),
         going_on("[WARNING] 2 pytorch allocator cache flushes since last step."),
@@ -170,6 +171,30 @@ async fn what_was_caught_is_not_the_failure() {
         assert_eq!(done.outcome, "none", "{text}\n{done:?}");
         assert_eq!((&done.output["tried"], &done.output["ooms_seen"]), (&Value::Null, &json!(0)));
     }
+}
+
+#[tokio::test]
+async fn other_ranks_may_report_some_more_steps() {
+    let text = format!(
+        "iter 7\nRuntimeError: {}\nTry reducing the batch size.\niter 8\niter 9\niter 23\n",
+        fragmented()
+    );
+    assert_eq!(read(&[("/l/a", &text)]).await.outcome, "gpu_oom");
+}
+
+#[tokio::test]
+async fn thousands_of_caught_errors_do_not_hide_the_last() {
+    let mut text = String::new();
+    for step in 0..5000 {
+        text += &format!(
+            "WARNING: CUDA OOM, retrying: {}\nstep {step}\n",
+            fragmented().replace("2.89", &format!("{step}.00"))
+        );
+        text += "[WARNING] 2 pytorch allocator cache flushes since last step.\n";
+    }
+    text += &format!("RuntimeError: {}\n", fragmented());
+    let out = read(&[("/l/a", &text)]).await;
+    assert_eq!((out.outcome.as_str(), &out.output["step"]), ("gpu_oom", &json!(4999)));
 }
 
 #[tokio::test]
@@ -268,6 +293,58 @@ async fn windows_line_ends_colours_and_broken_bytes_do_no_harm() {
 }
 
 #[tokio::test]
+async fn a_file_is_read_once_in_chunks_and_nothing_else_is_touched() {
+    let content = "step 1\n".repeat(300_000);
+    let site = Arc::new(FakeSite::new(&[("/l/a", content.as_bytes())]));
+    let cx = StepCx::new(site.clone(), "test/1");
+    Read::new(OomRead).perform(&cx, &json!({ "logs": ["/l/a"] }), &Value::Null).await.unwrap();
+    let calls = site.calls.lock().unwrap().join("\n");
+    insta::assert_snapshot!(calls, @r"
+    stat /l/a
+    read /l/a 0
+    read /l/a 1048576
+    read /l/a 2097152
+    read /l/a 2100000
+    ");
+}
+
+#[tokio::test]
+async fn a_person_can_stop_it() {
+    let cx = StepCx::new(Arc::new(FakeSite::new(&[("/l/a", b"x")])), "test/1");
+    cx.cancel.cancel();
+    let error =
+        Read::new(OomRead).perform(&cx, &json!({ "logs": ["/l/a"] }), &Value::Null).await.unwrap_err();
+    assert_eq!(error.message, "oom.read: stopped at byte 0 of /l/a");
+}
+
+#[tokio::test]
+async fn a_second_attempt_that_dies_later_is_the_failure() {
+    let message = fragmented();
+    let run = |from: u64, to: u64, tail: &str| {
+        let steps: Vec<String> = (from..=to).map(|step| format!("step {step}/200")).collect();
+        format!("{}\nRuntimeError: {tail}\n", steps.join("\n"))
+    };
+    let grown = message.replace("2.89", "3.50");
+    let text = run(1, 41, &message) + &run(30, 60, &grown);
+    let out = read(&[("/l/a", &text)]).await.output;
+    assert_eq!(
+        (&out["step"], &out["tried"], &out["ooms_seen"]),
+        (&json!(60), &json!(3_758_096_384u64), &json!(1))
+    );
+    // Dying again at the same step, it is one failure, and its first occurrence is shown.
+    let text = run(1, 41, &message) + &run(30, 41, &message);
+    let out = read(&[("/l/a", &text)]).await.output;
+    assert_eq!((&out["step"], &out["line"], &out["ooms_seen"]), (&json!(41), &json!(42), &json!(1)));
+}
+
+#[tokio::test]
+async fn the_step_may_stand_in_another_ranks_log() {
+    let oom = format!("[rank3]: torch.OutOfMemoryError: {}\n", fragmented());
+    let out = read(&[("/l/rank_3.log", &oom), ("/l/rank_0.log", "step 40\nstep 41\n")]).await.output;
+    assert_eq!((&out["rank"], &out["step"]), (&json!(3), &json!(41)));
+}
+
+#[tokio::test]
 async fn unknown_parameters_and_bad_times_are_refused() {
     let cx = StepCx::new(Arc::new(FakeSite::default()), "test/1");
     for params in [json!({ "log": [] }), json!({ "logs": [], "from": "yesterday" })] {
@@ -311,5 +388,33 @@ proptest::proptest! {
         for key in ["kind", "tried", "capacity", "free", "allocated", "reserved", "processes", "rank", "step", "ooms_seen"] {
             proptest::prop_assert_eq!(&alone.output[key], &amid.output[key], "{}: {}", key, text);
         }
+    }
+
+    #[test]
+    fn interleaved_ranks_do_not_mix(
+        cuts in proptest::collection::vec(0usize..700, 0..3),
+        noise in proptest::collection::vec((0usize..8, 0u32..16, "[a-z ,.]{0,40}"), 0..12),
+        rank in 0u32..16,
+    ) {
+        // srun cuts a long line into several, each with its label.
+        let message = format!("[rank{rank}]: torch.OutOfMemoryError: {}", fragmented());
+        let mut cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut > 60 && *cut < message.len()).collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut lines = vec![format!("{rank:02}: [rank{rank}]: step 41")];
+        let mut from = 0;
+        for cut in cuts.iter().copied().chain([message.len()]) {
+            lines.push(format!("{rank:02}: {}", &message[from..cut]));
+            from = cut;
+        }
+        for (at, other, text) in noise.into_iter().filter(|(_, other, _)| *other != rank) {
+            lines.insert(at.min(lines.len()), format!("{other:02}: [rank{other}]: {text}"));
+        }
+        let done = block_on(read(&[("/l/a", &lines.join("\n"))]));
+        proptest::prop_assert_eq!(&done.outcome, "gpu_oom");
+        let out = &done.output;
+        proptest::prop_assert_eq!((&out["rank"], &out["step"]), (&json!(rank), &json!(41)));
+        proptest::prop_assert_eq!(&out["reserved_unallocated"], &json!(7_097_433_457u64));
+        proptest::prop_assert_eq!((&out["ooms_seen"], &out["first_of"]), (&json!(1), &json!([rank])));
     }
 }

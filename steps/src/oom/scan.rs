@@ -12,6 +12,8 @@ use regex::bytes::Regex as BytesRegex;
 const CHUNK: usize = 1 << 20;
 /// Bytes kept before a hit: the last training steps stand there.
 const BEFORE: usize = 64 << 10;
+/// Bytes that were in the window before and are shown again.
+const AGAIN: usize = 8 << 10;
 /// Bytes kept after a hit: the rest of the message, and whether training went on.
 const AFTER: usize = 16 << 10;
 /// A stretch ends here even if hits go on.
@@ -144,7 +146,7 @@ impl<'a> Scanner<'a> {
             self.searched = self.buffer.len();
             if self.at_end {
                 self.finished = true;
-                let start = line_start(&self.buffer, self.buffer.len().saturating_sub(BEFORE));
+                let start = self.context(self.buffer.len().saturating_sub(BEFORE), self.buffer.len());
                 return Ok((self.shown < self.buffer.len())
                     .then(|| self.cut(start, self.buffer.len(), self.buffer.len())));
             }
@@ -156,7 +158,7 @@ impl<'a> Scanner<'a> {
 
     /// The window around a hit that ends at `hit`.
     async fn window(&mut self, hit: usize, pattern: &BytesRegex) -> Result<Window, SiteError> {
-        let start = line_start(&self.buffer[..hit], hit.saturating_sub(LONGEST_WORD + BEFORE));
+        let start = self.context(hit.saturating_sub(LONGEST_WORD + BEFORE), hit);
         let (mut end, mut last) = (hit + AFTER, hit);
         loop {
             while self.buffer.len() < end && !self.at_end {
@@ -183,6 +185,11 @@ impl<'a> Scanner<'a> {
         (self.shown, self.searched) = (end, end);
         self.forget(end);
         Ok(window)
+    }
+
+    /// Where a window that would begin at `start` begins: at a line, and little before what was shown already.
+    fn context(&self, start: usize, hit: usize) -> usize {
+        line_start(&self.buffer[..hit], start.max(self.shown.saturating_sub(AGAIN)))
     }
 
     fn cut(&self, start: usize, end: usize, fresh: usize) -> Window {

@@ -51,9 +51,14 @@ pub(crate) fn squeeze(text: &str) -> String {
     out
 }
 
+/// The last place up to `at` that lies between characters.
+pub(crate) fn boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
 /// At most `limit` bytes of `text`, cut between characters.
 pub(crate) fn cut(text: &str, limit: usize) -> &str {
-    &text[..text.floor_char_boundary(limit)]
+    &text[..boundary(text, limit)]
 }
 
 /// A short piece of hostile text for a summary line.

@@ -176,7 +176,15 @@ pub(crate) async fn ask<S: Into<String>>(
             "the answer to `{command}` is longer than {} bytes",
             command.output_limit
         ))),
-        Ok(output) if output.success() => Ok(Ok(output.stdout)),
+        Ok(output) if output.success() => Ok(match refusal(&output) {
+            // `scontrol write batch_script` says that it failed and returns 0 (seen with 22.05).
+            refused @ (Refusal::NoSuch | Refusal::Denied(_) | Refusal::Unreachable(_))
+                if output.stdout.is_empty() =>
+            {
+                Err(refused)
+            }
+            _ => Ok(output.stdout),
+        }),
         Ok(output) => Ok(Err(refusal(&output))),
         Err(error) => match error.kind {
             SiteErrorKind::Timeout | SiteErrorKind::Unknown | SiteErrorKind::Unreachable => {

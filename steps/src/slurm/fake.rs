@@ -58,6 +58,11 @@ impl FakeSite {
         self.push(start, Ok(output(code, Vec::new(), stderr)));
     }
 
+    /// A command line that starts so says this on standard error and returns 0.
+    pub(crate) fn complain(&self, start: &str, stderr: &str) {
+        self.push(start, Ok(output(0, Vec::new(), stderr)));
+    }
+
     /// A command line that starts so does not come to its end.
     pub(crate) fn error(&self, start: &str, kind: SiteErrorKind) {
         self.push(start, Err(SiteError::new(kind, format!("{start}: {kind:?}"))));

@@ -419,7 +419,7 @@ mod tests {
         let site = {
             let forgotten = FakeSite::new();
             forgotten.fail("scontrol -o show job", 1, "slurm_load_jobs error: Invalid job id specified");
-            forgotten.fail("scontrol write", 1, "job script retrieval failed: Invalid job id specified");
+            forgotten.complain("scontrol write", "job script retrieval failed: Invalid job id specified");
             forgotten.answer("sacct --helpformat", "SubmitLine");
             let row = [
                 "1",

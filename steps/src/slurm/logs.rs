@@ -16,9 +16,12 @@ const MOST: usize = 8192;
 /// How far the clock of a file server may be behind. Little, for the job before may have ended just before this one
 /// started and have left files of the same names.
 const SKEW: Duration = Duration::from_secs(10);
+/// How long after its end a job's last lines may reach its files.
+const LATE: Duration = Duration::from_secs(60);
 
 /// The log files of a job that exist: its standard output and error, and the per-rank files of `srun --output=…%t…` in
-/// its script. Files last written before the job started are another job's and are left out. (Files below
+/// its script. Files last written before the job started are another job's and are left out; so are those written long
+/// after it ended whose names do not tell jobs apart: a later job has taken them over. (Files below
 /// `torchrun --log-dir` are not looked for: their directories carry names made up at run time.)
 ///
 /// # Errors
@@ -30,21 +33,22 @@ pub(crate) async fn find(
 ) -> Result<Vec<String>, StepError> {
     let Some(dir) = record.work_dir.as_deref() else { return Ok(Vec::new()) };
     let values = Values::of(record);
+    let window = |pattern: &str| Window::of(record, pattern);
     let mut logs = Vec::new();
     for path in own(record, script) {
         // What Slurm printed may be filled in already, and may then hold a `%` of its own.
         let literal = super::script::absolute(dir, &path);
-        if fresh(stat(cx, &literal).await?, record.started) {
+        if window(&path).holds(stat(cx, &literal).await?) {
             logs.push(literal);
             continue;
         }
         if let Some(expanded) = expand(&path, dir, &values) {
-            existing(cx, expanded, record.started, &mut logs).await?;
+            existing(cx, expanded, window(&path), &mut logs).await?;
         }
     }
     for pattern in script.map(|script| of_srun(script, record)).unwrap_or_default() {
         if let Some(expanded) = expand(&pattern, dir, &values) {
-            existing(cx, expanded, record.started, &mut logs).await?;
+            existing(cx, expanded, window(&pattern), &mut logs).await?;
         }
     }
     let mut seen = std::collections::BTreeSet::new();
@@ -75,12 +79,12 @@ fn own(record: &Record, script: Option<&str>) -> Vec<String> {
 async fn existing(
     cx: &StepCx,
     expanded: Expanded,
-    started: Option<Timestamp>,
+    window: Window,
     logs: &mut Vec<String>,
 ) -> Result<(), StepError> {
     match expanded {
         Expanded::File(path) => {
-            if fresh(stat(cx, &path).await?, started) {
+            if window.holds(stat(cx, &path).await?) {
                 logs.push(path);
             }
         }
@@ -90,9 +94,8 @@ async fn existing(
                 Err(error) if lost(&error) => return Err(error.into()),
                 Err(_) => return Ok(()),
             };
-            let wanted = entries
-                .into_iter()
-                .filter(|e| name.is_match(&e.name) && fresh(Some(e.stat.clone()), started));
+            let wanted =
+                entries.into_iter().filter(|e| name.is_match(&e.name) && window.holds(Some(e.stat.clone())));
             logs.extend(
                 wanted.map(|entry| format!("{}/{}", dir.trim_end_matches('/'), entry.name)).take(MOST),
             );
@@ -114,10 +117,29 @@ fn lost(error: &engine::site::SiteError) -> bool {
     error.kind == engine::site::SiteErrorKind::NotRecorded
 }
 
-fn fresh(stat: Option<FileStat>, started: Option<Timestamp>) -> bool {
-    stat.is_some_and(|stat| {
-        stat.kind == FileKind::File && started.is_none_or(|started| stat.modified + SKEW >= started)
-    })
+/// When a file of a job was written last.
+#[derive(Clone, Copy)]
+struct Window {
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+impl Window {
+    fn of(record: &Record, pattern: &str) -> Self {
+        let number = |number: Option<u64>| number.is_some_and(|number| pattern.contains(&number.to_string()));
+        let own = ["%j", "%J", "%A"].iter().any(|letter| pattern.contains(letter))
+            || number(record.number)
+            || number(record.array_job);
+        Self { from: record.started, until: record.ended.filter(|_| !own) }
+    }
+
+    fn holds(self, stat: Option<FileStat>) -> bool {
+        stat.is_some_and(|stat| {
+            stat.kind == FileKind::File
+                && self.from.is_none_or(|from| stat.modified + SKEW >= from)
+                && self.until.is_none_or(|until| stat.modified <= until + LATE)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +175,20 @@ mod tests {
         site.file("/root/slurmtry/my dir/slurm-1.out", "x");
         record.started = Some("2026-11-24T04:00:00Z".parse().unwrap());
         assert!(find(&cx(&site), &record, None).await.unwrap().is_empty());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn files_that_a_later_job_has_taken_over_are_left_out() {
+        let site = FakeSite::new();
+        let mut record = record(fixture::RUNNING_22_05);
+        for name in ["slurm-1.out", "rank-0.out", "1-0.out"] {
+            site.file(&format!("/root/slurmtry/my dir/{name}"), "x");
+        }
+        let script = Some("srun -o rank-%t.out true\nsrun -o %j-%t.out true\n");
+        record.ended = Some("2026-11-24T02:30:00Z".parse().unwrap());
+        let dir = "/root/slurmtry/my dir";
+        let logs = find(&cx(&site), &record, script).await.unwrap();
+        assert_eq!(logs, [format!("{dir}/slurm-1.out"), format!("{dir}/1-0.out")]);
     }
 
     #[tokio::test(flavor = "current_thread")]

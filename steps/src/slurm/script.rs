@@ -18,7 +18,7 @@ pub(crate) async fn batch_script(cx: &StepCx, job: &str) -> Result<Option<Vec<u8
     let id = JobId::parse(job)?;
     // One script serves all tasks of an array, and scontrol reads only the number.
     match ask(cx, ["scontrol", "write", "batch_script", id.number(), "-"]).await? {
-        Ok(script) => return Ok(Some(script)),
+        Ok(script) => return Ok(Some(script).filter(|script| !script.is_empty())),
         Err(Refusal::Other(text))
             if text.contains("script not specified") || text.contains("no batch script") =>
         {
@@ -125,12 +125,12 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn the_records_give_it_with_a_title_and_a_line_break() {
         let site = FakeSite::new();
-        site.fail("scontrol", 1, GONE);
+        site.complain("scontrol", GONE);
         site.answer("sacct -B -j 12", format!("Batch Script for 12\n{}\n{SCRIPT}\n", "-".repeat(80)));
         assert_eq!(batch_script(&cx(&site), "12").await.unwrap().unwrap(), SCRIPT.as_bytes());
         for nothing in ["", "Batch Script for 12\n-----\nNONE\n\n", "Batch Script for 12\n-----\n\n"] {
             let site = FakeSite::new();
-            site.fail("scontrol", 1, GONE);
+            site.complain("scontrol", GONE);
             site.answer("sacct -B", nothing);
             assert_eq!(batch_script(&cx(&site), "12").await.unwrap(), None);
         }
@@ -139,7 +139,7 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn another_persons_script_is_denied() {
         let site = FakeSite::new();
-        site.fail("scontrol", 1, "job script retrieval failed: Invalid user id");
+        site.complain("scontrol", "job script retrieval failed: Invalid user id");
         assert_eq!(batch_script(&cx(&site), "12").await.unwrap_err().kind, StepErrorKind::Denied);
     }
 

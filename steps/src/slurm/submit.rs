@@ -192,6 +192,10 @@ impl ChangeStep for Submit {
         let said = clean(&format!("{} {}", answer.err_text().trim(), answer.text().trim()));
         if !answer.success() {
             return match refusal(&answer) {
+                // No connection was made, so nothing was sent.
+                refusal @ Refusal::Unreachable(_) if said.contains("(connect failure)") => {
+                    Err(refusal.error("sbatch; nothing was submitted"))
+                }
                 // The order may have arrived before the line broke.
                 Refusal::Unreachable(text) => Err(StepError::new(
                     StepErrorKind::InDoubt,

@@ -61,7 +61,7 @@ fn site(states: &[&str]) -> FakeSite {
         site.answer("scontrol -o show job 9", record.replace("=RUNNING", &format!("={state}")));
     }
     site.answer("scontrol show hostnames", "gpu-20\ngpu-21\n");
-    site.fail("scontrol write batch_script", 1, "job script retrieval failed: Invalid user id");
+    site.complain("scontrol write batch_script", "job script retrieval failed: Invalid user id");
     site
 }
 

@@ -66,6 +66,8 @@ pub(crate) struct Output {
     path: String,
     /// The variables that are changed at the launch.
     changed: Vec<Changed>,
+    /// The changed variables as a rank's environment must show them; removed ones are left out.
+    environment: BTreeMap<String, String>,
     /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
     before_digest: Option<String>,
     /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
@@ -96,11 +98,13 @@ struct Extra {
 }
 
 fn output(report: Report, extra: Extra) -> Output {
+    let environment = report.environment();
     let Report { path, changed, before_digest, after_digest, diff, difference, reason, notes } = report;
     let Extra { before, merged, dropped } = extra;
     Output {
         path,
         changed,
+        environment,
         before_digest,
         after_digest,
         diff,

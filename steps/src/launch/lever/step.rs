@@ -1,5 +1,7 @@
 //! `launch.lever`: takes the next lever.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use engine::step::{
     ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, StepErrorKind, Undone,
@@ -61,6 +63,8 @@ pub(crate) struct Output {
     path: String,
     /// The variables that are changed at the launch.
     changed: Vec<Changed>,
+    /// The changed variables as a rank's environment must show them; removed ones are left out.
+    environment: BTreeMap<String, String>,
     /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
     before_digest: Option<String>,
     /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
@@ -87,10 +91,12 @@ pub(crate) struct Output {
 }
 
 fn output(report: Report, tried: Vec<String>, pull: Option<(&Pull, Option<String>)>) -> Output {
+    let environment = report.environment();
     let Report { path, changed, before_digest, after_digest, diff, difference, reason, notes } = report;
     Output {
         path,
         changed,
+        environment,
         before_digest,
         after_digest,
         diff,

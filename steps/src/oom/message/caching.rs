@@ -8,6 +8,7 @@ use super::passage::{Pattern, pattern};
 use super::{OomMessage, Passage, Process};
 use crate::oom::kind::Kind;
 use crate::oom::size::{SIZE, parse_size};
+use crate::oom::text::boundary;
 
 macro_rules! clause {
     ($name:ident, $($part:expr),+) => {
@@ -80,7 +81,7 @@ pub(super) fn read(passage: &Passage) -> Option<OomMessage> {
 
 /// Whose allocator it is, or `None` if the words around "tried to allocate" are not an out-of-memory error's.
 fn brand(before: &str, rest: &str) -> Option<Kind> {
-    let near = &before[before.floor_char_boundary(before.len().saturating_sub(400))..];
+    let near = &before[boundary(before, before.len().saturating_sub(400))..];
     let says = |words: &str| near.contains(words);
     Some(if says("memoryblockwithsizelargerthan4GB") {
         Kind::XpuBlockLimit

@@ -13,6 +13,8 @@ static JAX_BYTES: Pattern = Pattern::new(|| {
 static JAX: Pattern = Pattern::new(|| pattern(r"RESOURCE_EXHAUSTED: .{0,200}[Oo]ut of memory"));
 static JAX_DEVICE: Pattern = Pattern::new(|| pattern(r"on device ordinal (\d{1,4})"));
 static TENSORFLOW: Pattern = Pattern::new(|| pattern(r"OOM when allocating tensor with shape"));
+/// TensorFlow's allocators of host memory.
+static HOST: Pattern = Pattern::new(|| pattern(r"by allocator (?:cuda_host_bfc|gpu_host_bfc|cpu|mklcpu)"));
 static VLLM: Pattern = Pattern::new(|| {
     pattern(
         &[
@@ -47,5 +49,6 @@ pub(super) fn read(passage: &Passage) -> Option<OomMessage> {
             ..OomMessage::bare(Kind::Jax)
         });
     }
-    TENSORFLOW.is_match(line).then(|| OomMessage::bare(Kind::Tensorflow))
+    let kind = if HOST.is_match(line) { Kind::HostOom } else { Kind::Tensorflow };
+    TENSORFLOW.is_match(line).then(|| OomMessage::bare(kind))
 }

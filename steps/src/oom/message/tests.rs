@@ -138,6 +138,13 @@ fn later_texts() {
 }
 
 #[test]
+fn tensorflow_names_its_allocator() {
+    let line = "ResourceExhaustedError: OOM when allocating tensor with shape[64,1024] and type float on /job:a by allocator ";
+    assert_eq!(message(&format!("{line}GPU_0_bfc")).unwrap().kind, Kind::Tensorflow);
+    assert_eq!(message(&format!("{line}cuda_host_bfc")).unwrap().kind, Kind::HostOom);
+}
+
+#[test]
 fn other_asserts_and_words_are_no_oom() {
     for text in [
         "!block->expandable_segment_ INTERNAL ASSERT FAILED at \"../c10/cuda/CUDACachingAllocator.cpp\":2814",

@@ -116,6 +116,13 @@ async fn what_sbatch_says_decides() {
         assert_eq!(perform(&site, &intent).await.unwrap_err().kind, StepErrorKind::InDoubt);
     }
     let site = self::site();
+    site.fail(
+        "sbatch --parsable",
+        1,
+        "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+    );
+    assert_eq!(perform(&site, &intent).await.unwrap_err().kind, StepErrorKind::Unreachable);
+    let site = self::site();
     site.error("sbatch --parsable", SiteErrorKind::Timeout);
     assert_eq!(perform(&site, &intent).await.unwrap_err().kind, StepErrorKind::InDoubt);
 }
