@@ -13,6 +13,13 @@ use crate::error::CliError;
 use crate::library::{self, Found};
 use crate::terminal::{Screen, Stream};
 
+/// The step kinds of this program.
+pub(crate) fn registry() -> Registry {
+    let mut registry = Registry::default();
+    steps::register(&mut registry);
+    registry
+}
+
 /// The plan of a runbook.
 ///
 /// # Errors

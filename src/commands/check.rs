@@ -8,7 +8,7 @@ use crate::cli::Check;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::library::{self, Found};
-use crate::load::{examine, print};
+use crate::load::{examine, print, registry};
 use crate::terminal::{Screen, Stream, line};
 
 pub(super) fn execute(args: &Check) -> Result<Exit, CliError> {
@@ -17,7 +17,7 @@ pub(super) fn execute(args: &Check) -> Result<Exit, CliError> {
     } else {
         args.runbooks.iter().map(|asked| library::find(asked)).collect::<Result<_, _>>()?
     };
-    let registry = steps::registry();
+    let registry = registry();
     let screen = Screen::on(Stream::Out);
     let (mut rows, mut errors) = (Vec::new(), 0);
     for found in &found {

@@ -13,7 +13,7 @@ use crate::cli::{Named, Rehearse, RehearseOptions};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs;
-use crate::load::load;
+use crate::load::{load, registry};
 use crate::place;
 use crate::session::{Session, fresh_run};
 use crate::site;
@@ -24,7 +24,7 @@ use super::run::{about, inputs_of, named, parse, which};
 pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let Some(Named::Runbook(words)) = args.runbook else { return Err(which("rehearse")) };
     let found = named(&words)?;
-    let registry = steps::registry();
+    let registry = registry();
     let plan = load(&found, &registry)?;
     let inputs = inputs_of(plan.data());
     // Which recording it is says which inputs are still needed, so the command line is read twice.

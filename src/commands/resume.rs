@@ -8,6 +8,7 @@ use crate::cli::Resume;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs;
+use crate::load::registry;
 use crate::place;
 use crate::session::{Session, TargetLock};
 use crate::site;
@@ -38,7 +39,7 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     session.reporter.recall(&records);
     session.reporter.head(started, "");
     let site = site::live(None, started)?;
-    let world = session.world(steps::registry(), site.port(), &account, consent, &started.plan);
+    let world = session.world(registry(), site.port(), &account, consent, &started.plan);
     let mut walker = Walker::resume(journal, &records, account, place::host(), world)?;
     let ending = session.walk(&mut walker, true);
     let (journal, state) = walker.journal();

@@ -14,7 +14,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs::{self, Inputs};
 use crate::library::{self, Found};
-use crate::load::load;
+use crate::load::{load, registry};
 use crate::place;
 use crate::session::{Session, TargetLock, fresh_run, left_open};
 use crate::site;
@@ -23,7 +23,7 @@ use crate::terminal::{Consent, Screen, Stream, line, tree};
 pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let Some(Named::Runbook(words)) = args.runbook else { return Err(which("run")) };
     let found = named(&words)?;
-    let registry = steps::registry();
+    let registry = registry();
     let plan = load(&found, &registry)?;
     let inputs = inputs_of(plan.data());
     let command =

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::StepsRun;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::load::registry;
 use crate::place;
 use crate::schema;
 use crate::session::{Session, fresh_run};
@@ -28,7 +29,7 @@ const STEP: &str = "step";
 const END: &str = "end";
 
 pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
-    let registry = steps::registry();
+    let registry = registry();
     let step = find(&registry, &args.kind)?;
     let mut with = Map::new();
     for given in &args.with {

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::load::registry;
 use crate::schema;
 use crate::terminal::{Screen, Stream, line, table, wrap};
 
 pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
-    let registry = steps::registry();
+    let registry = registry();
     let screen = Screen::on(Stream::Out);
     if as_json {
         let row = |step: &std::sync::Arc<dyn Step>| {
@@ -31,7 +32,7 @@ pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
 }
 
 pub(super) fn show(kind: &str, as_json: bool) -> Result<Exit, CliError> {
-    let registry = steps::registry();
+    let registry = registry();
     let spec = find(&registry, kind)?.spec();
     let screen = Screen::on(Stream::Out);
     if as_json {
