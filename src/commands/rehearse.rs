@@ -17,9 +17,9 @@ use crate::load::{load, registry};
 use crate::place;
 use crate::session::{Session, fresh_run};
 use crate::site;
-use crate::terminal::{Consent, Keyboard, line};
+use crate::terminal::{Consent, Gates, Keyboard, line};
 
-use super::run::{about, inputs_of, named, parse, which};
+use super::run::{about, inputs_of, named, parse, questions, which};
 
 pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let Some(Named::Runbook(words)) = args.runbook else { return Err(which("rehearse")) };
@@ -55,8 +55,8 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let session = Session::new(options.json)?;
     let run = options.keep.then(|| started.run.clone());
     session.listen(run.clone())?;
-    let mut world =
-        session.world(registry, recorded.port(), &started.operator, Consent::Rehearsal, plan.data());
+    let consent = Consent { gates: Gates::Rehearsal, questions: questions(&options.questions, plan.data())? };
+    let mut world = session.world(registry, recorded.port(), &started.operator, consent, plan.data());
     world.listener = paced(world.listener, &session, &options);
     let ending = match run {
         Some(run) => {

@@ -19,7 +19,7 @@ use crate::place;
 use crate::schema;
 use crate::session::{Session, fresh_run};
 use crate::site;
-use crate::terminal::{Consent, Screen, Stream, exact, last_words, tree};
+use crate::terminal::{Consent, Gates, Screen, Stream, exact, last_words, tree};
 
 use super::steps::find;
 
@@ -48,7 +48,8 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
         mode: Mode::Live,
         target: String::new(),
     };
-    let consent = if args.yes { Consent::All } else { Consent::Ask };
+    let gates = if args.yes { Gates::All } else { Gates::Ask };
+    let consent = Consent { gates, ..Consent::default() };
     let session = Session::quiet(args.json)?;
     let site = site::live(None, &started)?;
     let world = session.world(registry.clone(), site.port(), &started.operator, consent, &started.plan);

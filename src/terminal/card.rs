@@ -255,7 +255,6 @@ mod tests {
            Stop it
            This differs from what you were shown before: look again.
            why      One dead rank leaves the others blocked in a collective.
-           target   /home/ada/train.sbatch
            edits    /home/ada/train.sbatch
              @@ -1,3 +1,4 @@
               #!/bin/bash

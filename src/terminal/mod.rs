@@ -17,7 +17,7 @@ mod tests;
 mod tree;
 mod wrap;
 
-pub(crate) use ask::{Consent, Person};
+pub(crate) use ask::{Consent, Gates, Person};
 pub(crate) use clean::{clean, exact, line};
 pub(crate) use ending::{interrupted_hint, last_words};
 pub(crate) use keyboard::Keyboard;
