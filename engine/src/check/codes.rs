@@ -111,8 +111,9 @@ codes! {
          those that are treated alike. A run must not find out at three in the morning that nobody thought of a case.";
     OUTCOME_UNKNOWN_FALLS_THROUGH = "outcome::unknown_falls_through",
         "The step can answer `unknown`: it looked and could not tell. That answer needs an edge of its own, and \
-         neither `otherwise` nor a single target covers it, because a missing diagnosis must never lead to a change \
-         by accident. Most often it leads to a person.";
+         `otherwise` does not cover it, because a missing diagnosis must never lead to a change by accident. Most \
+         often it leads to a person. Only a single target, `next: node`, takes every answer alike: there the node \
+         gathers evidence and decides nothing.";
     OUTCOME_OTHERWISE_UNUSED = "outcome::otherwise_unused",
         "Every outcome has an edge already, so `otherwise` covers nothing. It is harmless, but it would hide a new \
          outcome of a later version of the step. Remove it.";

@@ -6,12 +6,13 @@ use std::ops::Range;
 use minijinja::Environment;
 use serde_json::Value as Json;
 
-use super::extras::{EXTRA_FILTERS, EXTRA_TESTS, FILTERS, FUNCTIONS, RAW, RUN_FIELDS, TESTS};
+use super::extras::{FILTERS, FUNCTIONS, RAW, RUN_FIELDS, TESTS};
 use super::scan::{self, Mention, PathStep};
 use crate::check::schema::{self, Inside};
 use crate::check::{Findings, codes, list};
 use crate::diagnostic::Span;
 use crate::source::place_in_scalar;
+use crate::template::{FILTERS as OUR_FILTERS, TESTS as OUR_TESTS};
 
 /// What a name in a template stands for.
 pub(in crate::check) enum Record<'a> {
@@ -168,8 +169,8 @@ impl<'c> Checking<'c> {
                 .warning(codes::SHELL_RAW, "this value goes to the shell without quoting", span)
                 .label("not quoted")
                 .help("Make sure that it can never hold a space, `;` or `$(`; or pass arguments as a list.");
-        } else if !FILTERS.contains(&name) && !EXTRA_FILTERS.contains(&name) {
-            let all = || FILTERS.into_iter().chain(EXTRA_FILTERS);
+        } else if !FILTERS.contains(&name) && !OUR_FILTERS.contains(&name) {
+            let all = || FILTERS.iter().chain(OUR_FILTERS).copied();
             let meant = self.findings.meant(name, all());
             self.findings
                 .error(codes::TEMPLATE_UNKNOWN_FILTER, format!("there is no filter `{name}`"), span)
@@ -179,11 +180,11 @@ impl<'c> Checking<'c> {
     }
 
     fn test(&mut self, name: &str, at: Range<usize>) {
-        if TESTS.contains(&name) || EXTRA_TESTS.contains(&name) {
+        if TESTS.contains(&name) || OUR_TESTS.contains(&name) {
             return;
         }
         let span = self.span(at);
-        let all = || EXTRA_TESTS.into_iter().chain(TESTS);
+        let all = || OUR_TESTS.iter().copied().chain(TESTS);
         let meant = self.findings.meant(name, all());
         self.findings
             .error(codes::TEMPLATE_UNKNOWN_TEST, format!("there is no test `{name}`"), span)
@@ -211,6 +212,10 @@ impl<'c> Checking<'c> {
             "vars" => self.member("vars", steps, root_at),
             "run" => self.member("run", steps, root_at),
             _ if self.place.item == Some(root) => {}
+            // The outcome is beside the output where it is set or refined.
+            "output"
+                if matches!(steps, [PathStep::Field { name: "outcome", .. }, ..])
+                    && self.place.output.is_some() => {}
             "output" => match self.place.output {
                 Some(record) => self.record("output", record, steps),
                 None => {
@@ -394,6 +399,9 @@ impl<'c> Checking<'c> {
                     return;
                 }
                 Inside::Flat(kind) => {
+                    let inside = schema::element(root, schema);
+                    let records =
+                        matches!(inside, Inside::Known(one) if schema::types(one).contains(&"object"));
                     let span = self.span(at.clone());
                     let report = self
                         .findings
@@ -403,13 +411,14 @@ impl<'c> Checking<'c> {
                             span,
                         )
                         .label("no such field");
-                    if kind == "a list" {
-                        report.help(format!(
+                    report.help(match kind {
+                        "a list" if FILTERS.contains(field) => format!("Write `{name} | {field}`."),
+                        "a list" if records => format!(
                             "Take one element, `{name}[0].{field}`, or all: `{name} | map(attribute='{field}')`."
-                        ));
-                    } else {
-                        report.help(format!("Use `{name}` itself."));
-                    }
+                        ),
+                        "a list" => format!("Take one element: `{name}[0]`."),
+                        _ => format!("Use `{name}` itself."),
+                    });
                     return;
                 }
             }
@@ -438,7 +447,7 @@ impl<'c> Checking<'c> {
             (Some(help), _) => report.help(help),
             (None, Some(meant)) => report.help(format!("Did you mean `{meant}`?")),
             (None, None) => report.help(
-                "Templates see `inputs.…`, `vars.…`, `run.…` and the outputs of nodes by name. Text goes in quotes: `'…'`.",
+                "Templates see `inputs.x`, `vars.x`, `run.x` and the outputs of nodes by name. Text goes in quotes.",
             ),
         };
     }
