@@ -1,5 +1,7 @@
 //! One out-of-memory event: a message, and where, when and by whom it was printed.
 
+use jiff::Timestamp;
+
 use super::kind::{Kind, Nature};
 use super::logtime::LogTime;
 use super::message::{OomMessage, Proof};
@@ -31,7 +33,10 @@ pub(crate) struct Event {
     /// The message as printed, cleaned and bounded.
     pub(crate) text: String,
     pub(crate) who: Who,
+    /// Its line's time, or the last one that its printer gave before.
     pub(crate) time: Option<LogTime>,
+    /// The log goes on to tell times, so an old `time` means an old event and not a log without times.
+    pub(crate) dated: bool,
     pub(crate) place: Place,
     pub(crate) stand: Stand,
     pub(crate) torch: TorchVersion,
@@ -48,6 +53,11 @@ impl Event {
             && self.stand == Stand::Raised
             && self.message.proof == Proof::Says
             && self.message.kind.nature() != Nature::Harmless
+    }
+
+    /// Whether it is surely older than `time`.
+    pub(crate) fn is_before(&self, time: Timestamp) -> bool {
+        self.dated && self.time.is_some_and(|own| own.surely_before(time))
     }
 
     /// What it counts as, after what followed it.

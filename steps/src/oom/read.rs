@@ -82,7 +82,7 @@ impl ReadStep for OomRead {
             found.last_steps.push(file.last_step);
             found.overflowed |= file.overflowed;
             for event in file.events {
-                if !from.is_some_and(|from| event.time.is_some_and(|time| time.surely_before(from))) {
+                if !from.is_some_and(|from| event.is_before(from)) {
                     found.events.add(event);
                 }
             }
