@@ -125,6 +125,13 @@ impl Events {
         &self.all
     }
 
+    /// Gives those that have no time the one that `time` finds.
+    pub(crate) fn date(&mut self, time: impl Fn(&Event) -> Option<LogTime>) {
+        for event in self.all.iter_mut().filter(|event| event.time.is_none()) {
+            event.time = time(event);
+        }
+    }
+
     /// The fatal ones, the first first: by time where both have one, else by file and line.
     pub(crate) fn fatal(&self) -> Vec<&Event> {
         let mut rest: Vec<&Event> = self.all.iter().filter(|event| event.is_fatal()).collect();

@@ -13,7 +13,7 @@ use super::kind::Nature;
 use super::launcher::Launchers;
 use super::logs::{Logs, find};
 use super::message::Proof;
-use super::placing::{Layout, place};
+use super::placing::{Layout, noticed, place};
 use super::prefix::from_path;
 use super::report::OomError;
 use super::scan::Scanner;
@@ -87,6 +87,8 @@ impl ReadStep for OomRead {
                 }
             }
         }
+        let Found { events, launchers, .. } = &mut found;
+        events.date(|event| noticed(event, launchers));
         Ok(found.answer(&logs, &layout).into())
     }
 }

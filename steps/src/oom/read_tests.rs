@@ -144,6 +144,7 @@ async fn torchruns_summary_names_rank_and_host() {
     let out = out.output;
     assert_eq!((&out["rank"], &out["local_rank"]), (&json!(11), &json!(3)));
     assert_eq!((&out["node"], &out["pid"]), (&json!("gpu-21"), &json!(4711)));
+    assert_eq!(out["at"], json!("2026-11-23T07:49:56"));
 }
 
 #[tokio::test]
