@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn the_first_line_with_later_options_instead_of_earlier_ones() {
         let record = record(Some(
-            "sbatch -W -N2 --exclude gpu-1 --dependency=afterok:4 --comment=nightly train.sbatch --lr 3",
+            "sbatch -W -N2 --exclude gpu-1 --dependency=afterok:4 --comment=nightly train.sbatch --lr=3",
         ));
         let plan = made(&record, &["--exclude=gpu-21", "--nodes=1"]).unwrap();
         assert_eq!(
@@ -214,8 +214,7 @@ mod tests {
                 "--nodes=1",
                 "--comment=nightly runbook:r/12",
                 "train.sbatch",
-                "--lr",
-                "3"
+                "--lr=3"
             ]
         );
         assert_eq!(plan.script.as_deref(), Some("/work/kim/train.sbatch"));
