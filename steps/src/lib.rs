@@ -3,11 +3,11 @@
 mod checkpoint;
 mod control;
 mod gpu;
+mod job;
 mod launch;
 mod oom;
-mod slurm;
-mod job;
 pub mod site;
+mod slurm;
 #[doc(hidden)]
 pub mod testkit;
 mod wiring;

@@ -8,7 +8,13 @@ fn help_fits_a_screen() {
     insta::assert_snapshot!(bench.run(&["--help"]).exits(0).out);
     insta::assert_snapshot!(bench.run(&["run", "--help"]).exits(0).out);
     insta::assert_snapshot!(bench.run(&["steps", "run", "--help"]).exits(0).out);
-    for words in [&["--help"][..], &["run", "--help"], &["resume", "--help"], &["rehearse", "--help"], &["check", "--help"]] {
+    for words in [
+        &["--help"][..],
+        &["run", "--help"],
+        &["resume", "--help"],
+        &["rehearse", "--help"],
+        &["check", "--help"],
+    ] {
         let help = bench.run(words).exits(0).out;
         assert!(help.lines().count() <= 40, "{words:?}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{words:?}\n{help}");
