@@ -11,7 +11,8 @@ use super::probe::{Checkpoint, Probes};
 use super::tally::Tally;
 use super::watch::{Output, Params};
 use crate::slurm::{
-    Found, Record, Standing, batch_script, clean, find_job, find_logs, live_job, span, standing, unfold_nodes,
+    Found, Record, Standing, State, batch_script, clean, find_job, find_logs, live_job, span, standing,
+    unfold_nodes,
 };
 
 /// Looks after which logs and nodes are looked up anew: ranks open their files one by one.
@@ -36,6 +37,7 @@ pub(super) struct Watching<'a> {
     record: Option<Record>,
     nodes: Option<Vec<String>>,
     script: Option<String>,
+    script_looked: bool,
     logs: Vec<Follow>,
     tally: Tally,
     /// Since when it runs without a new step.
@@ -61,6 +63,7 @@ impl<'a> Watching<'a> {
             record: None,
             nodes: None,
             script: None,
+            script_looked: false,
             logs: Vec::new(),
             tally: Tally::default(),
             quiet_since: None,
@@ -91,9 +94,12 @@ impl<'a> Watching<'a> {
         }
         let new = !waiting && (!self.ran || self.logs.is_empty());
         if new || self.looks.is_multiple_of(REFRESH) || standing.released() {
-            self.refresh(waiting).await?;
+            self.refresh().await?;
         }
         self.looks += 1;
+        if self.record.is_none() && standing == Standing::Forgotten {
+            return Err(StepError::failed(format!("Slurm does not know job {job}")));
+        }
         if waiting {
             let reason = self
                 .record
@@ -184,7 +190,7 @@ impl<'a> Watching<'a> {
     }
 
     /// Looks up where the job runs and what it writes. What lies in its log files before it starts is not its own.
-    async fn refresh(&mut self, waiting: bool) -> Result<(), StepError> {
+    async fn refresh(&mut self) -> Result<(), StepError> {
         let job = &self.params.job;
         let live = live_job(self.cx, job).await?.ok().flatten().map(|(record, _)| record);
         let record = match live {
@@ -204,7 +210,8 @@ impl<'a> Watching<'a> {
         let paths = match &self.params.logs {
             Some(paths) => paths.clone(),
             None => {
-                if self.script.is_none() {
+                if !self.script_looked {
+                    self.script_looked = true;
                     self.script = match batch_script(self.cx, &record.job).await {
                         Ok(script) => script.map(|script| String::from_utf8_lossy(&script).into_owned()),
                         Err(error) if error.kind == StepErrorKind::NotRecorded => return Err(error),
@@ -217,7 +224,7 @@ impl<'a> Watching<'a> {
         for path in paths {
             if self.logs.iter().all(|log| log.path() != path) {
                 let mut log = Follow::new(&path);
-                if waiting {
+                if record.state.as_ref().is_some_and(State::is_waiting) {
                     log.skip_present(self.cx).await?;
                 }
                 self.logs.push(log);

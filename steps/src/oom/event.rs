@@ -1,5 +1,7 @@
 //! One out-of-memory event: a message, and where, when and by whom it was printed.
 
+use jiff::Timestamp;
+
 use super::kind::{Kind, Nature};
 use super::logtime::LogTime;
 use super::message::{OomMessage, Proof};
@@ -31,7 +33,10 @@ pub(crate) struct Event {
     /// The message as printed, cleaned and bounded.
     pub(crate) text: String,
     pub(crate) who: Who,
+    /// Its line's time, or the last one that its printer gave before.
     pub(crate) time: Option<LogTime>,
+    /// The log goes on to tell times, so an old `time` means an old event and not a log without times.
+    pub(crate) dated: bool,
     pub(crate) place: Place,
     pub(crate) stand: Stand,
     pub(crate) torch: TorchVersion,
@@ -48,6 +53,11 @@ impl Event {
             && self.stand == Stand::Raised
             && self.message.proof == Proof::Says
             && self.message.kind.nature() != Nature::Harmless
+    }
+
+    /// Whether it is surely older than `time`.
+    pub(crate) fn is_before(&self, time: Timestamp) -> bool {
+        self.dated && self.time.is_some_and(|own| own.surely_before(time))
     }
 
     /// What it counts as, after what followed it.
@@ -113,6 +123,13 @@ impl Events {
     /// All of them, in the order in which they were found.
     pub(crate) fn all(&self) -> &[Event] {
         &self.all
+    }
+
+    /// Gives those that have no time the one that `time` finds.
+    pub(crate) fn date(&mut self, time: impl Fn(&Event) -> Option<LogTime>) {
+        for event in self.all.iter_mut().filter(|event| event.time.is_none()) {
+            event.time = time(event);
+        }
     }
 
     /// The fatal ones, the first first: by time where both have one, else by file and line.

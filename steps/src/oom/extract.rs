@@ -24,7 +24,7 @@ const MOST_TEXT: usize = 4 << 10;
 /// Lines that are looked back for a time.
 const LOOK_BACK: usize = 400;
 /// Events that are kept of one file: so many of the first ones, and of the last ones.
-const MOST_EVENTS: usize = 2048;
+const MOST_EVENTS: usize = if cfg!(test) { 32 } else { 2048 };
 
 /// What one file holds, window by window.
 #[derive(Debug)]
@@ -92,6 +92,7 @@ impl FileReader {
                 text: shown(&passage, start),
                 who,
                 time: time(&all, at),
+                dated: all[at..].iter().any(|later| later.time.is_some()),
                 place: Place { file: self.file, line: line.number },
                 stand,
                 step: None,

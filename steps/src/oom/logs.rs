@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use engine::site::{DirEntry, FileKind, Site};
+use engine::site::{DirEntry, FileKind, Site, SiteError, SiteErrorKind};
 
 use super::text::clean;
 
@@ -19,8 +19,12 @@ const MOST_FILES: usize = 2048;
 /// Directories below the named one that are looked into (torchrun: run id, attempt, local rank).
 const DEEPEST: usize = 4;
 
-/// Finds the files: a file itself, the logs below a directory, or what matches `*` and `?`.
-pub(crate) async fn find(site: &dyn Site, named: &[String]) -> Logs {
+/// Finds the files: a file itself, the logs below a directory, or what matches `*` and `?`. What cannot be found is a
+/// problem among the others.
+///
+/// # Errors
+/// Only that a recording does not hold the answer.
+pub(crate) async fn find(site: &dyn Site, named: &[String]) -> Result<Logs, SiteError> {
     let mut logs = Logs::default();
     for path in named {
         match site.stat(path).await {
@@ -29,10 +33,11 @@ pub(crate) async fn find(site: &dyn Site, named: &[String]) -> Logs {
             Ok(Some(_)) => logs.problem(path, "is no regular file"),
             Ok(None) if path.contains(['*', '?']) => matching(site, path, &mut logs).await,
             Ok(None) => logs.problem(path, "is not there"),
+            Err(error) if error.kind == SiteErrorKind::NotRecorded => return Err(error),
             Err(error) => logs.problem(path, &error.message),
         }
     }
-    logs
+    Ok(logs)
 }
 
 impl Logs {
@@ -165,7 +170,7 @@ mod tests {
             ("/l/rank_1.log", b""),
         ]);
         let named = ["/l/slurm-1.out", "/l/run", "/l/rank_*.log", "/l/gone.out", "/l/no_*", "/l/rank_0.log"];
-        let logs = find(&site, &named.map(str::to_owned)).await;
+        let logs = find(&site, &named.map(str::to_owned)).await.unwrap();
         assert_eq!(
             logs.files,
             ["/l/slurm-1.out", "/l/run/attempt_0/3/stderr.log", "/l/rank_0.log", "/l/rank_1.log"]

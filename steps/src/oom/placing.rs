@@ -2,6 +2,7 @@
 
 use super::event::Event;
 use super::launcher::{Launchers, WorkerEnd};
+use super::logtime::LogTime;
 use super::prefix::short_host;
 
 /// What is known of the job.
@@ -64,6 +65,11 @@ pub(crate) fn place(event: &Event, launchers: &Launchers, layout: &Layout) -> Pl
         node: node.map(|node| known_name(node, &layout.nodes)),
         pid: who.pid.or_else(|| worker.and_then(|worker| worker.pid)),
     }
+}
+
+/// When torchrun saw the event's worker end: late by at most its monitoring interval.
+pub(crate) fn noticed(event: &Event, launchers: &Launchers) -> Option<LogTime> {
+    worker(event, launchers)?.time
 }
 
 /// torchrun's entry for the worker of this event.

@@ -1,7 +1,7 @@
 //! The step `oom.read`: the first out-of-memory error in the logs of a job.
 
 use async_trait::async_trait;
-use engine::site::Site;
+use engine::site::{Site, SiteErrorKind};
 use engine::step::{Done, Outcomes, Performed, ReadStep, StepCx, StepError, StepErrorKind};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -13,10 +13,11 @@ use super::kind::Nature;
 use super::launcher::Launchers;
 use super::logs::{Logs, find};
 use super::message::Proof;
-use super::placing::{Layout, place};
+use super::placing::{Layout, noticed, place};
 use super::prefix::from_path;
 use super::report::OomError;
 use super::scan::Scanner;
+use super::text::clean;
 
 /// What `oom.read` takes.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -72,14 +73,14 @@ impl ReadStep for OomRead {
         let layout =
             Layout { nodes: params.nodes.unwrap_or_default(), tasks_per_node: params.tasks_per_node };
         let named = params.logs.unwrap_or_default();
-        let mut logs = find(&*cx.site, &named).await;
+        let mut logs = find(&*cx.site, &named).await?;
         if named.is_empty() {
             logs.problems.push("no logs are named".to_owned());
         }
         let mut found = Found::default();
         for index in 0..logs.files.len() {
             let path = logs.files[index].clone();
-            cx.say(format!("reading {path}"));
+            cx.say(format!("reading {}", clean(path.as_bytes())));
             let owner = from_path(&path, &logs.files, &layout.nodes);
             let mut reader = FileReader::new(index, owner, &layout.nodes);
             if let Err(why) = read_file(cx, &path, &mut reader, &mut found.launchers).await? {
@@ -89,11 +90,13 @@ impl ReadStep for OomRead {
             found.last_steps.push(file.last_step);
             found.overflowed |= file.overflowed;
             for event in file.events {
-                if !from.is_some_and(|from| event.time.is_some_and(|time| time.surely_before(from))) {
+                if !from.is_some_and(|from| event.is_before(from)) {
                     found.events.add(event);
                 }
             }
         }
+        let Found { events, launchers, .. } = &mut found;
+        events.date(|event| noticed(event, launchers));
         Ok(found.answer(&logs, &layout).into())
     }
 }
@@ -115,13 +118,24 @@ async fn read_file(
     let site: &dyn Site = &*cx.site;
     let mut scanner = Scanner::new(site, path);
     loop {
-        if cx.cancel.is_cancelled() {
-            let message = format!("oom.read: stopped at byte {} of {path}", scanner.position());
-            return Err(StepError::failed(message).help("run it again: reading changes nothing"));
-        }
-        match scanner.next().await {
+        let next = tokio::select! {
+            biased;
+            () = cx.cancel.cancelled() => None,
+            next = scanner.next() => Some(next),
+        };
+        let Some(next) = next else {
+            let path = clean(path.as_bytes());
+            return Err(StepError::failed(format!(
+                "oom.read: stopped at byte {} of {path}",
+                scanner.position()
+            ))
+            .help("run it again: reading changes nothing"));
+        };
+        match next {
             Ok(Some(window)) => reader.window(&window, launchers),
             Ok(None) => return Ok(Ok(())),
+            // A recording that lacks the file is incomplete; that is no finding.
+            Err(error) if error.kind == SiteErrorKind::NotRecorded => return Err(error.into()),
             Err(error) => return Ok(Err(error.message)),
         }
     }

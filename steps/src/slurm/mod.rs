@@ -46,4 +46,5 @@ pub(crate) use record::Record;
 pub(crate) use register::register;
 pub(crate) use release::{Standing, standing};
 pub(crate) use script::batch_script;
+pub(crate) use state::State;
 pub(crate) use text::{clean, span};

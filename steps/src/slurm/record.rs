@@ -264,7 +264,7 @@ mod tests {
         let record = read(fixture::FAILED_25_11);
         assert_eq!((record.gpus, record.gpus_per_node), (Some(16), Some(8)));
         assert_eq!(record.submit_line.as_deref(), Some("sbatch -N2 --comment=nightly train.sbatch"));
-        assert_eq!(record.command.as_deref(), Some("/work/kim/train.sbatch"));
+        assert_eq!(record.command.as_deref(), Some("/home/kim/train.sbatch"));
         assert_eq!(
             (record.exit_code.as_deref(), record.derived_exit_code.as_deref()),
             (Some("1:0"), Some("1:0"))

@@ -37,9 +37,17 @@ const ENDED: &[&str] = &[
     "TIMEOUT",
 ];
 
-/// Words of a job that waits for its (next) start.
-const WAITING: &[&str] =
-    &["PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"];
+/// Words of a job that waits for its (next) start; while it is CONFIGURING its nodes are being booted.
+const WAITING: &[&str] = &[
+    "CONFIGURING",
+    "PENDING",
+    "POWER_UP_NODE",
+    "REQUEUED",
+    "REQUEUE_FED",
+    "REQUEUE_HOLD",
+    "RESV_DEL_HOLD",
+    "SPECIAL_EXIT",
+];
 
 /// A job state as Slurm printed it: one word, `FAILED` or `COMPLETING`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -191,7 +191,7 @@ mod tests {
         let words: Vec<String> = options.iter().map(|&word| word.to_owned()).collect();
         plan(&Request {
             record,
-            on_disk: Some("/work/kim/train.sbatch"),
+            on_disk: Some("/home/kim/train.sbatch"),
             script: None,
             options: &read_list(&words)?,
             after: None,
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn the_first_line_with_later_options_instead_of_earlier_ones() {
         let record = record(Some(
-            "sbatch -W -N2 --exclude gpu-1 --dependency=afterok:4 --comment=nightly train.sbatch --lr 3",
+            "sbatch -W -N2 --exclude gpu-1 --dependency=afterok:4 --comment=nightly train.sbatch --lr=3",
         ));
         let plan = made(&record, &["--exclude=gpu-21", "--nodes=1"]).unwrap();
         assert_eq!(
@@ -214,11 +214,10 @@ mod tests {
                 "--nodes=1",
                 "--comment=nightly runbook:r/12",
                 "train.sbatch",
-                "--lr",
-                "3"
+                "--lr=3"
             ]
         );
-        assert_eq!(plan.script.as_deref(), Some("/work/kim/train.sbatch"));
+        assert_eq!(plan.script.as_deref(), Some("/home/kim/train.sbatch"));
         assert!(!plan.needs_stdin);
         assert_eq!(plan.notes, ["--dependency=afterok:4 of the first submission is left out"]);
     }
@@ -228,7 +227,7 @@ mod tests {
         let plan = made(&record(None), &[]).unwrap();
         assert_eq!(
             plan.argv,
-            ["sbatch", "--parsable", "--comment=nightly runbook:r/12", "/work/kim/train.sbatch"]
+            ["sbatch", "--parsable", "--comment=nightly runbook:r/12", "/home/kim/train.sbatch"]
         );
         assert!(
             plan.notes[0].contains("partition train, account ml, qos normal, nodes 2, tasks 16, GPUs 16"),
@@ -265,8 +264,8 @@ mod tests {
     #[test]
     fn a_relative_directory_becomes_the_known_one() {
         let plan = made(&record(Some("sbatch -D kim ../x/train.sbatch")), &[]).unwrap();
-        assert_eq!(plan.argv[2], "--chdir=/work/kim");
-        assert_eq!(plan.argv.last().unwrap(), "/work/kim/train.sbatch");
+        assert_eq!(plan.argv[2], "--chdir=/home/kim");
+        assert_eq!(plan.argv.last().unwrap(), "/home/kim/train.sbatch");
     }
 
     #[test]

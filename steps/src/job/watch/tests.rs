@@ -196,6 +196,17 @@ async fn an_end_is_passed_oom_or_failed() {
     }
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn a_job_that_nobody_knows_has_not_failed() {
+    let site = FakeSite::new();
+    site.fail("squeue", 1, "slurm_load_jobs error: Invalid job id specified");
+    site.fail("scontrol", 1, "slurm_load_jobs error: Invalid job id specified");
+    site.answer("sacct --helpformat", "SubmitLine");
+    site.answer("sacct -n", "");
+    let error = perform(&site, json!({ "past_step": 41 })).await.unwrap_err();
+    assert_eq!(error.message, "Slurm does not know job 9");
+}
+
 /// The new job dies before its ranks open their logs; the report in them is the old job's.
 #[tokio::test(flavor = "current_thread")]
 async fn an_earlier_jobs_report_is_not_this_ones() {

@@ -90,15 +90,14 @@ impl Foreign {
         let mut own = error.this_process.filter(|bytes| *bytes > 0);
         if own.is_none() && !named.is_empty() {
             let range = reserved.saturating_sub(OWN_LESS)..=reserved.saturating_add(OWN_EXTRA);
-            // It must be this process if the device has no room for both; else whose bytes they are cannot be told.
-            let sure = |bytes: u64| {
-                range.contains(&bytes) && bytes.saturating_add(reserved) > used.saturating_add(ROUNDING)
-            };
-            let maybe = named.iter().filter(|bytes| range.contains(bytes)).count();
-            match named.iter().position(|bytes| sure(*bytes)) {
-                Some(at) if maybe == 1 => own = Some(named.swap_remove(at)),
-                _ if maybe > 0 => named.clear(),
-                _ => {}
+            // At most one of those that have its size is this process: the largest is not held against anybody. That it is
+            // this process is sure only if the device has no room for both.
+            let like = (0..named.len()).filter(|at| range.contains(&named[*at]));
+            if let Some(at) = like.max_by_key(|at| named[*at]) {
+                let bytes = named.swap_remove(at);
+                let alone = !named.iter().any(|other| range.contains(other));
+                own = (alone && bytes.saturating_add(reserved) > used.saturating_add(ROUNDING))
+                    .then_some(bytes);
             }
         }
         let named = named.iter().fold(0u64, |sum, bytes| sum.saturating_add(*bytes));

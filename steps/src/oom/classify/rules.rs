@@ -4,6 +4,10 @@
 //! throw everything whole was already returned to the driver, so the gap is what is stranded in partly used segments.
 //! Packing it better can help only if free + gap ≥ tried. A gap larger than the request proves nothing by itself, and a
 //! smaller one excludes nothing.
+//!
+//! Every verdict but `unknown` must hold for all that the message leaves open. So losing a number can make a verdict
+//! unknown and never another one. Three clauses are exempt, because a message prints them only where they apply and
+//! their absence says that they do not: the cap, the private pools, and that expandable segments are on.
 
 use super::facts::{ErrorFields, Facts, ROUNDING};
 use super::foreign::{Foreign, Tenants};

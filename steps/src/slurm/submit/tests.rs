@@ -17,7 +17,7 @@ fn site() -> FakeSite {
     site.answer("sbatch --test-only", "");
     site.answer("id -un", "kim\n");
     site.answer("squeue -h -t all", "");
-    site.file("/work/kim/train.sbatch", "#!/bin/bash\nsrun true\n");
+    site.file("/home/kim/train.sbatch", "#!/bin/bash\nsrun true\n");
     site
 }
 
@@ -41,7 +41,7 @@ async fn the_gate_shows_the_whole_line() {
     let site = site();
     let shown = preview(&site, &with()).await;
     insta::assert_snapshot!(format!("{}\n{}\n{}", shown.target, shown.commands.join("\n"), shown.notes.join("\n")), @r"
-    job 123456 again, in /work/kim
+    job 123456 again, in /home/kim
     A='b c' sbatch --parsable -N2 --exclude=gpu-21 '--comment=nightly runbook:run/1' train.sbatch
     sbatch --test-only accepts it
     the job gets the environment of this shell, unless --export in the line or script says otherwise
@@ -67,7 +67,7 @@ async fn a_refusal_is_foretold() {
         1,
         "allocation failure: Requested node configuration is not available\n",
     );
-    refusing.file("/work/kim/train.sbatch", "x");
+    refusing.file("/home/kim/train.sbatch", "x");
     drop(site);
     let shown = preview(&refusing, &with()).await;
     assert_eq!(shown.predicted[0].outcome, "refused");
@@ -86,7 +86,7 @@ async fn submits_in_the_same_directory_and_a_clean_environment() {
         let done = perform(&site, &intent).await.unwrap();
         assert_eq!((done.outcome.as_str(), &done.output["job"]), ("submitted", &json!(job)));
         let sent = site.commands().into_iter().find(|c| c.to_string().contains("--parsable")).unwrap();
-        assert_eq!(sent.cwd.as_deref(), Some("/work/kim"));
+        assert_eq!(sent.cwd.as_deref(), Some("/home/kim"));
         assert_eq!(sent.env, BTreeMap::from([("A".to_owned(), "b c".to_owned())]));
         assert!(
             sent.env_remove.contains(&"SBATCH_*".to_owned())
@@ -141,7 +141,7 @@ async fn never_twice() {
 async fn a_script_edited_after_consent_is_not_submitted() {
     let site = site();
     let intent = preview(&site, &with()).await.intent;
-    site.file("/work/kim/train.sbatch", "#!/bin/bash\nrm -rf x\n");
+    site.file("/home/kim/train.sbatch", "#!/bin/bash\nrm -rf x\n");
     assert_eq!(perform(&site, &intent).await.unwrap_err().kind, StepErrorKind::Drifted);
     assert!(site.calls().iter().all(|call| !call.contains("--parsable")));
 }
