@@ -1,3 +1,31 @@
 //! The command line of `runbook`, as a library: only this crate prints, prompts and ends the process.
 
+mod cli;
+mod commands;
 pub mod diagnostics;
+mod error;
+mod exit;
+mod inputs;
+mod library;
+mod load;
+mod place;
+mod schema;
+mod session;
+mod signals;
+mod site;
+mod terminal;
+
+use clap::Parser;
+
+use terminal::{Screen, Stream};
+
+/// Runs the program on the arguments of this process and gives its exit code.
+pub fn main_impl() -> std::process::ExitCode {
+    let result =
+        cli::Cli::try_parse().map_err(error::CliError::from).and_then(|cli| commands::execute(cli.command));
+    let exit = result.unwrap_or_else(|error| {
+        error.print(&Screen::on(Stream::Err));
+        error.exit()
+    });
+    exit.into()
+}

@@ -1,3 +1,5 @@
 //! The `runbook` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    runbook::main_impl()
+}

@@ -1,1 +1,26 @@
 //! The steps that ship with `runbook`, and the sites they act on.
+
+mod checkpoint;
+mod control;
+mod gpu;
+mod job;
+mod launch;
+mod oom;
+pub mod site;
+mod slurm;
+#[doc(hidden)]
+pub mod testkit;
+mod wiring;
+
+use engine::step::Registry;
+
+/// Adds every step kind that ships to a registry.
+pub fn register(registry: &mut Registry) {
+    checkpoint::register(registry);
+    control::register(registry);
+    gpu::register(registry);
+    launch::register(registry);
+    oom::register(registry);
+    slurm::register(registry);
+    job::register(registry, wiring::probes());
+}

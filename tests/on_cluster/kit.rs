@@ -40,6 +40,7 @@ pub(super) struct Ran {
 
 impl World {
     pub(super) fn new(name: &str, options: &[&str]) -> Self {
+        tool("inject", &["all", "clear"]);
         let about: Value = serde_json::from_slice(&tool("world", &[&[name], options].concat()).stdout).expect("JSON");
         let counting = PathBuf::from(text(&tool("count", &["on"])).trim());
         let dir = PathBuf::from(about["dir"].as_str().expect("a directory"));

@@ -13,9 +13,14 @@ fn root() -> &'static Path {
 
 #[test]
 fn arrows_point_one_way() {
-    let output = Command::new(env!("CARGO")).args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root()).output().unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let ours: BTreeSet<&str> = metadata["packages"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    let ours: BTreeSet<&str> =
+        metadata["packages"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     let mut arrows = BTreeSet::new();
     for package in metadata["packages"].as_array().unwrap() {
         for dependency in package["dependencies"].as_array().unwrap() {
@@ -25,7 +30,8 @@ fn arrows_point_one_way() {
             }
         }
     }
-    let allowed = [("runbook", "runbook-engine"), ("runbook", "runbook-steps"), ("runbook-steps", "runbook-engine")];
+    let allowed =
+        [("runbook", "runbook-engine"), ("runbook", "runbook-steps"), ("runbook-steps", "runbook-engine")];
     assert_eq!(arrows, allowed.into());
 }
 
@@ -45,7 +51,18 @@ fn sources(dir: &Path) -> Vec<(PathBuf, String)> {
 
 #[test]
 fn the_engine_knows_no_step_kind() {
-    let families = ["\"slurm.", "\"oom.", "\"gpu.", "\"launch.", "\"checkpoint.", "\"job.", "\"ssh\"", "\"shell.", "\"decide\"", "\"ask\""];
+    let families = [
+        "\"slurm.",
+        "\"oom.",
+        "\"gpu.",
+        "\"launch.",
+        "\"checkpoint.",
+        "\"job.",
+        "\"ssh\"",
+        "\"shell.",
+        "\"decide\"",
+        "\"ask\"",
+    ];
     for (path, text) in sources(&root().join("engine/src")) {
         // A unit test at the end of a file may name what it likes.
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
@@ -58,7 +75,15 @@ fn the_engine_knows_no_step_kind() {
 
 #[test]
 fn only_the_sites_touch_the_world() {
-    let doors = ["std::fs", "std::process::Command", "tokio::fs", "tokio::process", "SystemTime", "Timestamp::now", "Zoned::now"];
+    let doors = [
+        "std::fs",
+        "std::process::Command",
+        "tokio::fs",
+        "tokio::process",
+        "SystemTime",
+        "Timestamp::now",
+        "Zoned::now",
+    ];
     for (path, text) in sources(&root().join("steps/src")) {
         if path.starts_with(root().join("steps/src/site")) {
             continue;

@@ -343,7 +343,12 @@ impl RunState {
         visit.phase = Phase::Finished(outcome.to_owned());
         let found =
             plan.node(node).ok_or_else(|| StateError::Illegal(format!("node {node} is not in the plan")))?;
-        self.outputs.insert(node.to_owned(), Output { value: Arc::new(output.clone()), standing });
+        // The word that the node ended with stands beside what its step yields.
+        let mut value = output.clone();
+        if let Value::Object(record) = &mut value {
+            record.entry("outcome").or_insert_with(|| Value::String(outcome.to_owned()));
+        }
+        self.outputs.insert(node.to_owned(), Output { value: Arc::new(value), standing });
         let vars = self.vars.entry(found.scope.clone()).or_default();
         for (name, value) in set {
             vars.insert(name.clone(), (value.clone(), standing));

@@ -1,7 +1,10 @@
 //! Why the outside world could not be asked.
 
+use serde::{Deserialize, Serialize};
+
 /// How far an action on a site got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SiteErrorKind {
     /// It provably did not start: no such program, connection refused, refused host name.
     NotStarted,

@@ -121,6 +121,18 @@ pub(crate) fn outcome(
     Ok((outcome, set.collect::<Result<_, StepError>>()?))
 }
 
+/// Lines of items that a fan-out passes on.
+const MOST_LINES: usize = 8;
+
+/// The lines of the items, those first whose outcome is rare: one faulty node among sixty is what matters.
+fn worth_reading(answers: &Answers) -> Vec<String> {
+    let mut done: Vec<&Done<Value>> = answers.values().flatten().collect();
+    let count = |outcome: &str| answers.values().flatten().filter(|done| done.outcome == outcome).count();
+    done.sort_by_key(|done| count(&done.outcome));
+    let lines = done.into_iter().flat_map(|done| done.summary.iter().cloned());
+    lines.take(MOST_LINES).collect()
+}
+
 /// One answer out of the answers of all items.
 pub(crate) fn gather(step: &StepNode, mut answers: Answers) -> Result<Done<Value>, StepError> {
     let Some(fan) = &step.for_each else {
@@ -168,6 +180,7 @@ pub(crate) fn gather(step: &StepNode, mut answers: Answers) -> Result<Done<Value
     if !counts.is_empty() {
         done = done.line(counts.join(", "));
     }
+    done.summary.extend(worth_reading(&answers));
     if broken > 0 {
         done = done.line(format!("{broken} of {total} gave no answer"));
     }

@@ -36,6 +36,11 @@ pub(crate) fn items(
         return Ok(vec![Item { index: None, params, names }]);
     };
     let list = template::value(&Value::String(fan.items.clone()), &names).map_err(broken)?;
+    if !list.open.is_empty() {
+        // How many items there will be only a real run can know.
+        let params = Evaluated { open: list.open, ..Evaluated::default() };
+        return Ok(vec![Item { index: Some(0), params, names }]);
+    }
     let Value::Array(list) = list.value else {
         let why = match list.unknown.first() {
             Some(path) => format!("{path} is unknown"),

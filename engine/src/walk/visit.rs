@@ -31,8 +31,8 @@ impl<J: Journal> Walker<J> {
         if items.iter().any(|item| kind.effect(&item.params.value).changes()) {
             return self.change(visit, &node, &step, &*kind, items).await;
         }
-        if let (Approve::Required { .. }, Some(flow)) =
-            (&step.approve, self.gate_before_read(visit, &node, &step, &items).await?)
+        if let Approve::Required { .. } = &step.approve
+            && let Some(flow) = self.gate_before_read(visit, &node, &step, &items).await?
         {
             return Ok(flow);
         }

@@ -258,10 +258,6 @@ impl<'c> Checking<'c> {
             "vars" => self.member("vars", steps, root_at),
             "run" => self.member("run", steps, root_at),
             _ if self.place.item == Some(root) => {}
-            // The outcome is beside the output where it is set or refined.
-            "output"
-                if matches!(steps, [PathStep::Field { name: "outcome", .. }, ..])
-                    && self.place.output.is_some() => {}
             "output" => match self.place.output {
                 Some(record) => self.record("output", record, steps),
                 None => {
@@ -393,6 +389,10 @@ impl<'c> Checking<'c> {
     }
 
     fn record(&mut self, name: &str, record: &Record<'_>, steps: &[PathStep<'_>]) {
+        // The word that a node ended with stands beside what its step yields.
+        if let (Some(PathStep::Field { name: "outcome", .. }), Record::Known(_)) = (steps.first(), record) {
+            return;
+        }
         match record {
             Record::Known(schema) => self.walk(name, schema, schema, steps),
             Record::Anything => {}

@@ -1,0 +1,292 @@
+//! The command line: what it takes and what its help says.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Runs operational runbooks step by step: gathers evidence, shows every change before it is made, proves the cure.
+#[derive(Debug, Parser)]
+#[command(
+    name = "runbook",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  runbook run training-oom --job 123456 --dry-run   what would happen, without touching anything
+  runbook run training-oom --job 123456             walk through it; every change asks first
+  runbook runs list                                 what is running, waiting, done
+  runbook resume 20261124-031244-k7f2               go on with a run that waits
+
+Exit codes of run, resume and rehearse:
+    0  resolved, or nothing to do          5  a step broke or a person said no; held
+    1  internal error                      6  taking changes back broke half-way
+    2  wrong usage or runbook              7  locked by another run
+    3  waits for a person                130  interrupted, can be resumed
+    4  escalated: a person takes over"
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Run(Run),
+    Resume(Resume),
+    Rehearse(Rehearse),
+    Check(Check),
+    Explain(Explain),
+    Runs(Runs),
+    List(List),
+    Steps(Steps),
+    Completions(Completions),
+}
+
+/// The runbook and its inputs: known only when the runbook was read, so taken as they come.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Named {
+    #[command(external_subcommand)]
+    Runbook(Vec<OsString>),
+}
+
+/// Walk a runbook against the real site; every change asks first
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "runbook run [OPTIONS] <RUNBOOK> [INPUTS]",
+    subcommand_precedence_over_arg = true,
+    disable_help_subcommand = true,
+    after_help = "\
+RUNBOOK is a name (see `runbook list`) or a path. Its inputs are flags: `runbook run RUNBOOK --help` lists them.
+
+Examples:
+  runbook run training-oom --help
+  runbook run training-oom --job 123456 --dry-run
+  runbook run training-oom --job 123456 --approve stop
+  runbook run ./my/runbook.yaml --node gpu-21 --yes --json"
+)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub options: RunOptions,
+    #[command(subcommand)]
+    pub runbook: Option<Named>,
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunOptions {
+    /// Show every path that a real run could take; read, but change nothing
+    #[arg(short = 'n', long, conflicts_with_all = ["yes", "approve"])]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub answers: Answers,
+    /// One JSON object per event on stdout (with --dry-run: one object); words for people go to stderr
+    #[arg(long)]
+    pub json: bool,
+    /// Write every exchange with the site into FILE, for rehearsals
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+}
+
+/// Who answers gates.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Answers {
+    /// Answer every gate with yes
+    #[arg(short, long, conflicts_with = "approve")]
+    pub yes: bool,
+    /// Answer the gates of these nodes with yes
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub approve: Vec<String>,
+}
+
+/// Go on with a run that waits, was held or was interrupted
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  runbook resume 20261124-031244-k7f2")]
+pub(crate) struct Resume {
+    /// The run: `runbook runs list` has its id
+    pub run: String,
+    #[command(flatten)]
+    pub answers: Answers,
+    /// One JSON object per event on stdout; words for people go to stderr
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Walk a whole runbook, changes included, against a recording: nothing real is touched
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "runbook rehearse [OPTIONS] <RUNBOOK> [INPUTS]",
+    subcommand_precedence_over_arg = true,
+    disable_help_subcommand = true,
+    after_help = "\
+Inputs that are not given are those of the recording. Gates are shown and answered by themselves.
+
+Examples:
+  runbook rehearse training-oom
+  runbook rehearse training-oom --step
+  runbook rehearse training-oom --recording incident-0412.yaml"
+)]
+pub(crate) struct Rehearse {
+    #[command(flatten)]
+    pub options: RehearseOptions,
+    #[command(subcommand)]
+    pub runbook: Option<Named>,
+}
+
+/// Options of `rehearse`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RehearseOptions {
+    /// The recording: a file, or the name of one that comes with the runbook [default: the runbook's first]
+    #[arg(long, value_name = "FILE|NAME")]
+    pub recording: Option<String>,
+    /// Wait for Enter before every node
+    #[arg(long)]
+    pub step: bool,
+    /// Wait so many seconds before every node
+    #[arg(long, value_name = "SECONDS")]
+    pub delay: Option<f64>,
+    /// Keep the journal, as of a real run
+    #[arg(long)]
+    pub keep: bool,
+    /// One JSON object per event on stdout; words for people go to stderr
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Find every mistake in runbooks, without running them
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without RUNBOOK all that `runbook list` shows are checked.
+
+Examples:
+  runbook check
+  runbook check ./my/runbook.yaml --json
+  runbook explain outcome::no_edge")]
+pub(crate) struct Check {
+    /// Names or paths
+    #[arg(value_name = "RUNBOOK")]
+    pub runbooks: Vec<String>,
+    /// One JSON array: a runbook each, with its findings
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Say more about a code that `check` printed
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The code; without it, all codes
+    pub code: Option<String>,
+}
+
+/// Look at runs [default: list]
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct Runs {
+    #[command(subcommand)]
+    pub command: Option<RunsCommand>,
+}
+
+/// What to do with runs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// All runs, newest first
+    List {
+        /// One JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// What happened in a run
+    Show {
+        /// Its id
+        run: String,
+        /// One JSON object with all entries of its journal
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// List the runbooks that can be run by name
+#[derive(Debug, Args)]
+#[command(
+    visible_alias = "runbooks",
+    after_help = "\
+Looked for in ./runbooks, the directories of $RUNBOOK_PATH, $XDG_CONFIG_HOME/runbook/runbooks, /etc/runbook/runbooks,
+then in the program itself. The first of a name wins."
+)]
+pub(crate) struct List {
+    /// One JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Look at the steps that runbooks are made of, or run one by itself [default: list]
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct Steps {
+    #[command(subcommand)]
+    pub command: Option<StepsCommand>,
+}
+
+/// What to do with steps.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StepsCommand {
+    /// All kinds of steps
+    List {
+        /// One JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a kind of step takes, yields and can end with
+    Show {
+        /// Its kind, such as `slurm.cancel`
+        kind: String,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    Run(StepsRun),
+}
+
+/// Run one step by itself; a change asks first
+#[derive(Debug, Args)]
+#[command(after_help = "\
+VALUE is read as the parameter's type asks: text, number, true or false; a list as JSON, separated by commas, or one
+value; an object as JSON. @FILE is the JSON in FILE. Exit code 0 with any outcome, 5 if the step broke.
+
+Examples:
+  runbook steps run slurm.job --with job=123456
+  runbook steps run oom.read --with logs=train-123456.err --json
+  runbook steps run oom.classify --with error=@error.json --json
+  runbook steps run slurm.cancel --with job=123456 --dry-run")]
+pub(crate) struct StepsRun {
+    /// Its kind, such as `slurm.job`
+    pub kind: String,
+    /// One parameter; `runbook steps show KIND` lists them
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub with: Vec<String>,
+    /// Show what it would do; change nothing
+    #[arg(short = 'n', long, conflicts_with = "yes")]
+    pub dry_run: bool,
+    /// Answer its gate with yes
+    #[arg(short, long)]
+    pub yes: bool,
+    /// One JSON object: the outcome and the fields of the output
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  runbook completions bash > ~/.local/share/bash-completion/completions/runbook")]
+pub(crate) struct Completions {
+    /// The shell
+    pub shell: Shell,
+}

@@ -1,0 +1,31 @@
+//! From the command line to the command.
+
+use crate::cli::{Command, RunsCommand, StepsCommand};
+use crate::error::CliError;
+use crate::exit::Exit;
+
+use super::{check, completions, explain, list, rehearse, resume, run, runs, step_alone, steps};
+
+/// Does what was asked.
+pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
+    match command {
+        Command::Run(args) => run::execute(args),
+        Command::Resume(args) => resume::execute(&args),
+        Command::Rehearse(args) => rehearse::execute(args),
+        Command::Check(args) => check::execute(&args),
+        Command::Explain(args) => explain::execute(&args),
+        Command::Runs(args) => match args.command {
+            None => runs::list(false),
+            Some(RunsCommand::List { json }) => runs::list(json),
+            Some(RunsCommand::Show { run, json }) => runs::show(&run, json),
+        },
+        Command::List(args) => list::execute(&args),
+        Command::Steps(args) => match args.command {
+            None => steps::list(false),
+            Some(StepsCommand::List { json }) => steps::list(json),
+            Some(StepsCommand::Show { kind, json }) => steps::show(&kind, json),
+            Some(StepsCommand::Run(args)) => step_alone::execute(&args),
+        },
+        Command::Completions(args) => completions::execute(&args),
+    }
+}

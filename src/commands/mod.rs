@@ -1,0 +1,15 @@
+//! One file per command.
+
+mod check;
+mod completions;
+mod dispatch;
+mod explain;
+mod list;
+mod rehearse;
+mod resume;
+mod run;
+mod runs;
+mod step_alone;
+mod steps;
+
+pub(crate) use dispatch::execute;

@@ -1,0 +1,98 @@
+//! `runbook rehearse`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args as _, FromArgMatches};
+use engine::event::Event;
+use engine::journal::MemoryJournal;
+use engine::run::{Mode, Started};
+use engine::walk::Walker;
+
+use crate::cli::{Named, Rehearse, RehearseOptions};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::inputs;
+use crate::load::{load, registry};
+use crate::place;
+use crate::session::{Session, fresh_run};
+use crate::site;
+use crate::terminal::{Consent, Keyboard, line};
+
+use super::run::{about, inputs_of, named, parse, which};
+
+pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
+    let Some(Named::Runbook(words)) = args.runbook else { return Err(which("rehearse")) };
+    let found = named(&words)?;
+    let registry = registry();
+    let plan = load(&found, &registry)?;
+    let inputs = inputs_of(plan.data());
+    // Which recording it is says which inputs are still needed, so the command line is read twice.
+    let command = about(
+        RehearseOptions::augment_args(clap::Command::new(found.name.clone())),
+        "rehearse",
+        &found,
+        plan.data(),
+    );
+    let first =
+        parse("rehearse", inputs::flags(command.clone(), &inputs, &inputs::unknown(&inputs)), &words)?;
+    let options = RehearseOptions::from_arg_matches(&first)?;
+    let (name, text) = found.recording(options.recording.as_deref())?;
+    let recorded = site::recorded(&name, &text)?;
+    let matches = parse("rehearse", inputs::flags(command, &inputs, recorded.inputs()), &words)?;
+    let values = inputs::values(&matches, &inputs, recorded.inputs());
+    let (target, _) = inputs::target(&inputs, &values);
+    let started = Started {
+        run: fresh_run(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        plan: plan.data().clone(),
+        inputs: values,
+        operator: place::account(),
+        host: place::host(),
+        mode: Mode::Rehearsal { recording: name },
+        target,
+    };
+    let session = Session::new(options.json)?;
+    let run = options.keep.then(|| started.run.clone());
+    session.listen(run.clone())?;
+    let mut world =
+        session.world(registry, recorded.port(), &started.operator, Consent::Rehearsal, plan.data());
+    world.listener = paced(world.listener, &session, &options);
+    let ending = match run {
+        Some(run) => {
+            let mut walker = Walker::start(started, place::store().create(&run)?, world)?;
+            let ending = session.walk(&mut walker, false)?;
+            let (journal, state) = walker.journal();
+            journal.let_go(state)?;
+            ending
+        }
+        None => session.walk(&mut Walker::start(started, MemoryJournal::default(), world)?, false)?,
+    };
+    Ok(Exit::from(&ending))
+}
+
+type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Waits before every node, as asked.
+fn paced(listener: Listener, session: &Session, options: &RehearseOptions) -> Listener {
+    let delay = options.delay.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let keyboard = options.step.then(Keyboard::of_terminal).flatten();
+    if delay.is_none() && keyboard.is_none() {
+        return listener;
+    }
+    let (screen, handle) = (Arc::clone(&session.screen), session.runtime.handle().clone());
+    let reporter = Arc::clone(&session.reporter);
+    Arc::new(move |event| {
+        if let Event::Began { title, .. } = event {
+            if let Some(keyboard) = keyboard {
+                reporter.quiet();
+                screen.raw(&screen.paint.dim(&format!("next: {}  (Enter) ", line(title))));
+                // At the end of input nothing is waited for any more.
+                tokio::task::block_in_place(|| handle.block_on(keyboard.line()));
+            }
+            // Nothing is real, nobody else is kept waiting.
+            std::thread::sleep(delay.unwrap_or_default());
+        }
+        listener(event);
+    })
+}

@@ -1,0 +1,65 @@
+//! `runbook resume`.
+
+use engine::journal::Store;
+use engine::run::{Entry, Mode, RunId};
+use engine::walk::Walker;
+
+use crate::cli::Resume;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::inputs;
+use crate::load::registry;
+use crate::place;
+use crate::session::{Session, TargetLock};
+use crate::site;
+
+use super::run::{consent, inputs_of};
+
+pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
+    let store = place::store();
+    let run = parse_run(&store, &args.run)?;
+    let (journal, records) = store.open(&run)?;
+    let Some(Entry::Started(started)) = records.first().map(|record| &record.entry) else {
+        return Err(CliError::Walk(engine::run::StateError::NoStart.into()));
+    };
+    if let Mode::Rehearsal { recording } = &started.mode {
+        let message =
+            format!("run {run} is a rehearsal on the recording {recording}: there is nothing to go on with");
+        return Err(CliError::usage(
+            message,
+            format!("rehearse it again: runbook rehearse {}", started.plan.runbook),
+        ));
+    }
+    let (target, exclusive) = inputs::target(&inputs_of(&started.plan), &started.inputs);
+    let _lock = exclusive.then(|| TargetLock::take(&target, &run)).transpose()?;
+    let account = place::account();
+    let consent = consent(&args.answers, &started.plan)?;
+    let session = Session::new(args.json)?;
+    session.listen(Some(run))?;
+    session.reporter.recall(&records);
+    session.reporter.head(started);
+    let site = site::live(None, started)?;
+    let world = session.world(registry(), site.port(), &account, consent, &started.plan);
+    let mut walker = Walker::resume(journal, &records, account, place::host(), world)?;
+    let ending = session.walk(&mut walker, true);
+    let (journal, state) = walker.journal();
+    let let_go = journal.let_go(state);
+    let ending = ending?;
+    let_go?;
+    Ok(Exit::from(&ending))
+}
+
+/// The run of this id. What is unique among all runs may be shortened to its last part.
+pub(super) fn parse_run(store: &Store, text: &str) -> Result<RunId, CliError> {
+    let no_run = || CliError::Journal(engine::journal::JournalError::NoRun(text.to_owned()));
+    let run = RunId::parse(text).map_err(|_| no_run())?;
+    if store.records(&run).is_ok() || text.len() > 4 {
+        return Ok(run);
+    }
+    let (runs, _) = store.list()?;
+    let mut ending = runs.into_iter().map(|summary| summary.run).filter(|run| run.as_str().ends_with(text));
+    match (ending.next(), ending.next()) {
+        (Some(run), None) => Ok(run),
+        _ => Err(no_run()),
+    }
+}

@@ -1,0 +1,140 @@
+//! `runbook run`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+
+use clap::{ArgMatches, Args as _, FromArgMatches};
+use engine::dry_run::dry_run;
+use engine::plan::PlanData;
+use engine::run::{Mode, Started};
+use engine::walk::Walker;
+
+use crate::cli::{Answers, Named, Run, RunOptions};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::inputs::{self, Inputs};
+use crate::library::{self, Found};
+use crate::load::{load, registry};
+use crate::place;
+use crate::session::{Session, TargetLock, fresh_run, left_open};
+use crate::site;
+use crate::terminal::{Consent, Screen, Stream, line, tree};
+
+pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
+    let Some(Named::Runbook(words)) = args.runbook else { return Err(which("run")) };
+    let found = named(&words)?;
+    let registry = registry();
+    let plan = load(&found, &registry)?;
+    let inputs = inputs_of(plan.data());
+    let command =
+        about(RunOptions::augment_args(clap::Command::new(found.name.clone())), "run", &found, plan.data());
+    let matches = parse("run", inputs::flags(command, &inputs, &BTreeMap::new()), &words)?;
+    let options = RunOptions::from_arg_matches(&matches)?;
+    let values = inputs::values(&matches, &inputs, &BTreeMap::new());
+    let (target, exclusive) = inputs::target(&inputs, &values);
+    let started = Started {
+        run: fresh_run(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        plan: plan.data().clone(),
+        inputs: values,
+        operator: place::account(),
+        host: place::host(),
+        mode: Mode::Live,
+        target,
+    };
+    let consent = consent(&options.answers, plan.data())?;
+    let session = Session::new(options.json)?;
+    let site = site::live(options.record.as_deref(), &started)?;
+    if options.dry_run {
+        let world = session.world(registry, site.port(), &started.operator, consent, plan.data());
+        let dry = session.runtime.block_on(dry_run(started, &world))?;
+        session.reporter.quiet();
+        site.finish()?;
+        if options.json {
+            Screen::on(Stream::Out).line(serde_json::to_string(&dry).unwrap_or_default());
+        } else {
+            session.screen.lines(&tree(&session.screen, &dry));
+        }
+        return Ok(if dry.complete { Exit::Done } else { Exit::Held });
+    }
+    let store = place::store();
+    let lock = exclusive.then(|| TargetLock::take(&started.target, &started.run)).transpose()?;
+    let (_lock, before) = lock.unzip();
+    if let Some(open) = left_open(&store, before.flatten()) {
+        session.screen.line(format!(
+            "note: {open} about {} was left open: runbook resume {open}",
+            line(&started.target)
+        ));
+    }
+    let run = started.run.clone();
+    session.listen(Some(run.clone()))?;
+    let world = session.world(registry, site.port(), &started.operator, consent, plan.data());
+    let mut walker = Walker::start(started, store.create(&run)?, world)?;
+    let ending = session.walk(&mut walker, true);
+    let (journal, state) = walker.journal();
+    let let_go = journal.let_go(state);
+    site.finish()?;
+    let ending = ending?;
+    let_go?;
+    Ok(Exit::from(&ending))
+}
+
+/// No runbook was named.
+pub(super) fn which(verb: &str) -> CliError {
+    let names: Vec<String> = library::all().into_keys().collect();
+    CliError::usage(
+        format!("which runbook? There is {}", names.join(", ")),
+        format!("`runbook {verb} --help`"),
+    )
+}
+
+/// The runbook that the first word names.
+pub(super) fn named(words: &[OsString]) -> Result<Found, CliError> {
+    library::find(&words.first().map(|word| word.to_string_lossy()).unwrap_or_default())
+}
+
+/// The inputs of a plan.
+pub(super) fn inputs_of(plan: &PlanData) -> Inputs {
+    plan.scopes.get("").map(|scope| scope.inputs.clone()).unwrap_or_default()
+}
+
+/// The command line of one runbook, with what its help says.
+pub(super) fn about(command: clap::Command, verb: &str, found: &Found, plan: &PlanData) -> clap::Command {
+    let mut about = line(&plan.title);
+    if let Some(severity) = &plan.severity {
+        about.push_str(&format!(" ({})", line(severity)));
+    }
+    command
+        .bin_name(format!("runbook {verb} {}", found.name))
+        .about(about)
+        .after_help(format!("From {}", found.shown()))
+        .max_term_width(100)
+}
+
+/// Reads the words of the command line again, now that the inputs are known. Options may stand before the runbook.
+pub(super) fn parse(verb: &str, command: clap::Command, words: &[OsString]) -> Result<ArgMatches, CliError> {
+    let all: Vec<OsString> = std::env::args_os().collect();
+    let before = all.len().saturating_sub(words.len());
+    let options = all.get(..before).unwrap_or_default().iter().skip_while(|word| *word != verb).skip(1);
+    let words = words.iter().take(1).chain(options).chain(words.iter().skip(1));
+    Ok(command.try_get_matches_from(words)?)
+}
+
+/// Who answers the gates of this plan.
+pub(super) fn consent(answers: &Answers, plan: &PlanData) -> Result<Consent, CliError> {
+    if answers.yes {
+        return Ok(Consent::All);
+    }
+    let steps = || plan.nodes.iter().filter(|node| node.step().is_some());
+    for name in &answers.approve {
+        if !steps().any(|node| node.id == *name || node.name() == name) {
+            let names: Vec<&str> = steps().map(|node| node.id.as_str()).collect();
+            return Err(CliError::usage(
+                format!("{} has no node {name} that could be approved", plan.runbook),
+                format!("its nodes: {}", names.join(", ")),
+            ));
+        }
+    }
+    let nodes: BTreeSet<String> = answers.approve.iter().cloned().collect();
+    Ok(if nodes.is_empty() { Consent::Ask } else { Consent::Nodes(nodes) })
+}

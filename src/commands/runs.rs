@@ -1,0 +1,116 @@
+//! `runbook runs`.
+
+use engine::event::Event;
+use engine::journal::{Summary, SummaryState};
+use engine::run::Entry;
+use engine::walk::Ending;
+use serde_json::json;
+
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::place;
+use crate::terminal::{Paint, Reporter, Screen, Stream, last_words, line, table};
+
+use super::resume::parse_run;
+
+pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
+    let (runs, broken) = place::store().list()?;
+    let screen = Screen::on(Stream::Out);
+    if as_json {
+        let rows: Vec<_> = runs.iter().map(row).collect();
+        screen.line(serde_json::to_string_pretty(&rows).unwrap_or_default());
+    } else if runs.is_empty() && broken.is_empty() {
+        screen.line(format!("No runs in {}.", place::state_dir().display()));
+    } else {
+        let rows: Vec<Vec<String>> = runs.iter().map(|summary| cells(screen.paint, summary)).collect();
+        screen.lines(&table(screen.paint, &["run", "runbook", "state", "target", "started", "at"], &rows));
+    }
+    let err = Screen::on(Stream::Err);
+    broken
+        .iter()
+        .for_each(|error| err.line(format!("{} {}", err.paint.bad("damaged:"), line(&error.to_string()))));
+    Ok(Exit::Done)
+}
+
+pub(super) fn show(run: &str, as_json: bool) -> Result<Exit, CliError> {
+    let store = place::store();
+    let run = parse_run(&store, run)?;
+    let summary = store.summary(&run)?;
+    let records = store.records(&run)?;
+    let screen = std::sync::Arc::new(Screen::on(Stream::Out));
+    if as_json {
+        let mut shown = row(&summary);
+        shown["node"] = json!(summary.node);
+        shown["entries"] = json!(records);
+        screen.line(serde_json::to_string_pretty(&shown).unwrap_or_default());
+        return Ok(Exit::Done);
+    }
+    let reporter = Reporter::new(std::sync::Arc::clone(&screen));
+    let mut last = None;
+    for record in records {
+        if let Entry::Ended { end, node, message } = &record.entry {
+            last = Some(Ending::Ended { end: *end, node: node.clone(), message: message.clone() });
+        }
+        reporter.hear(&Event::Recorded(record));
+    }
+    reporter.quiet();
+    match last {
+        Some(ending) => screen.lines(&last_words(&screen, &reporter, &ending, true)),
+        None => {
+            screen.line("");
+            screen.line(format!("{} {}", word(screen.paint, &summary), at(&summary)));
+            if summary.state != SummaryState::Running {
+                screen.line(format!("go on with: {}", screen.paint.bold(&format!("runbook resume {run}"))));
+            }
+        }
+    }
+    screen.line(
+        screen
+            .paint
+            .dim(&format!("journal  {}", place::state_dir().join("runs").join(run.as_str()).display())),
+    );
+    Ok(Exit::Done)
+}
+
+/// A run for programs.
+fn row(summary: &Summary) -> serde_json::Value {
+    json!({
+        "run": summary.run,
+        "runbook": summary.runbook,
+        "state": summary.state,
+        "end": summary.end,
+        "target": summary.target,
+        "started": summary.started,
+    })
+}
+
+/// A run for people.
+fn cells(paint: Paint, summary: &Summary) -> Vec<String> {
+    vec![
+        summary.run.to_string(),
+        line(&summary.runbook),
+        word(paint, summary),
+        line(&summary.target),
+        summary.started.to_zoned_datetime(jiff::tz::TimeZone::system()).strftime("%m-%d %H:%M").to_string(),
+        at(summary),
+    ]
+}
+
+fn at(summary: &Summary) -> String {
+    let open = summary.state != SummaryState::Ended;
+    summary.node.as_deref().filter(|_| open).map(line).unwrap_or_default()
+}
+
+fn word(paint: Paint, summary: &Summary) -> String {
+    match (summary.state, summary.end) {
+        (SummaryState::Ended, Some(end)) => match end {
+            engine::plan::EndKind::Escalated => paint.warn(end.word()),
+            engine::plan::EndKind::Resolved | engine::plan::EndKind::NoAction => paint.good(end.word()),
+        },
+        (SummaryState::Ended, None) => "ended".to_owned(),
+        (SummaryState::Running, _) => paint.word("running"),
+        (SummaryState::Parked, _) => paint.warn("waiting"),
+        (SummaryState::Held, _) => paint.bad("held"),
+        (SummaryState::Interrupted, _) => paint.warn("interrupted"),
+    }
+}

@@ -1,0 +1,151 @@
+//! What can go wrong before, around and after a walk, with what to do about it.
+
+use std::path::PathBuf;
+
+use engine::journal::JournalError;
+use engine::walk::WalkError;
+
+use crate::exit::Exit;
+use crate::terminal::{Screen, clean, labelled};
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CliError {
+    /// The command line was refused, and clap has the words for it.
+    #[error("{0}")]
+    Clap(Box<clap::Error>),
+    /// What was asked makes no sense.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The runbook has mistakes, which were printed.
+    #[error("{name} does not check: {count} {}", if *.count == 1 { "error" } else { "errors" })]
+    NotChecked {
+        /// The runbook.
+        name: String,
+        /// Errors.
+        count: usize,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {action} {path}: {source}")]
+    File {
+        /// `read`, `write` …
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another run has the target.
+    #[error("{target} is being worked on by {holder}")]
+    TargetLocked {
+        /// The target.
+        target: String,
+        /// Who: `run 20261124-031244-k7f2, pid 4711 on login2`.
+        holder: String,
+    },
+    /// The walk broke down.
+    #[error(transparent)]
+    Walk(#[from] WalkError),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Something that should not be possible.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl CliError {
+    /// Wrong usage, with what to do instead.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// A file that cannot be read.
+    pub(crate) fn read(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::File { action: "read", path: path.into(), source }
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Clap(error) if !error.use_stderr() => Exit::Done,
+            Self::Clap(_) | Self::Usage { .. } | Self::NotChecked { .. } => Exit::Usage,
+            Self::Journal(error) | Self::Walk(WalkError::Journal(error)) => journal_exit(error),
+            Self::TargetLocked { .. } => Exit::Locked,
+            Self::Walk(WalkError::NoStep(_)) => Exit::Usage,
+            Self::File { .. } | Self::Walk(_) | Self::Internal(_) => Exit::Internal,
+        }
+    }
+
+    /// What to do about it.
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } => hint.clone(),
+            Self::NotChecked { .. } => Some("`runbook explain CODE` says more about a code".to_owned()),
+            Self::TargetLocked { .. } => Some(
+                "look at it with `runbook runs list`; two runs must not treat the same target".to_owned(),
+            ),
+            Self::Journal(error) | Self::Walk(WalkError::Journal(error)) => journal_hint(error),
+            Self::Walk(WalkError::NoStep(_)) => {
+                Some("`runbook steps list` shows the steps it has".to_owned())
+            }
+            Self::Internal(_) => Some("this is a mistake in the program; please report it".to_owned()),
+            Self::Clap(_) | Self::File { .. } | Self::Walk(_) => None,
+        }
+    }
+
+    /// Says it to a person.
+    pub(crate) fn print(&self, screen: &Screen) {
+        if let Self::Clap(error) = self {
+            // That nobody reads it any more is no reason to fail.
+            let _ = error.print();
+            return;
+        }
+        let mut lines = labelled("error:", &clean(&self.to_string()), 0, screen.width());
+        if let Some(hint) = self.hint() {
+            lines.extend(labelled("hint:", &clean(&hint), 0, screen.width()));
+        }
+        for line in lines {
+            let painted = match line.split_once(' ') {
+                Some((word @ "error:", rest)) => format!("{} {rest}", screen.paint.bad(word)),
+                Some((word @ "hint:", rest)) => format!("{} {rest}", screen.paint.word(word)),
+                _ => line,
+            };
+            screen.line(painted);
+        }
+    }
+}
+
+impl From<clap::Error> for CliError {
+    fn from(error: clap::Error) -> Self {
+        Self::Clap(Box::new(error))
+    }
+}
+
+fn journal_exit(error: &JournalError) -> Exit {
+    match error {
+        JournalError::Locked { .. } => Exit::Locked,
+        JournalError::NoRun(_) => Exit::Usage,
+        JournalError::Io { .. } | JournalError::Damaged { .. } | JournalError::Newer { .. } => Exit::Internal,
+    }
+}
+
+fn journal_hint(error: &JournalError) -> Option<String> {
+    Some(match error {
+        JournalError::Locked { .. } => "wait for it, or go on there".to_owned(),
+        JournalError::NoRun(_) => "`runbook runs list` shows all runs".to_owned(),
+        JournalError::Damaged { .. } => {
+            "it is not continued, because what it says cannot be trusted; its lines can still be read".to_owned()
+        }
+        JournalError::Newer { .. } => "use the newer program".to_owned(),
+        JournalError::Io { .. } => {
+            "runs are kept in $RUNBOOK_STATE (default ~/.local/state/runbook); nothing is done without a journal"
+                .to_owned()
+        }
+    })
+}

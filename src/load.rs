@@ -1,0 +1,80 @@
+//! From a runbook that was found to the plan that is walked.
+
+use clap::{Args as _, Command};
+use engine::check::{Checked, Context, Library, check};
+use engine::diagnostic::{Diagnostic, SourceFile};
+use engine::plan::Plan;
+use engine::source::from_bytes;
+use engine::step::Registry;
+
+use crate::cli::{RehearseOptions, RunOptions};
+use crate::diagnostics::{Style, render};
+use crate::error::CliError;
+use crate::library::{self, Found};
+use crate::terminal::{Screen, Stream};
+
+/// The step kinds of this program.
+pub(crate) fn registry() -> Registry {
+    let mut registry = Registry::default();
+    steps::register(&mut registry);
+    registry
+}
+
+/// The plan of a runbook.
+///
+/// # Errors
+/// If it does not check: every mistake was shown on standard error.
+pub(crate) fn load(found: &Found, registry: &Registry) -> Result<Plan, CliError> {
+    let checked = examine(found, registry)?;
+    let errors = checked.errors();
+    match checked.plan {
+        Some(plan) => Ok(plan),
+        None => {
+            print(&Screen::on(Stream::Err), &checked);
+            Err(CliError::NotChecked { name: found.name.clone(), count: errors })
+        }
+    }
+}
+
+/// Everything that can be found wrong with a runbook.
+pub(crate) fn examine(found: &Found, registry: &Registry) -> Result<Checked, CliError> {
+    let flags = reserved();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let context = Context { registry, library: &Shelf, flags: &flags };
+    match from_bytes(&found.shown(), found.bytes()?) {
+        Ok(file) => Ok(check(file, &context)),
+        Err(diagnostic) => {
+            let file = SourceFile { name: found.shown(), text: String::new() };
+            Ok(Checked { plan: None, diagnostics: vec![*diagnostic], files: vec![file] })
+        }
+    }
+}
+
+/// Shows what was found.
+pub(crate) fn print(screen: &Screen, checked: &Checked) {
+    let style = Style { colour: screen.paint.on(), unicode: screen.glyphs.unicode(), width: screen.width() };
+    screen.raw(&render(&checked.diagnostics, &checked.files, style));
+}
+
+/// The flags that inputs must leave alone.
+fn reserved() -> Vec<String> {
+    let run = RunOptions::augment_args(Command::new("run"));
+    let rehearse = RehearseOptions::augment_args(Command::new("rehearse"));
+    let flags = run.get_arguments().chain(rehearse.get_arguments()).filter_map(|arg| arg.get_long());
+    flags.chain(["help", "version"]).map(str::to_owned).collect()
+}
+
+/// The runbooks that nodes can run.
+struct Shelf;
+
+impl Library for Shelf {
+    fn find(&self, name: &str) -> Option<Result<SourceFile, Box<Diagnostic>>> {
+        let found = library::all().remove(name)?;
+        let bytes = found.bytes().ok()?;
+        Some(from_bytes(&found.shown(), bytes))
+    }
+
+    fn names(&self) -> Vec<String> {
+        library::all().into_keys().collect()
+    }
+}

@@ -1,0 +1,44 @@
+//! Where this process runs: state directory, account, host.
+
+use std::path::PathBuf;
+
+use engine::journal::Store;
+
+/// The directory of all runs: `$RUNBOOK_STATE`, else `$XDG_STATE_HOME/runbook`, else `~/.local/state/runbook`.
+pub(crate) fn store() -> Store {
+    Store::new(state_dir())
+}
+
+/// The state directory.
+pub(crate) fn state_dir() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("RUNBOOK_STATE")
+        .or_else(|| set("XDG_STATE_HOME").filter(|dir| dir.is_absolute()).map(|dir| dir.join("runbook")))
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state/runbook")))
+        .unwrap_or_else(|| PathBuf::from(".runbook"))
+}
+
+/// The account of this process by its user id, whatever the environment claims.
+pub(crate) fn account() -> String {
+    let uid = rustix::process::getuid();
+    // `id` asks the name service (LDAP, SSSD) as every other program of the host does.
+    let asked = std::process::Command::new("id").args(["-un", &uid.as_raw().to_string()]).output();
+    let name = asked.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    let name =
+        name.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| format!("uid {}", uid.as_raw()))
+}
+
+/// The name of this host.
+pub(crate) fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A random number, from the system.
+pub(crate) fn entropy() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // The keys of a fresh hasher are random; the process id keeps two of the same instant apart.
+    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    hasher.finish()
+}

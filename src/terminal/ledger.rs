@@ -1,0 +1,110 @@
+//! What a reader of events remembers of a run.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use engine::journal::Record;
+use engine::run::{Entry, RunId};
+use engine::step::Undone;
+use jiff::Timestamp;
+
+use super::card::Place;
+use super::clean::line;
+
+/// What a reader of events remembers of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// The run.
+    pub run: Option<RunId>,
+    /// What it is about.
+    pub target: String,
+    /// Every change that was made and not taken back, oldest first.
+    pub changes: Vec<(u64, String)>,
+    /// What waits for an answer.
+    pub waiting: Option<String>,
+    places: HashMap<String, Place>,
+    visits: HashMap<u64, String>,
+    /// Visits that announced a change of which nothing is known yet.
+    doubtful: BTreeSet<u64>,
+    last: Option<Timestamp>,
+}
+
+impl Ledger {
+    /// What is known of a node.
+    pub(crate) fn place(&self, node: &str) -> Place {
+        self.places.get(node).cloned().unwrap_or_else(|| Place { title: node.to_owned(), ..Place::default() })
+    }
+
+    /// The node of a visit.
+    pub(crate) fn node_of(&self, visit: u64) -> &str {
+        self.visits.get(&visit).map_or("", String::as_str)
+    }
+
+    /// How many runbooks deep a node lies.
+    pub(crate) fn depth(node: &str) -> usize {
+        node.matches('/').count()
+    }
+
+    /// What a node's box says at this visit.
+    pub(crate) fn began(&mut self, visit: u64, node: &str, title: &str) {
+        self.visits.insert(visit, node.to_owned());
+        self.places.entry(node.to_owned()).or_default().title = title.to_owned();
+    }
+
+    /// Takes an entry in and says how long after the one before it was written.
+    pub(crate) fn note(&mut self, record: &Record) -> Option<Duration> {
+        let took = self.last.and_then(|last| Duration::try_from(record.at.duration_since(last)).ok());
+        self.last = Some(record.at);
+        match &record.entry {
+            Entry::Started(started) => {
+                self.run = Some(started.run.clone());
+                self.target.clone_from(&started.target);
+                self.places =
+                    started.plan.nodes.iter().map(|node| (node.id.clone(), Place::of(node))).collect();
+            }
+            Entry::GateOpened { visit, node, gate } => {
+                self.visits.insert(*visit, node.clone());
+                self.waiting = Some(line(&gate.prompt));
+            }
+            Entry::Asked { visit, node, question, .. } => {
+                self.visits.insert(*visit, node.clone());
+                self.waiting = Some(line(&question.prompt));
+            }
+            Entry::GateAnswered { .. } | Entry::Resumed { .. } => self.waiting = None,
+            Entry::Intended { visit, node, .. } => {
+                self.visits.insert(*visit, node.clone());
+                self.doubtful.insert(*visit);
+            }
+            Entry::Finished { visit, node, outcome, changed, .. } => {
+                self.visits.insert(*visit, node.clone());
+                self.waiting = None;
+                self.doubtful.remove(visit);
+                if *changed {
+                    self.changes.push((*visit, format!("{}: {outcome}", line(&self.place(node).title))));
+                }
+            }
+            Entry::Failed { visit, node, .. } => {
+                self.visits.insert(*visit, node.clone());
+                if self.doubtful.remove(visit) {
+                    let text = format!("{}: broke while it was being made", line(&self.place(node).title));
+                    self.changes.push((*visit, text));
+                }
+            }
+            Entry::Confirmed { visit, verdict: engine::run::Verdict::DidNot, .. } => {
+                self.doubtful.remove(visit);
+            }
+            Entry::Undone { visit, result: Ok(Undone::Restored(_) | Undone::NothingToDo(_)), .. } => {
+                self.changes.retain(|(changed, _)| changed != visit);
+            }
+            Entry::Entered { visit, node, .. } | Entry::Declined { visit, node } => {
+                self.visits.insert(*visit, node.clone());
+            }
+            Entry::Confirmed { .. }
+            | Entry::ItemDone { .. }
+            | Entry::Undone { .. }
+            | Entry::Stopped { .. }
+            | Entry::Ended { .. } => {}
+        }
+        took
+    }
+}

@@ -1,0 +1,28 @@
+//! What people see and how they answer.
+
+mod ask;
+mod card;
+mod clean;
+mod ending;
+mod entry;
+mod glyphs;
+mod keyboard;
+mod ledger;
+mod reporter;
+mod screen;
+mod spinner;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod wrap;
+
+pub(crate) use ask::{Consent, Person};
+pub(crate) use clean::{clean, exact, line};
+pub(crate) use ending::{interrupted_hint, last_words};
+pub(crate) use keyboard::Keyboard;
+pub(crate) use reporter::Reporter;
+pub(crate) use screen::{Paint, Screen, Stream};
+pub(crate) use table::table;
+pub(crate) use tree::tree;
+pub(crate) use wrap::{labelled, wrap};

@@ -1,0 +1,241 @@
+//! A dry run as a tree of paths.
+
+use std::collections::{BTreeSet, HashMap};
+
+use engine::dry_run::{Branch, DryRun, How, Shown};
+use engine::plan::EndKind;
+use engine::template::Standing;
+
+use super::card::{self, Detail};
+use super::clean::{clean, line};
+use super::screen::Screen;
+use super::wrap::{cut, wrap};
+
+/// Changes of a fan-out that are shown in full.
+const ITEMS: usize = 4;
+/// Summary lines shown per outcome.
+const SUMMARY: usize = 6;
+
+/// Every path, and in the last lines what a real run would ask.
+pub(crate) fn tree(screen: &Screen, dry: &DryRun) -> Vec<String> {
+    let (referred, same) = references(&dry.first);
+    let mut tree = Tree { screen, lines: Vec::new(), referred, same, gates: Vec::new(), ungated: 0 };
+    tree.chain(&dry.first, "");
+    tree.close(dry.complete);
+    tree.lines
+}
+
+struct Tree<'a> {
+    screen: &'a Screen,
+    lines: Vec<String>,
+    /// Numbers that some `Again` refers to: only these are shown.
+    referred: BTreeSet<usize>,
+    /// Changes that were shown at another number already.
+    same: HashMap<usize, usize>,
+    gates: Vec<String>,
+    ungated: usize,
+}
+
+/// The numbers that something refers to, and the changes that repeat an earlier one.
+fn references(first: &Shown) -> (BTreeSet<usize>, HashMap<usize, usize>) {
+    let (mut referred, mut same) = (BTreeSet::new(), HashMap::new());
+    let mut seen: HashMap<Vec<&str>, usize> = HashMap::new();
+    let mut open = vec![first];
+    while let Some(shown) = open.pop() {
+        match &shown.how {
+            How::Again { number } => drop(referred.insert(*number)),
+            How::Change { items, .. } => {
+                let digests = items.iter().map(|item| item.digest.as_str()).collect();
+                let at = *seen.entry(digests).or_insert(shown.number);
+                if at != shown.number {
+                    referred.insert(at);
+                    same.insert(shown.number, at);
+                }
+            }
+            _ => {}
+        }
+        // Top to bottom, as it is shown.
+        open.extend(shown.branches.iter().rev().map(|branch| &*branch.then));
+    }
+    (referred, same)
+}
+
+impl Tree<'_> {
+    /// Follows a path as long as it does not fork: only a fork is indented.
+    fn chain(&mut self, first: &Shown, pad: &str) {
+        let mut shown = first;
+        loop {
+            self.node(shown, pad);
+            match &shown.branches[..] {
+                [] => return,
+                [only] => {
+                    self.found(only, &format!("{pad}     "));
+                    shown = &only.then;
+                }
+                forks => return self.fork(forks, pad),
+            }
+        }
+    }
+
+    fn fork(&mut self, forks: &[Branch], pad: &str) {
+        let glyphs = self.screen.glyphs;
+        for (at, branch) in forks.iter().enumerate() {
+            let last = at + 1 == forks.len();
+            let joint = if last { glyphs.corner } else { glyphs.tee };
+            let bar = if last { " " } else { glyphs.bar };
+            let below = format!("{pad}  {bar}  ");
+            self.lines.push(format!("{pad}  {} {}", self.screen.paint.dim(joint), self.outcome(branch)));
+            self.summary(branch, &format!("{below}  "));
+            self.chain(&branch.then, &below);
+        }
+    }
+
+    fn found(&mut self, branch: &Branch, pad: &str) {
+        self.lines.push(format!("{pad}{} {}", self.screen.glyphs.arrow, self.outcome(branch)));
+        self.summary(branch, &format!("{pad}  "));
+    }
+
+    fn outcome(&self, branch: &Branch) -> String {
+        let paint = self.screen.paint;
+        let label = branch.label.as_deref().map(|label| format!(" \"{}\"", line(label))).unwrap_or_default();
+        let standing = match branch.standing {
+            Standing::Known => paint.good("found now"),
+            Standing::Predicted => paint.warn("predicted"),
+            Standing::Open => paint.dim("possible"),
+        };
+        format!("{}{label}  {standing}", paint.word(&line(&branch.outcome)))
+    }
+
+    fn summary(&mut self, branch: &Branch, pad: &str) {
+        let room = self.screen.width().saturating_sub(pad.len());
+        let lines: Vec<String> =
+            branch.summary.iter().flat_map(|text| wrap(clean(text).trim_end(), 0, room)).collect();
+        let more = |left| format!("{} {left} more lines", self.screen.glyphs.more);
+        for text in cut(lines, SUMMARY, more) {
+            self.lines.push(format!("{pad}{text}"));
+        }
+    }
+
+    fn node(&mut self, shown: &Shown, pad: &str) {
+        let (paint, glyphs) = (self.screen.paint, self.screen.glyphs);
+        let (sign, note) = match &shown.how {
+            How::Read | How::Enter | How::End { .. } | How::Again { .. } => {
+                (paint.good(glyphs.done), String::new())
+            }
+            How::ReadTooEarly => {
+                (paint.good(glyphs.done), paint.dim("read now; a change before it may alter this"))
+            }
+            How::Change { gated: true, .. } => {
+                (paint.warn(glyphs.changed), paint.warn("would change; asks first"))
+            }
+            How::Change { gated: false, .. } => {
+                (paint.bad(glyphs.changed), paint.bad("would change WITHOUT asking"))
+            }
+            How::Open { changes: true, .. } => {
+                (paint.warn("?"), paint.warn("would change; what exactly is not known yet"))
+            }
+            How::Open { changes: false, .. } => (paint.dim("?"), paint.dim("not known yet")),
+            How::Ask { .. } => (paint.warn(glyphs.waiting), paint.warn("asks a person")),
+            How::Failed { .. } => (paint.bad(glyphs.failed), paint.bad("broke")),
+            How::TooOften => {
+                (paint.bad(glyphs.failed), paint.bad("visited as often as it may be: a real run fails here"))
+            }
+            How::Cut => (paint.warn(glyphs.more), paint.warn("the tree is too large to show what follows")),
+        };
+        let sign = match &shown.how {
+            How::Enter => paint.word(glyphs.into),
+            How::Again { .. } => paint.dim(glyphs.again),
+            How::End { end: EndKind::Escalated, .. } => paint.warn(glyphs.escalated),
+            _ => sign,
+        };
+        let number = if self.referred.contains(&shown.number) {
+            format!("  #{}", shown.number)
+        } else {
+            String::new()
+        };
+        let flow = paint.dim(&line(shown.flow.as_deref().unwrap_or(glyphs.dot)));
+        let title = paint.bold(&line(&shown.title));
+        let note = if note.is_empty() { note } else { format!("  {note}") };
+        match &shown.how {
+            How::End { end, message } => {
+                let title = if shown.title == shown.node {
+                    String::new()
+                } else {
+                    format!("  {}", line(&shown.title))
+                };
+                self.lines.push(format!("{pad}{sign} {}{title}{number}", paint.bold(end.word())));
+                self.text(message.as_deref().unwrap_or_default(), pad);
+                return;
+            }
+            How::Again { number } => {
+                self.lines.push(format!("{pad}{sign} {flow}  {} as from #{number}", line(&shown.title)));
+                return;
+            }
+            _ => self.lines.push(format!("{pad}{sign} {flow}  {title}{note}{}", paint.dim(&number))),
+        }
+        match &shown.how {
+            How::Open { on, changes } => {
+                if *changes {
+                    self.gates.push(line(&shown.title));
+                }
+                if !on.is_empty() {
+                    self.text(&format!("depends on {}", on.join(", ")), pad);
+                }
+            }
+            How::Change { items, gated } => {
+                if *gated {
+                    self.gates.push(line(&shown.title));
+                } else {
+                    self.ungated += 1;
+                }
+                if let Some(number) = self.same.get(&shown.number) {
+                    self.text(&format!("the same change as at #{number}"), pad);
+                    return;
+                }
+                let indent = format!("{pad}  ");
+                for item in items.iter().take(ITEMS) {
+                    for text in card::item(self.screen, item, Detail::Glance) {
+                        self.lines.push(format!("{indent}{text}"));
+                    }
+                }
+                if items.len() > ITEMS {
+                    self.lines.push(format!(
+                        "{indent}   {} {} more of the same kind",
+                        glyphs.more,
+                        items.len() - ITEMS
+                    ));
+                }
+            }
+            How::Ask { prompt } => self.text(prompt, pad),
+            How::Failed { error } => self.text(error, pad),
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, text: &str, pad: &str) {
+        let width = self.screen.width().saturating_sub(pad.len());
+        for text in wrap(clean(text).trim(), 5, width) {
+            self.lines.push(format!("{pad}{text}"));
+        }
+    }
+
+    fn close(&mut self, complete: bool) {
+        let paint = self.screen.paint;
+        let mut seen = BTreeSet::new();
+        self.gates.retain(|title| seen.insert(title.clone()));
+        self.lines.push(String::new());
+        if !complete {
+            self.lines.push(paint.bad("Not every path could be shown: see what broke above."));
+        }
+        let asked = match &self.gates[..] {
+            [] => "A real run would ask for no change.".to_owned(),
+            [one] => format!("A real run may ask for one change: {one}."),
+            many => format!("A real run may ask for {} changes: {}.", many.len(), many.join("; ")),
+        };
+        self.lines.extend(wrap(&asked, 0, self.screen.width()));
+        if self.ungated > 0 {
+            self.lines.push(paint.bad("Some changes would be made without asking (approve: never)."));
+        }
+        self.lines.push(paint.bold("Dry run: nothing was changed."));
+    }
+}

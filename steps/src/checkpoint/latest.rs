@@ -1,0 +1,311 @@
+//! `checkpoint.latest`: from where a job can go on, and from where it would.
+
+use async_trait::async_trait;
+use engine::step::{Done, Outcomes, Performed, ReadStep, StepCx, StepError};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::choose::{Outcome, Pick};
+use super::gather::{bytes, head};
+use super::hints::{Hint, absolute, from_log, from_script};
+use super::layout::{Layout, root_of};
+use super::{Candidate, Survey, latest};
+use crate::gpu::text::{clean, count, gib};
+
+/// Bytes of a script that are read.
+const SCRIPT: usize = 1 << 20;
+/// Bytes read from the end of a log.
+const LOG: u64 = 4 << 20;
+
+/// `checkpoint.latest`: see [`Params`].
+pub(crate) struct Latest;
+
+/// Finds the newest complete checkpoint of a job and says what its framework would resume from, which may be
+/// another: some frameworks take the highest number without looking inside.
+///
+/// Knows the layouts of Megatron-LM, DeepSpeed, transformers' Trainer (with DeepSpeed or FSDP inside),
+/// torchtitan, NeMo 2, Lightning, torch's distributed checkpoints, and plain files with a step in their name.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// Directory that holds the checkpoints. If it is not known, the script and the logs are searched for it.
+    dir: Option<String>,
+    /// The batch script: its path, or its text (whatever has a line break is text). Only plain words and the
+    /// script's own variables are understood; nothing is run.
+    #[serde(default)]
+    script: Option<String>,
+    /// Paths of the job's logs; the last 4 MiB of each are searched for lines that name a checkpoint.
+    #[serde(default)]
+    logs: Option<Vec<String>>,
+    /// The job's working directory, for relative paths.
+    #[serde(default)]
+    workdir: Option<String>,
+    /// Only checkpoints of a step below this one are taken as the newest.
+    #[serde(default)]
+    before_step: Option<u64>,
+    /// The step at which the job died, to tell how many steps are lost.
+    #[serde(default)]
+    error_step: Option<u64>,
+}
+
+/// The newest complete checkpoint.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The directory that was looked into.
+    dir: Option<String>,
+    /// How it is laid out.
+    layout: Option<Layout>,
+    /// Step of the newest complete checkpoint.
+    step: Option<u64>,
+    /// Its path.
+    path: Option<String>,
+    /// True; null if it cannot be told whether the newest one is complete.
+    complete: Option<bool>,
+    /// Its size, bytes.
+    bytes: Option<u64>,
+    /// When its files were last written.
+    #[schemars(with = "Option<String>")]
+    modified: Option<Timestamp>,
+    /// Seconds since then.
+    age_seconds: Option<i64>,
+    /// What the framework would resume from if told to go on; null if it takes what it is told, or would
+    /// start from nothing.
+    resume_pick: Option<Pick>,
+    /// Whether what the framework would resume from is incomplete; null if that is not known.
+    torn: Option<bool>,
+    /// What was found, the newest first; at most 20.
+    candidates: Vec<Candidate>,
+    /// Steps between the newest complete checkpoint and `error_step`.
+    lost_steps: Option<u64>,
+    /// What is worth knowing, a line each.
+    reasons: Vec<String>,
+}
+
+#[async_trait]
+impl ReadStep for Latest {
+    const KIND: &'static str = "checkpoint.latest";
+    const SUMMARY: &'static str =
+        "Find the newest complete checkpoint and what the framework would resume from";
+    type Params = Params;
+    type Output = Output;
+
+    fn outcomes() -> Outcomes {
+        Outcomes::fixed(&[
+            ("found", "there is a complete checkpoint, and the framework would not take an incomplete one"),
+            ("none", "the directory was read and holds no complete checkpoint"),
+            ("torn", "what the framework would resume from is incomplete; `path` is the one to name instead"),
+            (
+                "unknown",
+                "the directory is not known or cannot be read, or it cannot be told what is complete",
+            ),
+        ])
+    }
+
+    async fn read(&self, cx: &StepCx, params: Params) -> Result<Performed<Output>, StepError> {
+        let mut reasons = Vec::new();
+        let survey = match &params.dir {
+            Some(dir) => match absolute(dir, params.workdir.as_deref()) {
+                Some(dir) => Some(latest(&*cx.site, root_of(&dir)).await?),
+                None => {
+                    reasons.push(format!(
+                        "{} is relative, and the working directory is not known",
+                        clean(dir, 160)
+                    ));
+                    None
+                }
+            },
+            None => search(cx, &params, &mut reasons).await?,
+        };
+        let survey = survey.unwrap_or_else(|| {
+            let why = "the directory of the checkpoints is not known".to_owned();
+            Survey { unreadable: Some(why), ..Survey::default() }
+        });
+        Ok(conclude(survey, reasons, &params, cx.site.now()).into())
+    }
+}
+
+/// Looks where the script and the logs point; the first place that holds a checkpoint wins unless another one
+/// does, too.
+async fn search(
+    cx: &StepCx,
+    params: &Params,
+    reasons: &mut Vec<String>,
+) -> Result<Option<Survey>, StepError> {
+    let mut empty = None;
+    let mut holding: Vec<(Hint, Survey)> = Vec::new();
+    for hint in hints(cx, params, reasons).await? {
+        let Some(dir) = absolute(&hint.path, params.workdir.as_deref()) else {
+            reasons.push(format!("{}: relative, and the working directory is not known", hint.label()));
+            continue;
+        };
+        let survey = latest(&*cx.site, root_of(&dir)).await?;
+        if holding.iter().any(|(_, other)| other.dir == survey.dir) {
+            continue;
+        }
+        match &survey.unreadable {
+            Some(why) => reasons.push(format!("{}: {}", hint.label(), clean(why, 160))),
+            None if survey.candidates.is_empty() => {
+                reasons.push(format!("{}: holds no checkpoint", hint.label()));
+                empty.get_or_insert(survey);
+            }
+            None => holding.push((hint, survey)),
+        }
+    }
+    if holding.len() > 1 {
+        let places: Vec<String> = holding.iter().map(|(hint, _)| hint.label()).collect();
+        reasons.push(format!("checkpoints lie in more than one place: {}; give `dir`", places.join(", ")));
+        return Ok(None);
+    }
+    Ok(match holding.pop() {
+        Some((hint, survey)) => {
+            reasons.push(format!("the directory was found through {}", hint.by));
+            Some(survey)
+        }
+        None => empty,
+    })
+}
+
+async fn hints(cx: &StepCx, params: &Params, reasons: &mut Vec<String>) -> Result<Vec<Hint>, StepError> {
+    let site = &*cx.site;
+    let mut hints = Vec::new();
+    let mut unread = |why: String| reasons.push(format!("not read: {}", clean(&why, 160)));
+    // What the program itself says it saved is surer than what a script seems to ask for.
+    for log in params.logs.iter().flatten().take(16) {
+        let size = site.stat(log).await.ok().flatten().map_or(0, |stat| stat.size);
+        match bytes(site, log, size.saturating_sub(LOG), LOG as usize).await? {
+            Ok(end) => hints.extend(from_log(&String::from_utf8_lossy(&end))),
+            Err(why) => unread(why),
+        }
+    }
+    match &params.script {
+        Some(text) if text.contains('\n') => hints.extend(from_script(text)),
+        Some(path) => match head(site, path, SCRIPT).await? {
+            Ok(text) => hints.extend(from_script(&text)),
+            Err(why) => unread(why),
+        },
+        None => {}
+    }
+    Ok(hints)
+}
+
+fn conclude(mut survey: Survey, mut reasons: Vec<String>, params: &Params, now: Timestamp) -> Done<Output> {
+    let outcome = survey.outcome(params.before_step);
+    survey.candidates.truncate(20);
+    let chosen = survey.newest(params.before_step).or_else(|| survey.doubtful(params.before_step)).cloned();
+    reasons.extend(survey.unreadable.iter().map(|why| clean(why, 240)));
+    reasons.append(&mut survey.reasons);
+    let newer = |candidate: &&Candidate| {
+        candidate.step.is_none()
+            && candidate.complete != Some(false)
+            && chosen.as_ref().is_some_and(|c| c.modified < candidate.modified)
+    };
+    if let Some(other) = survey.candidates.iter().find(newer) {
+        reasons.push(format!("{} was written later; its step is not in its name", clean(&other.path, 160)));
+    }
+    let of = |field: fn(&Candidate) -> Option<u64>| chosen.as_ref().and_then(field);
+    let modified = chosen.as_ref().and_then(|candidate| candidate.modified);
+    let step = of(|candidate| candidate.step);
+    let torn = survey.resume_pick.as_ref().and_then(|pick| pick.complete).map(|complete| !complete);
+    let (word, summary) = summarise(outcome, &survey, chosen.as_ref(), &reasons, params, now);
+    let output = Output {
+        dir: Some(survey.dir).filter(|dir| !dir.is_empty()).or_else(|| params.dir.clone()),
+        layout: survey.layout,
+        step,
+        path: chosen.as_ref().map(|candidate| candidate.path.clone()),
+        complete: chosen.as_ref().and_then(|candidate| candidate.complete),
+        bytes: of(|candidate| candidate.bytes),
+        modified,
+        age_seconds: modified.map(|at| now.duration_since(at).as_secs()),
+        resume_pick: survey.resume_pick,
+        torn,
+        candidates: survey.candidates,
+        lost_steps: lost(step, params),
+        reasons,
+    };
+    Done { outcome: word.to_owned(), output, summary }
+}
+
+fn lost(step: Option<u64>, params: &Params) -> Option<u64> {
+    params.error_step?.checked_sub(step?)
+}
+
+fn summarise(
+    outcome: Outcome,
+    survey: &Survey,
+    chosen: Option<&Candidate>,
+    reasons: &[String],
+    params: &Params,
+    now: Timestamp,
+) -> (&'static str, Vec<String>) {
+    let step = |step: Option<u64>| step.map_or("step unknown".to_owned(), |step| format!("step {step}"));
+    let dir = clean(&survey.dir, 160);
+    let newest = chosen.map(|candidate| {
+        let size = candidate.bytes.map_or(String::new(), |bytes| format!(", {}", gib(bytes)));
+        let age = candidate
+            .modified
+            .map_or(String::new(), |at| format!(", {} old", age(now.duration_since(at).as_secs())));
+        let lost = lost(candidate.step, params).map_or(String::new(), |n| {
+            format!(", {} lost", count(usize::try_from(n).unwrap_or(usize::MAX), "step"))
+        });
+        format!("{}{size}{age}{lost}: {}", step(candidate.step), clean(&candidate.path, 160))
+    });
+    let whole = chosen.is_some_and(|candidate| candidate.complete == Some(true));
+    let good = |newest: Option<String>| {
+        let newest = newest.filter(|_| whole);
+        newest.map_or("no complete checkpoint to go back to".to_owned(), |newest| {
+            format!("newest complete: {newest}")
+        })
+    };
+    let about = |path: Option<&str>| {
+        let candidate = survey.candidates.iter().find(|candidate| Some(candidate.path.as_str()) == path);
+        let why = candidate.map(|candidate| candidate.why.as_str()).or(reasons.first().map(String::as_str));
+        format!("{} ({})", path.map_or(dir.clone(), |path| clean(path, 160)), why.unwrap_or("no reason"))
+    };
+    match (outcome, newest) {
+        (Outcome::Found, newest) => {
+            ("found", vec![format!("newest complete: {}", newest.unwrap_or_default())])
+        }
+        (Outcome::None, _) => (
+            "none",
+            vec![format!(
+                "no complete checkpoint in {dir} ({})",
+                count(survey.candidates.len(), "incomplete one")
+            )],
+        ),
+        (Outcome::Torn, newest) => {
+            let pick = survey.resume_pick.as_ref().and_then(|pick| pick.path.as_deref());
+            let what = format!("the framework would resume from an incomplete checkpoint: {}", about(pick));
+            ("torn", vec![what, good(newest)])
+        }
+        (Outcome::Unknown, Some(newest)) if whole => {
+            let pick = survey.resume_pick.as_ref().and_then(|pick| pick.path.as_deref());
+            let what = format!(
+                "cannot tell whether what the framework would resume from is complete: {}",
+                about(pick)
+            );
+            ("unknown", vec![what, good(Some(newest))])
+        }
+        (Outcome::Unknown, Some(newest)) => {
+            ("unknown", vec![format!("cannot tell whether it is complete: {newest}")])
+        }
+        (Outcome::Unknown, None) => {
+            let why = reasons.first().cloned().unwrap_or_default();
+            ("unknown", vec![format!("checkpoints unknown: {why}")])
+        }
+    }
+}
+
+/// `40 s`, `12 min`, `3.5 h`, `4 d`.
+fn age(seconds: i64) -> String {
+    match seconds {
+        ..=119 => format!("{} s", seconds.max(0)),
+        120..=7_199 => format!("{} min", seconds / 60),
+        7_200..=172_799 => format!("{:.1} h", seconds as f64 / 3600.0),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+#[path = "latest_tests.rs"]
+mod tests;

@@ -1,0 +1,23 @@
+//! Steps about the GPUs of a node: `gpu.health`, `gpu.tenants`.
+
+mod ask;
+mod bus;
+mod cards;
+#[cfg(test)]
+pub(crate) mod fake;
+mod health;
+mod kernel;
+mod klog;
+mod owners;
+mod params;
+mod policy;
+mod process;
+mod register;
+mod smi;
+mod survey;
+mod tenants;
+pub(crate) mod text;
+mod verdict;
+mod xid;
+
+pub(crate) use register::register;

@@ -1,0 +1,140 @@
+//! What ps, `/proc/PID/cgroup` and Slurm tell of the processes of a node.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::text::clean;
+
+/// A process that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Process {
+    /// Login name of its user (or the number, where there is no name).
+    pub(crate) user: String,
+    /// Command line, bounded.
+    pub(crate) args: String,
+}
+
+/// Reads `ps -o pid=,user:32=,args=`.
+pub(crate) fn processes(text: &str) -> BTreeMap<u32, Process> {
+    let line = |line: &str| {
+        let (pid, rest) = line.trim().split_once(char::is_whitespace)?;
+        let rest = rest.trim_start();
+        let (user, args) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+        Some((pid.parse().ok()?, Process { user: clean(user, 32), args: clean(args, 120) }))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+static CGROUP: LazyLock<Regex> = LazyLock::new(|| regex(r"^/proc/(\d+)/cgroup:.*/job_(\d+)(?:/|$)"));
+static DETAIL: LazyLock<Regex> = LazyLock::new(|| regex(r"\bNodes=(\S+) CPU_IDs=\S+ Mem=\S+ GRES=(\S*)"));
+static INDEXES: LazyLock<Regex> = LazyLock::new(|| regex(r"\bgpu[^,()]*\(IDX:([0-9,-]+)\)"));
+
+#[expect(clippy::unwrap_used, reason = "the pattern is a literal, and a test compiles it")]
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).unwrap()
+}
+
+/// Reads `grep -sH job_ /proc/PID/cgroup …`: the Slurm job in whose cgroup a process is. Slurm's paths end in
+/// `/job_123/step_0` with cgroup v1 (`/slurm/uid_0/job_123`) and v2
+/// (`/system.slice/slurmstepd.scope/job_123`).
+pub(crate) fn jobs(text: &str) -> BTreeMap<u32, u32> {
+    let line = |line: &str| {
+        let found = CGROUP.captures(line)?;
+        Some((found[1].parse().ok()?, found[2].parse().ok()?))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// Reads `scontrol listpids JOB`: the processes of a job on the node where it ran.
+pub(crate) fn listed(text: &str) -> BTreeSet<u32> {
+    text.lines()
+        .filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok())
+        .filter(|pid| *pid > 1)
+        .collect()
+}
+
+/// Reads `scontrol -d -o show job JOB`: the indexes of the GPUs that the job was given on `node`, from
+/// `Nodes=gpu-20 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:2(IDX:2-3)`.
+///
+/// A group of nodes (`gpu-[20-21]`) is taken only if it is the only one or all groups have the same GPUs:
+/// that needs no expansion of Slurm's host lists.
+pub(crate) fn granted(text: &str, node: &str) -> Option<BTreeSet<u32>> {
+    let short = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
+    let groups: Vec<(String, BTreeSet<u32>)> = DETAIL
+        .captures_iter(text)
+        .map(|found| {
+            (found[1].to_owned(), INDEXES.captures_iter(&found[2]).flat_map(|idx| ranges(&idx[1])).collect())
+        })
+        .collect();
+    let exact = groups.iter().find(|(nodes, _)| short(nodes) == short(node));
+    let (_, gpus) = exact.or_else(|| {
+        let first = groups.first()?;
+        groups.iter().all(|(nodes, gpus)| nodes.contains('[') && *gpus == first.1).then_some(first)
+    })?;
+    (!gpus.is_empty()).then(|| gpus.clone())
+}
+
+/// `0,2-3` as numbers; at most 256 of them.
+fn ranges(text: &str) -> Vec<u32> {
+    let mut all = Vec::new();
+    for part in text.split(',') {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        if let (Ok(from), Ok(to)) = (from.parse::<u32>(), to.parse::<u32>()) {
+            all.extend((from..=to).take(256));
+        }
+    }
+    all.truncate(256);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_ps() {
+        let all = processes(
+            "      1 root       /sbin/init\n  80613 user\\x41   python -u \x1b[31mtrain.py\nrubbish\n  7 a\n",
+        );
+        assert_eq!(all.len(), 3);
+        assert_eq!(all[&80613].args, "python -u [31mtrain.py");
+        assert_eq!(all[&7].args, "");
+    }
+
+    #[test]
+    fn reads_the_cgroups_of_both_versions() {
+        let text = "/proc/11/cgroup:4:freezer:/slurm_gpu-20/uid_1000/job_123/step_0\n\
+                    /proc/12/cgroup:0::/system.slice/slurmstepd.scope/job_77/step_batch/user/task_0\n\
+                    /proc/13/cgroup:0::/user.slice/job_x\n";
+        assert_eq!(jobs(text), BTreeMap::from([(11, 123), (12, 77)]));
+    }
+
+    #[test]
+    fn reads_listpids() {
+        let text = "PID      JOBID    STEPID   LOCALID GLOBALID\n-1       123      extern   0       0\n4711     123      0        0       0\n4712     123      0        -       -\n";
+        assert_eq!(listed(text), BTreeSet::from([4711, 4712]));
+    }
+
+    #[test]
+    fn reads_the_gpus_that_a_job_was_given() {
+        let two = "JobId=1 JobName=Nodes=x Nodes=gpu-20 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:2(IDX:2-3) Nodes=gpu-21 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:3(IDX:0,4-5)";
+        assert_eq!(granted(two, "gpu-21.cluster"), Some(BTreeSet::from([0, 4, 5])));
+        assert_eq!(granted(two, "gpu-22"), None);
+        let group = "Nodes=gpu-[20-21] CPU_IDs=0-15 Mem=0 GRES=gpu:8(IDX:0-7)";
+        assert_eq!(granted(group, "gpu-21").map(|g| g.len()), Some(8));
+        assert_eq!(granted("Nodes=gpu-21 CPU_IDs=0 Mem=0 GRES=", "gpu-21"), None);
+        assert_eq!(granted("Nodes=gpu-21 CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:N/A)", "gpu-21"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), from: u32, to: u32) {
+            let text = String::from_utf8_lossy(&bytes);
+            let _ = (processes(&text), jobs(&text), listed(&text), granted(&text, "n"));
+            let _ = granted(&format!("Nodes=n CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:{from}-{to})"), "n");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Finding out on a node which processes use its GPUs and whose they are.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use engine::site::{Command, Exit, Site};
+use engine::step::StepError;
+
+use super::ask::{Answer, Problem, Ran, query, run};
+use super::bus::BusId;
+use super::owners::Known;
+use super::process::{granted, jobs, listed, processes};
+use super::smi::{Cell, Refusal};
+use super::text::clean;
+
+/// Processes that are looked up at most.
+const MOST: usize = 256;
+
+/// One process on one GPU, as the driver lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct App {
+    pub(crate) pid: Option<u32>,
+    /// GPU memory, bytes.
+    pub(crate) bytes: Option<u64>,
+    pub(crate) uuid: Option<String>,
+    pub(crate) bus: Option<BusId>,
+    pub(crate) name: Option<String>,
+}
+
+/// One GPU, as far as tenants matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Card {
+    pub(crate) index: Option<u32>,
+    pub(crate) uuid: Option<String>,
+    pub(crate) bus: Option<BusId>,
+    /// Memory in use, bytes.
+    pub(crate) used: Option<u64>,
+    pub(crate) mig: bool,
+}
+
+/// What could be found out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Survey {
+    pub(crate) apps: Vec<App>,
+    pub(crate) cards: Vec<Card>,
+    pub(crate) known: Known,
+    /// nvidia-smi's indexes of the GPUs that Slurm gave the job on this node; `None`: not known.
+    pub(crate) granted: Option<BTreeSet<u32>>,
+    /// Why the list of processes is not complete.
+    pub(crate) gaps: Vec<String>,
+    /// What else could not be found out.
+    pub(crate) notes: Vec<String>,
+}
+
+const APP_FIELDS: &[&str] = &["pid", "used_memory", "gpu_uuid", "gpu_bus_id", "process_name"];
+const CARD_FIELDS: &[&str] = &["index", "uuid", "pci.bus_id", "memory.used", "mig.mode.current"];
+
+/// Asks the node. `job` is Slurm's own number of the job.
+///
+/// # Errors
+/// The node could not be reached.
+pub(crate) async fn survey(
+    site: &dyn Site,
+    node: &str,
+    job: Option<u32>,
+    own_pids: Option<Vec<u32>>,
+    timeout: Duration,
+) -> Result<Survey, StepError> {
+    let mut survey = Survey { known: Known { job, ..Known::default() }, ..Survey::default() };
+    survey.apps = apps(site, node, timeout, &mut survey.gaps).await?;
+    if !survey.gaps.is_empty() {
+        return Ok(survey);
+    }
+    let answer = query(site, node, "--query-gpu", CARD_FIELDS, timeout).await?;
+    survey.cards = cards(&answer);
+    if let Some(job) = job {
+        let listed = list_pids(site, node, job, timeout, &mut survey.notes).await?;
+        survey.known.own = merge(own_pids, listed);
+        let mut show =
+            Command::argv(["scontrol", "-d", "-o", "show", "job", &job.to_string()]).timeout(timeout);
+        show.env_remove = vec!["SLURM_CLUSTERS".to_owned()];
+        // Only used to leave out the GPUs of others; without it all count.
+        if let Ok(output) = site.run(&show).await {
+            survey.granted = granted(&output.text(), node);
+        }
+    } else {
+        survey.known.own = merge(own_pids, None);
+    }
+    look_up(site, node, &mut survey, timeout).await?;
+    let gone = |survey: &Survey, app: &App| app.pid.is_none_or(|pid| !survey.known.alive.contains_key(&pid));
+    if survey.known.sees_all && survey.apps.iter().any(|app| gone(&survey, app)) {
+        // What ended between the two looks is no orphan.
+        let again = apps(site, node, timeout, &mut survey.gaps).await?;
+        let still = |app: &App| again.iter().any(|other| other.pid == app.pid && other.uuid == app.uuid);
+        let alive = survey.known.alive.clone();
+        survey.apps.retain(|app| app.pid.is_some_and(|pid| alive.contains_key(&pid)) || still(app));
+    }
+    Ok(survey)
+}
+
+async fn apps(
+    site: &dyn Site,
+    node: &str,
+    timeout: Duration,
+    gaps: &mut Vec<String>,
+) -> Result<Vec<App>, StepError> {
+    let answer = query(site, node, "--query-compute-apps", APP_FIELDS, timeout).await?;
+    match &answer.problem {
+        None => {}
+        Some(Problem::Hung) => {
+            gaps.push(format!("nvidia-smi did not come back within {} s", timeout.as_secs()))
+        }
+        Some(Problem::Refused(refusal)) => gaps.push(match refusal {
+            Refusal::Missing => "there is no nvidia-smi on the node".to_owned(),
+            Refusal::NoSuchQuery => "this driver does not list processes".to_owned(),
+            Refusal::Denied(why) => format!("listing processes is not allowed: {why}"),
+            Refusal::Lost(why) | Refusal::Failed(why) => why.clone(),
+        }),
+    }
+    let apps = answer.table.rows.iter().map(|row| {
+        let cell = |field: &str| answer.cell(row, field);
+        App {
+            pid: cell("pid").and_then(Cell::number).and_then(|pid| pid.try_into().ok()),
+            bytes: cell("used_memory").and_then(Cell::bytes),
+            uuid: cell("gpu_uuid").and_then(Cell::text).map(str::to_owned),
+            bus: cell("gpu_bus_id").and_then(Cell::text).and_then(BusId::parse),
+            name: cell("process_name").and_then(Cell::text).map(str::to_owned),
+        }
+    });
+    Ok(apps.collect())
+}
+
+fn cards(answer: &Answer) -> Vec<Card> {
+    let card = |row| {
+        let cell = |field: &str| answer.cell(row, field);
+        Card {
+            index: cell("index").and_then(Cell::number).and_then(|index| index.try_into().ok()),
+            uuid: cell("uuid").and_then(Cell::text).map(str::to_owned),
+            bus: cell("pci.bus_id").and_then(Cell::text).and_then(BusId::parse),
+            used: cell("memory.used").and_then(Cell::bytes),
+            mig: cell("mig.mode.current").and_then(Cell::flag) == Some(true),
+        }
+    };
+    answer.table.rows.iter().map(card).collect()
+}
+
+/// The job's processes on the node by Slurm's word; `None` if Slurm cannot tell.
+async fn list_pids(
+    site: &dyn Site,
+    node: &str,
+    job: u32,
+    timeout: Duration,
+    notes: &mut Vec<String>,
+) -> Result<Option<BTreeSet<u32>>, StepError> {
+    let mut command = Command::argv(["scontrol", "listpids", &job.to_string()]).on(node).timeout(timeout);
+    command.env_remove = vec!["SLURM_CLUSTERS".to_owned()];
+    let why = match run(site, command).await? {
+        Ran::Ended(output) if output.success() => return Ok(Some(listed(&output.text()))),
+        // "Job 123 does not exist on this node.", "No job steps exist on this node.": it has no process here
+        // (any more).
+        Ran::Ended(output) if output.err_text().contains("exist on this node") => {
+            return Ok(Some(BTreeSet::new()));
+        }
+        Ran::Ended(output) if matches!(output.exit, Exit::Code(126 | 127)) => {
+            "there is no scontrol".to_owned()
+        }
+        Ran::Ended(output) => clean(output.err_text().lines().next().unwrap_or("it said nothing"), 120),
+        Ran::Hung => "no answer".to_owned(),
+        Ran::Denied(why) => why,
+    };
+    notes.push(format!("scontrol listpids {job} on the node: {why}"));
+    Ok(None)
+}
+
+fn merge(given: Option<Vec<u32>>, listed: Option<BTreeSet<u32>>) -> Option<BTreeSet<u32>> {
+    match (given, listed) {
+        (None, None) => None,
+        (given, listed) => Some(given.into_iter().flatten().chain(listed.into_iter().flatten()).collect()),
+    }
+}
+
+/// Looks the listed processes up in ps and in their cgroups.
+async fn look_up(
+    site: &dyn Site,
+    node: &str,
+    survey: &mut Survey,
+    timeout: Duration,
+) -> Result<(), StepError> {
+    let pids: BTreeSet<u32> = survey.apps.iter().filter_map(|app| app.pid).collect();
+    if pids.is_empty() {
+        return Ok(());
+    }
+    if pids.len() > MOST {
+        survey.gaps.push(format!("{} processes: only {MOST} were looked up", pids.len()));
+    }
+    let pids: Vec<String> = pids.into_iter().take(MOST).map(|pid| pid.to_string()).collect();
+    // Process 1 is always there: if it is not seen, others may be hidden, too.
+    let wanted = format!("1,{}", pids.join(","));
+    let ps = Command::argv(["ps", "-o", "pid=,user:32=,args=", "-p", &wanted]).on(node).timeout(timeout);
+    if let Ran::Ended(output) = run(site, ps).await? {
+        survey.known.alive = processes(&output.text());
+        survey.known.sees_all = survey.known.alive.contains_key(&1);
+    }
+    if !survey.known.sees_all {
+        survey.notes.push("processes of other users cannot be seen on the node".to_owned());
+    }
+    let grep = ["grep", "-sH", "job_"].map(str::to_owned).into_iter();
+    let files = pids.iter().map(|pid| format!("/proc/{pid}/cgroup"));
+    if let Ran::Ended(output) = run(site, Command::argv(grep.chain(files)).on(node).timeout(timeout)).await? {
+        survey.known.jobs = jobs(&output.text());
+    }
+    Ok(())
+}

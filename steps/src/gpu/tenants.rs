@@ -1,0 +1,263 @@
+//! `gpu.tenants`: who else has memory on a job's GPUs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::step::{Done, Outcomes, Performed, ReadStep, StepCx, StepError, StepErrorKind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::bus::Device;
+use super::health::device;
+use super::owners::Owner;
+use super::params::{Limit, Word};
+use super::survey::{App, Card, Survey, survey};
+use super::text::{clean, count, gib};
+
+/// Memory in use beyond what the listed processes have that is no longer the driver's own (2 GiB; the driver
+/// keeps about half a GiB for itself).
+const UNACCOUNTED: u64 = 2 << 30;
+
+/// `gpu.tenants`: see [`Params`].
+pub(crate) struct Tenants;
+
+/// Lists the processes on a node's GPUs and tells the job's own from those of others and from memory that
+/// nobody seems to hold. Works for a job that has ended, too: then everything that is left is somebody
+/// else's.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// Node to ask, by ssh.
+    node: String,
+    /// Slurm id of the job whose processes are its own: the plain number (a task of an array has one of its
+    /// own, `scontrol show job` tells it as JobId).
+    job: Option<Word>,
+    /// Processes that are known to be the job's, beside those that Slurm tells.
+    #[serde(default)]
+    own_pids: Option<Vec<u32>>,
+    /// Only processes on this GPU count: bus id or uuid. Without it those on the GPUs that Slurm gave the job
+    /// count, or all if that is not known. An index from an out-of-memory text identifies nothing.
+    #[serde(default)]
+    device: Option<Word>,
+    /// Time limit of each command on the node, `20s` if not given.
+    #[serde(default)]
+    timeout: Option<Limit>,
+}
+
+/// Whether the job has its GPUs to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Clean,
+    Shared,
+    Unknown,
+}
+
+/// One process on one GPU.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct Tenant {
+    /// Process id on the node; null where the driver hides it.
+    pid: Option<u32>,
+    /// GPU memory, bytes.
+    bytes: Option<u64>,
+    /// The GPU.
+    gpu_uuid: Option<String>,
+    /// Its PCI address, `0000:3b:00.0`.
+    bus_id: Option<String>,
+    /// Name of the program.
+    name: Option<String>,
+    /// `own`, `foreign`, `orphan` or `unknown`.
+    owner: Owner,
+    /// Slurm job in whose cgroup it is.
+    job: Option<u32>,
+    /// Login name of its user.
+    user: Option<String>,
+    /// Whether it is on a GPU in question.
+    counts: bool,
+}
+
+/// Who has memory on a node's GPUs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The node.
+    node: String,
+    /// `clean`, `shared` or `unknown`.
+    verdict: Verdict,
+    /// All processes on the node's GPUs.
+    processes: Vec<Tenant>,
+    /// Those on the GPUs in question that are foreign or orphans.
+    foreign: Vec<Tenant>,
+    /// What they have together, bytes; null if one of them hides it.
+    foreign_bytes: Option<u64>,
+    /// What could not be found out, a line each.
+    unknowns: Vec<String>,
+}
+
+#[async_trait]
+impl ReadStep for Tenants {
+    const KIND: &'static str = "gpu.tenants";
+    const SUMMARY: &'static str = "List who has memory on a node's GPUs beside the job";
+    type Params = Params;
+    type Output = Output;
+
+    fn outcomes() -> Outcomes {
+        Outcomes::fixed(&[
+            ("clean", "the GPUs in question hold processes of the job only, or none"),
+            ("shared", "a process that is not the job's, or that does not exist any more, has memory there"),
+            (
+                "unknown",
+                "it cannot be told: the list or an owner is hidden, or memory is in use that no process has",
+            ),
+        ])
+    }
+
+    async fn read(&self, cx: &StepCx, params: Params) -> Result<Performed<Output>, StepError> {
+        let timeout = params.timeout.map_or(Duration::from_secs(20), |limit| limit.0);
+        let device = device(params.device.as_ref())?;
+        let job = params.job.as_ref().map(number).transpose()?;
+        cx.say(format!("asking who uses the GPUs of {}", params.node));
+        let found = survey(&*cx.site, &params.node, job, params.own_pids, timeout).await?;
+        Ok(conclude(params.node, found, device.as_ref()).into())
+    }
+}
+
+fn number(word: &Word) -> Result<u32, StepError> {
+    word.0.parse().map_err(|_| {
+        let what = format!("`{}` is not the plain number of a job", clean(&word.0, 40));
+        StepError::new(StepErrorKind::Params, what)
+            .help("A task of an array or a part of a heterogeneous job has a number of its own: see JobId in `scontrol show job`.")
+    })
+}
+
+/// The GPUs on which a process counts; `None`: all.
+fn scope(found: &Survey, device: Option<&Device>, notes: &mut Vec<String>) -> Option<Vec<Card>> {
+    let card = |wanted: &dyn Fn(&Card) -> bool| {
+        found.cards.iter().filter(|card| wanted(card)).cloned().collect::<Vec<_>>()
+    };
+    match device {
+        Some(Device::Index(index)) => {
+            notes.push(format!(
+                "device {index} is an index as one process saw it: which GPU it was is not known"
+            ));
+        }
+        Some(device) => {
+            let cards = card(&|card| device.is(card.bus, card.uuid.as_deref()) == Some(true));
+            if !cards.is_empty() {
+                return Some(cards);
+            }
+            notes.push("the GPU in question is not among those that answer; all count".to_owned());
+            return None;
+        }
+        None => {}
+    }
+    let granted = found.granted.as_ref()?;
+    let cards = card(&|card| card.index.is_some_and(|index| granted.contains(&index)));
+    let own = |app: &&App| app.pid.is_some_and(|pid| found.known.owner(pid) == Owner::Own);
+    // Slurm's index is the driver's only by convention; a process of the job elsewhere disproves it.
+    if cards.len() != granted.len()
+        || found.apps.iter().filter(own).any(|app| !cards.iter().any(|card| on(app, card)))
+    {
+        notes.push("Slurm's numbers of the job's GPUs do not fit nvidia-smi's; all GPUs count".to_owned());
+        return None;
+    }
+    Some(cards)
+}
+
+/// The address is compared first: under MIG the uuid may be that of an instance.
+fn on(app: &App, card: &Card) -> bool {
+    match (app.bus, card.bus) {
+        (Some(app), Some(card)) => app == card,
+        _ => app.uuid.is_some() && app.uuid == card.uuid,
+    }
+}
+
+fn conclude(node: String, found: Survey, device: Option<&Device>) -> Done<Output> {
+    let mut notes = found.notes.clone();
+    let scope = scope(&found, device, &mut notes);
+    let processes: Vec<Tenant> = found
+        .apps
+        .iter()
+        .map(|app| {
+            let alive = app.pid.and_then(|pid| found.known.alive.get(&pid));
+            Tenant {
+                pid: app.pid,
+                bytes: app.bytes,
+                gpu_uuid: app.uuid.clone(),
+                bus_id: app.bus.map(|bus| bus.to_string()),
+                name: app.name.clone().or_else(|| alive.map(|process| process.args.clone())),
+                owner: app.pid.map_or(Owner::Unknown, |pid| found.known.owner(pid)),
+                job: app.pid.and_then(|pid| found.known.jobs.get(&pid).copied()),
+                user: alive.map(|process| process.user.clone()),
+                counts: scope.as_ref().is_none_or(|cards| {
+                    app.bus.is_none() && app.uuid.is_none() || cards.iter().any(|card| on(app, card))
+                }),
+            }
+        })
+        .collect();
+    let counting = || processes.iter().filter(|tenant| tenant.counts);
+    let foreign: Vec<Tenant> =
+        counting().filter(|t| matches!(t.owner, Owner::Foreign | Owner::Orphan)).cloned().collect();
+    let foreign_bytes =
+        foreign.iter().map(|tenant| tenant.bytes).try_fold(0, |sum: u64, bytes| sum.checked_add(bytes?));
+    let mut gaps = found.gaps.clone();
+    let hidden = counting().filter(|tenant| tenant.owner == Owner::Unknown).count();
+    if hidden > 0 {
+        gaps.push(format!("{} of unknown owner", count(hidden, "process")));
+    }
+    gaps.extend(unaccounted(&found, scope.as_deref().unwrap_or(&found.cards)));
+    let (verdict, outcome) = match (foreign.is_empty(), gaps.is_empty()) {
+        (false, _) => (Verdict::Shared, "shared"),
+        (true, false) => (Verdict::Unknown, "unknown"),
+        (true, true) => (Verdict::Clean, "clean"),
+    };
+    let foreign_bytes =
+        if found.gaps.is_empty() { foreign_bytes } else { foreign_bytes.filter(|_| !foreign.is_empty()) };
+    let mut summary = vec![match verdict {
+        Verdict::Clean => {
+            format!("{node}: {} on the GPUs, all of the job", count(counting().count(), "process"))
+        }
+        Verdict::Shared => {
+            let has = foreign_bytes.map_or("an unknown amount of memory".to_owned(), gib);
+            format!("{node}: {} not of the job, with {has}", count(foreign.len(), "process"))
+        }
+        Verdict::Unknown => format!("{node}: unknown: {}", gaps.join("; ")),
+    }];
+    summary.extend(foreign.iter().take(3).map(line));
+    gaps.extend(notes);
+    let output = Output { node, verdict, processes, foreign, foreign_bytes, unknowns: gaps };
+    Done { outcome: outcome.to_owned(), output, summary }
+}
+
+/// GPUs with more memory in use than their processes have.
+fn unaccounted(found: &Survey, cards: &[Card]) -> Vec<String> {
+    let over = |card: &Card| {
+        let of = found.apps.iter().filter(|app| on(app, card));
+        // With a process that hides its memory, or with MIG, nothing can be said.
+        let known: u64 = of.map(|app| app.bytes).try_fold(0u64, |sum, bytes| sum.checked_add(bytes?))?;
+        let over = card.used?.checked_sub(known)?;
+        (over > UNACCOUNTED && !card.mig).then(|| {
+            let bus = card.bus.map_or("a GPU".to_owned(), |bus| bus.to_string());
+            format!("{} are in use on {bus} that no listed process has", gib(over))
+        })
+    };
+    cards.iter().filter_map(over).collect()
+}
+
+/// `pid 80613, 90.7 GiB on 0000:3b:00.0: python (job 77, user eve)`.
+fn line(tenant: &Tenant) -> String {
+    let pid = tenant.pid.map_or("?".to_owned(), |pid| pid.to_string());
+    let bytes = tenant.bytes.map_or("memory unknown".to_owned(), gib);
+    let whose = match (tenant.owner, tenant.job, &tenant.user) {
+        (Owner::Orphan, ..) => "no such process on the node".to_owned(),
+        (_, Some(job), Some(user)) => format!("job {job}, user {user}"),
+        (_, _, Some(user)) => format!("no job, user {user}"),
+        _ => "owner unknown".to_owned(),
+    };
+    let on = tenant.bus_id.as_deref().unwrap_or("a GPU");
+    let name = clean(tenant.name.as_deref().unwrap_or("name unknown"), 60);
+    format!("pid {pid}, {bytes} on {on}: {name} ({whose})")
+}
+
+#[cfg(test)]
+#[path = "tenants_tests.rs"]
+mod tests;

@@ -1,0 +1,118 @@
+//! Whether the ranks of a job really run with the variables that they should have: an image's environment may win over
+//! the job's, and a script's own `export` over what it was submitted with.
+
+use std::collections::BTreeMap;
+
+use engine::site::{Command, SiteErrorKind};
+use engine::step::{StepCx, StepError};
+
+/// Most processes that are looked at.
+const MOST: usize = 16;
+
+/// Looks at the ranks of a job on one of its nodes: `Some(true)` if every rank that could be read has every variable,
+/// `Some(false)` if one differs, `None` if none could be read.
+///
+/// # Errors
+/// A recording without this exchange.
+pub(crate) async fn confirmed(
+    cx: &StepCx,
+    number: u64,
+    node: &str,
+    expected: &BTreeMap<String, String>,
+) -> Result<Option<bool>, StepError> {
+    let number = number.to_string();
+    let Some(list) = on(cx, node, &["scontrol", "listpids", &number]).await? else { return Ok(None) };
+    let mut ranks = Vec::new();
+    for pid in task_pids(&String::from_utf8_lossy(&list)) {
+        let path = format!("/proc/{pid}/environ");
+        if let Some(bytes) = on(cx, node, &["cat", &path]).await? {
+            ranks.extend(Some(read(&bytes)).filter(|environ| !environ.is_empty()));
+        }
+    }
+    // Launchers (torchrun, wrappers) are tasks of the step too; what they start as a rank has RANK.
+    if ranks.iter().any(|rank| rank.contains_key("RANK")) {
+        ranks.retain(|rank| rank.contains_key("RANK"));
+    }
+    if ranks.is_empty() {
+        return Ok(None);
+    }
+    let has_all =
+        |rank: &BTreeMap<String, String>| expected.iter().all(|(name, value)| rank.get(name) == Some(value));
+    Ok(Some(ranks.iter().all(has_all)))
+}
+
+async fn on(cx: &StepCx, node: &str, argv: &[&str]) -> Result<Option<Vec<u8>>, StepError> {
+    match cx.site.run(&Command::argv(argv.iter().copied()).on(node)).await {
+        Ok(output) if output.success() => Ok(Some(output.stdout)),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind == SiteErrorKind::NotRecorded => Err(error.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The processes of the numbered steps in an answer of `scontrol listpids`; the batch script is none of them.
+fn task_pids(list: &str) -> Vec<u32> {
+    let pid = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (pid, _, step) = (words.next()?, words.next()?, words.next()?);
+        step.parse::<u32>().ok()?;
+        pid.parse().ok()
+    };
+    list.lines().filter_map(pid).take(MOST).collect()
+}
+
+/// The variables in the bytes of `/proc/PID/environ`.
+fn read(bytes: &[u8]) -> BTreeMap<String, String> {
+    let text = String::from_utf8_lossy(bytes);
+    text.split('\0')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::slurm::fake::{FakeSite, cx};
+
+    /// As Slurm 22.05.8 prints it.
+    const PIDS: &str = "PID      JOBID    STEPID   LOCALID GLOBALID\n396      7        batch    0       0       \n\
+                        412      7        0        0       0       \n413      7        0        -       -       \n";
+
+    async fn look(first: &str, second: &str) -> Option<bool> {
+        let site = FakeSite::new();
+        site.answer("ssh gpu-20 scontrol listpids 7", PIDS);
+        site.answer("ssh gpu-20 cat /proc/412/environ", first);
+        site.answer("ssh gpu-20 cat /proc/413/environ", second);
+        let expected =
+            BTreeMap::from([("PYTORCH_ALLOC_CONF".to_owned(), "expandable_segments:True".to_owned())]);
+        confirmed(&cx(&site), 7, "gpu-20", &expected).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn ranks_count_and_not_their_launcher() {
+        let good = "A=1\0PYTORCH_ALLOC_CONF=expandable_segments:True\0RANK=0\0";
+        assert_eq!(look("A=1\0", good).await, Some(true));
+        assert_eq!(look(good, "RANK=1\0").await, Some(false));
+        assert_eq!(look("A=1\0", "B=1\0").await, Some(false));
+        assert_eq!(look("", "").await, None, "nothing could be read");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_node_that_cannot_be_reached_says_nothing() {
+        let site = FakeSite::new();
+        site.error("ssh gpu-20", SiteErrorKind::Unreachable);
+        let expected = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
+        assert_eq!(confirmed(&cx(&site), 7, "gpu-20", &expected).await.unwrap(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(text in "\\PC{0,100}", bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = task_pids(&text);
+            let _ = read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Following a relaunched job until it has proved itself.
+
+mod environ;
+mod follow;
+mod memory;
+mod probe;
+mod register;
+mod tally;
+mod watch;
+mod watching;
+
+pub(crate) use probe::{Checkpoint, CheckpointProbe, OomProbe, Probes};
+pub(crate) use register::register;

@@ -1,0 +1,12 @@
+//! `launch.allocator`: settings of PyTorch's caching allocator.
+
+mod decide;
+mod knowledge;
+mod merge;
+mod settings;
+mod step;
+#[cfg(test)]
+mod tests;
+mod version;
+
+pub(super) use step::Allocator;

@@ -1,0 +1,272 @@
+//! `launch.allocator`: sets the caching allocator's variable, under the names that the job's release reads.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use engine::step::{
+    ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, StepErrorKind, Undone,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Original, Report, Target, UNCHANGED};
+use super::super::edits::{Changed, shown};
+use super::super::script::{valid_name, valid_value};
+use super::decide::{Ask, Verdict, decide};
+use super::merge::Dropped;
+use super::settings::{Settings, parse, write};
+use super::version::{Releases, Version};
+
+/// Sets keys of the caching allocator.
+pub(crate) struct Allocator;
+
+/// What `with` holds.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// Absolute path of the batch script.
+    script: String,
+    /// Slurm id of the job that ran it: the file is compared with what that job ran. `null`: no comparison.
+    #[serde(default)]
+    job: Option<String>,
+    /// Keys to set, for example `expandable_segments: true`. Keys that are set already and not named here are kept.
+    #[serde(default)]
+    options: BTreeMap<String, Value>,
+    /// Keys to take away.
+    #[serde(default)]
+    remove: Vec<String>,
+    /// The PyTorch releases that the job may have used, as `oom.read` found them. `null`: not known.
+    #[serde(default)]
+    torch: Option<Torch>,
+    /// The oldest release to reckon with (`2.4`) where `torch` does not say it.
+    #[serde(default)]
+    assume_torch: Option<String>,
+    /// Edit the file even if it is not what the job ran.
+    #[serde(default)]
+    accept_difference: bool,
+}
+
+/// A range of PyTorch releases.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Torch {
+    /// The oldest, like `2.4`; `null`: not known.
+    #[serde(default)]
+    min: Option<String>,
+    /// The newest, like `2.9`; `null`: not known.
+    #[serde(default)]
+    max: Option<String>,
+}
+
+/// What it yields.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Output {
+    /// The script.
+    path: String,
+    /// The variables that are changed at the launch.
+    changed: Vec<Changed>,
+    /// The changed variables as a rank's environment must show them; removed ones are left out.
+    environment: BTreeMap<String, String>,
+    /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
+    before_digest: Option<String>,
+    /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
+    after_digest: Option<String>,
+    /// The edit, as a unified diff; `null` if there is none.
+    diff: Option<String>,
+    /// How the file differs from what the job ran, as a unified diff (at most 300 lines); `null` if it does not, or that is
+    /// not known.
+    difference: Option<String>,
+    /// Why it is not edited; `null` if it is.
+    reason: Option<String>,
+    /// The allocator's settings that the script had in force; `null` if none.
+    before: Option<String>,
+    /// The settings in force with the new script; `null` if it is not edited.
+    merged: Option<String>,
+    /// Keys that were left out of them, and why.
+    dropped: Vec<Dropped>,
+    /// What a person should know about the edit.
+    notes: Vec<String>,
+}
+
+/// What this step adds to the report.
+#[derive(Debug, Clone, Default)]
+struct Extra {
+    before: Option<String>,
+    merged: Option<String>,
+    dropped: Vec<Dropped>,
+}
+
+fn output(report: Report, extra: Extra) -> Output {
+    let environment = report.environment();
+    let Report { path, changed, before_digest, after_digest, diff, difference, reason, notes } = report;
+    let Extra { before, merged, dropped } = extra;
+    Output {
+        path,
+        changed,
+        environment,
+        before_digest,
+        after_digest,
+        diff,
+        difference,
+        reason,
+        before,
+        merged,
+        dropped,
+        notes,
+    }
+}
+
+fn wrong(message: impl std::fmt::Display) -> StepError {
+    StepError::new(StepErrorKind::Params, format!("launch.allocator: {message}"))
+}
+
+/// The wanted keys as the allocator writes their values.
+fn wanted(params: &Params) -> Result<Settings, StepError> {
+    if params.options.is_empty() && params.remove.is_empty() {
+        return Err(wrong("no options to set and none to remove"));
+    }
+    if let Some(key) = params.remove.iter().find(|key| params.options.contains_key(*key)) {
+        return Err(wrong(format!("{} is to be set and to be removed", shown(key))));
+    }
+    let texts = params.options.iter().map(|(key, value)| {
+        let text = match value {
+            Value::Bool(true) => "True".to_owned(),
+            Value::Bool(false) => "False".to_owned(),
+            Value::Number(number) => number.to_string(),
+            Value::String(text) => text.clone(),
+            _ => {
+                return Err(wrong(format!(
+                    "the value of {} is not a word, a number or true or false",
+                    shown(key)
+                )));
+            }
+        };
+        // A comma outside of brackets would end the value, and a blank means nothing: neither is what was meant.
+        let one =
+            parse(&format!("{key}:{text}")).is_ok_and(|all| all.as_slice() == [(key.clone(), text.clone())]);
+        match one && valid_name(key) && valid_value(&text) {
+            true => Ok((key.clone(), text)),
+            false => Err(wrong(format!("{}:{} is not a setting", shown(key), shown(&text)))),
+        }
+    });
+    texts.collect()
+}
+
+/// The releases to reckon with.
+fn releases(params: &Params) -> Result<Releases, StepError> {
+    let read = |text: &Option<String>| match text {
+        None => Ok(None),
+        Some(text) => match Version::parse(text) {
+            Some(version) => Ok(Some(version)),
+            None => Err(wrong(format!("{} is not a release of PyTorch", shown(text)))),
+        },
+    };
+    let (min, max) = match &params.torch {
+        Some(torch) => (read(&torch.min)?, read(&torch.max)?),
+        None => (None, None),
+    };
+    let min = min.or(read(&params.assume_torch)?).unwrap_or(Releases::OLDEST);
+    match max {
+        Some(max) if max < min => {
+            Err(wrong(format!("the newest release, {max}, is older than the oldest, {min}")))
+        }
+        _ => Ok(Releases { min, max }),
+    }
+}
+
+fn ask(params: &Params) -> Result<Ask, StepError> {
+    let known =
+        params.torch.as_ref().is_some_and(|torch| torch.min.is_some()) || params.assume_torch.is_some();
+    Ok(Ask {
+        wanted: wanted(params)?,
+        remove: params.remove.clone(),
+        releases: releases(params)?,
+        release_known: known,
+    })
+}
+
+fn answer(original: Original, ask: &Ask) -> Result<Preview<Intent<Output>, Output>, StepError> {
+    let mut original = original;
+    let mut notes = Vec::new();
+    let decided = decide(&original.script, ask, &mut notes)?;
+    let before = decided.before;
+    original.report.notes.append(&mut notes);
+    let stopped = Extra { before: before.clone(), ..Extra::default() };
+    Ok(match decided.verdict {
+        Verdict::Cannot(why) => original.stop(CANNOT, why).preview(|report| output(report, stopped.clone())),
+        Verdict::Same => {
+            let reason = format!("the allocator already has these settings: {}", before.unwrap_or_default());
+            original.stop(UNCHANGED, reason).preview(|report| output(report, stopped.clone()))
+        }
+        Verdict::Edit(edit) => {
+            let (edited, merged) = *edit;
+            original.report.notes.extend(merged.notes);
+            original.report.notes.extend(
+                merged
+                    .dropped
+                    .iter()
+                    .map(|gone| format!("{}:{} is dropped: {}.", gone.key, shown(&gone.value), gone.why)),
+            );
+            let text = write(&merged.settings);
+            let now = if text.is_empty() { "the default".to_owned() } else { shown(&text) };
+            let extra = Extra { before, merged: Some(text), dropped: merged.dropped };
+            let headline = format!("Allocator set to {now}");
+            change::propose(original, edited, headline, |report| output(report, extra.clone()))
+        }
+    })
+}
+
+#[async_trait]
+impl ChangeStep for Allocator {
+    const KIND: &'static str = "launch.allocator";
+    const SUMMARY: &'static str = "Set keys of PyTorch's caching allocator in a job's batch script";
+    const EFFECT: Effect = Effect::Reversible;
+    type Params = Params;
+    type Intent = Intent<Output>;
+    type Output = Output;
+
+    fn outcomes() -> Outcomes {
+        Outcomes::fixed(&[EDITED, UNCHANGED, DIFFERS, CANNOT])
+    }
+
+    async fn preview(
+        &self,
+        cx: &StepCx,
+        params: &Params,
+    ) -> Result<Preview<Self::Intent, Output>, StepError> {
+        // Wrong parameters are said before anything is read.
+        let ask = ask(params)?;
+        let target = Target {
+            script: &params.script,
+            job: params.job.as_deref(),
+            accept_difference: params.accept_difference,
+        };
+        match change::load(cx, &target).await? {
+            Ok(original) => answer(original, &ask),
+            Err(stop) => Ok(stop.preview(|report| output(report, Extra::default()))),
+        }
+    }
+
+    async fn perform(
+        &self,
+        cx: &StepCx,
+        _params: &Params,
+        intent: &Self::Intent,
+    ) -> Result<Performed<Output>, StepError> {
+        change::perform(cx, intent).await
+    }
+
+    async fn confirm(
+        &self,
+        cx: &StepCx,
+        _params: &Params,
+        intent: &Self::Intent,
+    ) -> Result<Confirmation<Output>, StepError> {
+        change::confirm(cx, intent).await
+    }
+
+    async fn undo(&self, cx: &StepCx, _params: &Params, intent: &Self::Intent) -> Result<Undone, StepError> {
+        change::undo(cx, intent).await
+    }
+}

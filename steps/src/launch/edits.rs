@@ -1,0 +1,104 @@
+//! Wanted values and what they change in a script; shared by the steps of this family. Pure.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::script::{Reading, Refusal, Script, remove, set};
+
+/// One variable that an edit changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Changed {
+    /// The variable.
+    pub(crate) name: String,
+    /// Its value at the launch before; `null` if the script did not set it.
+    pub(crate) before: Option<String>,
+    /// Its value at the launch afterwards; `null` if the script no longer sets it.
+    pub(crate) after: Option<String>,
+    /// The line that sets it now, or set it before; counted from 1.
+    pub(crate) line: Option<usize>,
+}
+
+impl Changed {
+    /// A short line for people.
+    pub(super) fn line(&self) -> String {
+        let show = |value: &Option<String>| value.as_deref().map_or("not set".to_owned(), shown);
+        let at = self.line.map_or(String::new(), |line| format!(" (line {line})"));
+        format!("{}: {} -> {}{at}", self.name, show(&self.before), show(&self.after))
+    }
+}
+
+/// A script with the wanted values.
+#[derive(Debug)]
+pub(super) struct Edited {
+    pub(super) script: Script,
+    pub(super) changed: Vec<Changed>,
+    /// What a person should know about how sure the effect is.
+    pub(super) notes: Vec<String>,
+}
+
+/// Gives variables these values at every launch, and takes others away.
+///
+/// # Errors
+/// Where one of them cannot be edited safely; then nothing is.
+pub(super) fn apply(script: &Script, wanted: &[(String, Option<String>)]) -> Result<Edited, Refusal> {
+    let mut after = Script::parse(script.text())?;
+    for (name, value) in wanted {
+        after = match value {
+            Some(value) => set(&after, name, value)?,
+            None => remove(&after, name)?,
+        };
+    }
+    let mut changed = Vec::new();
+    let mut notes = Vec::new();
+    let loads = after.loads();
+    let mut added = Vec::new();
+    for (name, value) in wanted {
+        let (old, new) = (script.reading(name), after.reading(name));
+        let part = |reading: &Reading| match reading {
+            Reading::Known(setting) => (Some(setting.value.clone()), Some(setting.line), setting.exported),
+            _ => (None, None, false),
+        };
+        let ((before, old_line, was_exported), (now, line, exported)) = (part(&old), part(&new));
+        if before != now || was_exported != exported {
+            changed.push(Changed {
+                name: name.clone(),
+                before,
+                after: value.clone(),
+                line: line.or(old_line),
+            });
+        }
+        let Reading::Known(setting) = &new else { continue };
+        if setting.soft {
+            notes.push(format!(
+                "Line {}: a value of {name} in the environment that the script is submitted from wins over the new one.",
+                setting.line
+            ));
+        }
+        if let Some(load) = loads.iter().find(|load| **load > setting.line) {
+            notes
+                .push(format!("Line {load} loads other settings after {name} is set, and may set it again."));
+        } else if old == Reading::Absent {
+            added.push(name.as_str());
+        }
+        if let Some(read) = setting.read_before {
+            notes.push(format!("Line {read} reads {name} before line {} sets it.", setting.line));
+        }
+    }
+    let names: Vec<&str> =
+        wanted.iter().filter(|(_, v)| v.is_some()).map(|(name, _)| name.as_str()).collect();
+    if !names.is_empty() {
+        notes.extend(after.caveats(&names));
+    }
+    notes.dedup();
+    Ok(Edited { script: after, changed, notes })
+}
+
+/// A text from a script or a parameter, fit for a line on a terminal: no control characters, not too long.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 160;
+    let mut out: String = text.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    if text.chars().count() > LONGEST {
+        out.push('…');
+    }
+    out
+}

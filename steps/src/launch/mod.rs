@@ -1,0 +1,18 @@
+//! Steps that edit the batch script by which a training is launched: settings of its environment, of PyTorch's allocator,
+//! and the levers that shrink its working set.
+//!
+//! The script is edited where it lies, byte range by byte range, so that the diff at the gate shows nothing but the change.
+//! Nothing is edited that is not surely understood.
+
+mod allocator;
+mod change;
+mod edit;
+mod edits;
+mod lever;
+mod ran;
+mod register;
+mod script;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use register::register;

@@ -1,0 +1,291 @@
+//! From numbers to a verdict.
+//!
+//! The inequality behind it (c10/cuda/CUDACachingAllocator.cpp, `DeviceCachingAllocator::malloc`, v2.1–v2.15): at the
+//! throw everything whole was already returned to the driver, so the gap is what is stranded in partly used segments.
+//! Packing it better can help only if free + gap ≥ tried. A gap larger than the request proves nothing by itself, and a
+//! smaller one excludes nothing.
+//!
+//! Every verdict but `unknown` must hold for all that the message leaves open. So losing a number can make a verdict
+//! unknown and never another one. Three clauses are exempt, because a message prints them only where they apply and
+//! their absence says that they do not: the cap, the private pools, and that expandable segments are on.
+
+use super::facts::{ErrorFields, Facts, ROUNDING};
+use super::foreign::{Foreign, Tenants};
+use super::verdict::{Classification, Verdict};
+use crate::oom::kind::Kind;
+use crate::oom::size::{GIB, MIB, exact};
+
+/// Shares of the device, in thousandths. They were chosen on public reports whose cause is known: see the tests.
+mod share {
+    /// Others matter from this share on (and 1 GiB).
+    pub(super) const OTHERS: u64 = 100;
+    /// A gap below this share is what any training leaves.
+    pub(super) const GAP: u64 = 50;
+    /// A gap smaller than the request counts only if packing would leave this share free.
+    pub(super) const ROOM: u64 = 100;
+}
+/// The driver itself keeps back up to this much of what it calls free.
+const HELD_BACK: u64 = 64 * MIB;
+/// Requests up to 1 MiB are served from segments of 2 MiB of their own, which the large gaps cannot serve.
+const SMALL_SEGMENT: u64 = 2 * MIB;
+/// Where the margin is not given: this share of the device, in thousandths.
+pub(super) const DEFAULT_MARGIN: f64 = 0.02;
+
+/// Classifies an error. `margin` is the share of the device (or of the cap) that must be left over, 0 to 1.
+pub(crate) fn classify(error: &ErrorFields, tenants: Option<&Tenants>, margin: f64) -> Classification {
+    let mut case = Case::new(error, tenants, margin);
+    case.out.verdict = case.verdict();
+    case.out
+}
+
+struct Case<'a> {
+    error: &'a ErrorFields,
+    facts: Result<Facts, String>,
+    foreign: Option<Foreign>,
+    out: Classification,
+}
+
+fn thousandths(bytes: u64, share: u64) -> u64 {
+    (bytes / 1000).saturating_mul(share)
+}
+
+impl<'a> Case<'a> {
+    fn new(error: &'a ErrorFields, tenants: Option<&Tenants>, margin: f64) -> Self {
+        let facts = Facts::of(error);
+        let known = facts.as_ref().ok().copied();
+        let foreign = known.as_ref().and_then(|facts| Foreign::of(error, facts, tenants));
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let margin_bytes =
+            known.and_then(|facts| facts.budget()).map(|budget| (budget as f64 * margin) as u64);
+        let could_fit =
+            known.and_then(|facts| facts.capped().or(facts.free)?.checked_add(facts.unallocated?));
+        let out = Classification {
+            verdict: Verdict::Unknown,
+            margin_bytes,
+            could_fit,
+            shortfall: could_fit.zip(error.tried).map(|(fit, tried)| tried.saturating_sub(fit)),
+            gap: known.and_then(|facts| facts.unallocated),
+            foreign_bytes: foreign.map(|foreign| foreign.least),
+            reasons: Vec::new(),
+        };
+        Self { error, facts, foreign, out }
+    }
+
+    fn because(&mut self, reason: impl Into<String>) {
+        self.out.reasons.push(reason.into());
+    }
+
+    fn verdict(&mut self) -> Verdict {
+        if let Some(reason) = self.wrong_kind() {
+            self.because(reason);
+            return Verdict::Unknown;
+        }
+        let facts = match self.facts.clone() {
+            Ok(facts) => facts,
+            Err(contradiction) => {
+                self.because(contradiction);
+                return Verdict::Unknown;
+            }
+        };
+        let (Some(tried), Some(capacity)) = (facts.tried, facts.capacity) else {
+            self.missing(&[("tried", facts.tried), ("capacity", facts.capacity)]);
+            return Verdict::Unknown;
+        };
+        if let Some(verdict) = self.cannot_ever_fit(&facts, tried, capacity) {
+            return verdict;
+        }
+        let (Some(free), Some(margin)) = (facts.free, self.out.margin_bytes) else {
+            self.missing(&[("free", facts.free)]);
+            return Verdict::Unknown;
+        };
+        let (Some(reserved), Some(gap), Some(foreign)) = (facts.reserved, facts.unallocated, self.foreign)
+        else {
+            self.missing(&[("reserved", facts.reserved), ("reserved_unallocated", facts.unallocated)]);
+            return Verdict::Unknown;
+        };
+        let available = facts.capped().unwrap_or(free);
+        if available >= tried.saturating_add(if facts.capped().is_some() { ROUNDING } else { HELD_BACK }) {
+            let (available, tried) = (exact(available), exact(tried));
+            self.because(format!(
+                "{available} were free for a request of {tried}: something else refused it (a memory fraction that the message does \
+                 not print, MIG, WSL, graph capture, another process that has ended since)"
+            ));
+            return Verdict::Unknown;
+        }
+        if facts.capped().is_none() {
+            if let Some(verdict) = self.others(&foreign, tried, capacity, free, gap, margin) {
+                return verdict;
+            }
+            if free >= tried {
+                let (free, tried) = (exact(free), exact(tried));
+                self.because(format!(
+                    "{free} were free for a request of {tried}: too close to tell what refused it"
+                ));
+                return Verdict::Unknown;
+            }
+            if reserved.saturating_add(free) > capacity.saturating_add(4 * ROUNDING) {
+                let (reserved, free, capacity) = (exact(reserved), exact(free), exact(capacity));
+                self.because(format!(
+                    "reserved {reserved} + free {free} is more than the device's {capacity}: the driver moves memory to the host (WSL, \
+                     Windows), the numbers do not tell"
+                ));
+                return Verdict::Unknown;
+            }
+        }
+        self.packing(&facts, tried, available, gap, margin)
+    }
+
+    fn wrong_kind(&self) -> Option<String> {
+        let kind = match self.error.kind {
+            None => return Some("the kind of error is not known".to_owned()),
+            Some(kind) => kind,
+        };
+        if kind.is_caching_allocator() {
+            return None;
+        }
+        Some(match kind {
+            Kind::XpuBlockLimit => {
+                "a single block of more than 4 GB was refused; the memory is not exhausted".to_owned()
+            }
+            Kind::NvmlAssert => {
+                "the sizes were lost: PyTorch failed while it composed the message".to_owned()
+            }
+            kind => format!("{}: its message does not carry the sizes that tell", kind.words()),
+        })
+    }
+
+    fn missing(&mut self, fields: &[(&str, Option<u64>)]) {
+        let names: Vec<&str> =
+            fields.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
+        self.because(format!("the message does not say: {}", names.join(", ")));
+    }
+
+    /// What is impossible in any packing.
+    fn cannot_ever_fit(&mut self, facts: &Facts, tried: u64, capacity: u64) -> Option<Verdict> {
+        if tried > capacity {
+            self.because(format!(
+                "tried {} is more than the whole device, {}",
+                exact(tried),
+                exact(capacity)
+            ));
+            return Some(Verdict::TrueOom);
+        }
+        if let Some(limit) = facts.limit
+            && tried > limit
+        {
+            self.because(format!(
+                "tried {} is more than the process is allowed, {}",
+                exact(tried),
+                exact(limit)
+            ));
+            return Some(Verdict::TrueOom);
+        }
+        let live = facts.allocated?.saturating_sub(facts.pools);
+        let need = live.saturating_add(tried);
+        if need > capacity {
+            let (live, tried, need, capacity) = (exact(live), exact(tried), exact(need), exact(capacity));
+            self.because(format!("live {live} + tried {tried} = {need} is more than the device, {capacity}: no packing holds both"));
+            return Some(Verdict::TrueOom);
+        }
+        None
+    }
+
+    /// Whether others decide it.
+    fn others(
+        &mut self,
+        foreign: &Foreign,
+        tried: u64,
+        capacity: u64,
+        free: u64,
+        gap: u64,
+        margin: u64,
+    ) -> Option<Verdict> {
+        let matters = thousandths(capacity, share::OTHERS).max(GIB);
+        let need = tried.saturating_add(margin);
+        let own = foreign.own.map_or(String::new(), |own| format!("; this process holds {}", exact(own)));
+        if foreign.least >= matters && free.saturating_add(foreign.least) >= need {
+            let (least, all) = (exact(foreign.least), exact(capacity));
+            self.because(format!("others hold {least} of the device's {all}{own}"));
+            let (sum, tried) = (exact(free.saturating_add(foreign.least)), exact(tried));
+            self.because(format!("without them {sum} would be free for a request of {tried}"));
+            if gap >= thousandths(capacity, share::GAP) {
+                self.because(format!("the pool also strands {}: see to the others first", exact(gap)));
+            }
+            return Some(Verdict::CoTenant);
+        }
+        if foreign.most >= matters && free.saturating_add(gap).saturating_add(foreign.most) >= need {
+            let (outside, all) = (exact(foreign.outside), exact(capacity));
+            self.because(format!(
+                "{outside} of the device's {all} lie outside PyTorch's reserve{own}: this process's context and libraries, or others; \
+                 who holds them decides"
+            ));
+            return Some(Verdict::Unknown);
+        }
+        None
+    }
+
+    /// Whether better packing would have made room.
+    fn packing(&mut self, facts: &Facts, tried: u64, available: u64, gap: u64, margin: u64) -> Verdict {
+        let budget = facts.budget().unwrap_or_default();
+        let fit = available.saturating_add(gap);
+        let need = tried.saturating_add(margin);
+        let from = if facts.capped().is_some() { "left by the cap" } else { "free" };
+        let sum = format!("{from} {} + unallocated {} = {}", exact(available), exact(gap), exact(fit));
+        if fit < need {
+            if facts.pools > 0 && fit.saturating_add(facts.pools) >= need {
+                self.because(format!("{sum} for a request of {}", exact(tried)));
+                self.because(format!(
+                    "with the {} that lie idle in private pools it would fit, but they are free only once the CUDA graphs are released",
+                    exact(facts.pools)
+                ));
+                return Verdict::Unknown;
+            }
+            if fit < tried {
+                self.because(format!(
+                    "{sum} is less than tried {}: no allocator setting can make room",
+                    exact(tried)
+                ));
+            } else {
+                let (left, margin) = (exact(fit - tried), exact(margin));
+                self.because(format!(
+                    "{sum}; packed without a gap only {left} would be left, less than the margin of {margin}"
+                ));
+            }
+            return Verdict::TrueOom;
+        }
+        self.because(format!("{sum} for a request of {}", exact(tried)));
+        if tried <= SMALL_SEGMENT {
+            self.because(
+                "a request of 2 MiB is for small tensors, which the gaps between large ones cannot serve"
+                    .to_owned(),
+            );
+            return Verdict::Unknown;
+        }
+        if self.error.hint_expandable == Some(true) {
+            self.because(
+                "expandable segments are on already: what strands the memory is something else".to_owned(),
+            );
+            return Verdict::Unknown;
+        }
+        if gap < thousandths(budget, share::GAP) {
+            let (gap, budget) = (exact(gap), exact(budget));
+            self.because(format!("a gap of {gap} in {budget} is what any training leaves: it does not tell"));
+            return Verdict::Unknown;
+        }
+        if gap < tried && fit - tried < thousandths(budget, share::ROOM) {
+            let (gap, left) = (exact(gap), exact(fit - tried));
+            self.because(format!(
+                "the gap of {gap} alone is less than the request, and packing would leave only {left}"
+            ));
+            return Verdict::Unknown;
+        }
+        self.because(format!("packed without a gap it would fit, with {} to spare", exact(fit - tried)));
+        if facts.pools > 0 {
+            let pools = exact(facts.pools);
+            self.because(format!(
+                "{pools} more lie idle in private pools, free only once the CUDA graphs are released"
+            ));
+        }
+        Verdict::Fragmentation
+    }
+}

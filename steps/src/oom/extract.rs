@@ -1,0 +1,243 @@
+//! From the windows of one file to its events.
+
+use std::collections::VecDeque;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::event::{Event, Place, Stand};
+use super::kind::{Kind, Nature};
+use super::launcher::{Launchers, SummaryReader, srun};
+use super::lines::{Line, lines};
+use super::message::{OomMessage, Passage, Proof, read};
+use super::prefix::{Prefixes, Who};
+use super::progress::step_of;
+use super::scan::{Window, trigger};
+use super::sightings::Sightings;
+use super::text::{boundary, cut};
+use super::torch_version::torch_version;
+
+/// Lines of the same printer that one message may fill.
+const MOST_LINES: usize = 12;
+/// Bytes of a message that are kept.
+const MOST_TEXT: usize = 4 << 10;
+/// Lines that are looked back for a time.
+const LOOK_BACK: usize = 400;
+/// Events that are kept of one file: so many of the first ones, and of the last ones.
+const MOST_EVENTS: usize = if cfg!(test) { 32 } else { 2048 };
+
+/// What one file holds, window by window.
+#[derive(Debug)]
+pub(crate) struct FileReader {
+    file: usize,
+    /// What the file's name says of its writer.
+    owner: Who,
+    prefixes: Prefixes,
+    summary: SummaryReader,
+    sightings: Sightings,
+    events: Vec<Event>,
+    /// The latest ones, once there are many.
+    latest: VecDeque<Event>,
+    /// Some in between are not kept.
+    overflowed: bool,
+}
+
+impl FileReader {
+    /// A reader of the file with this index, written by `owner`, in a job on these hosts.
+    pub(crate) fn new(file: usize, owner: Who, hosts: &[String]) -> Self {
+        Self {
+            file,
+            owner,
+            prefixes: Prefixes { labelled: false, hosts: hosts.to_vec() },
+            summary: SummaryReader::default(),
+            sightings: Sightings::default(),
+            events: Vec::new(),
+            latest: VecDeque::new(),
+            overflowed: false,
+        }
+    }
+
+    /// Takes the next window.
+    pub(crate) fn window(&mut self, window: &Window, launchers: &mut Launchers) {
+        let mut all = lines(window, &mut self.prefixes);
+        for line in &mut all {
+            line.who.fill(&self.owner);
+        }
+        let mut consumed = vec![false; all.len()];
+        for at in 0..all.len() {
+            let line = &all[at];
+            if let Some(step) = step_of(&line.text) {
+                self.sightings.add(line.number, &line.who, step);
+            }
+            if !line.fresh {
+                continue;
+            }
+            srun(&line.text, launchers);
+            let worker = self.summary.line(&line.text, launchers).cloned();
+            let Some(start) = trigger(&line.text).filter(|_| !consumed[at]) else { continue };
+            let Some((passage, used)) = passage(&all, at) else { continue };
+            let Some(message) = read(&passage) else { continue };
+            if used.iter().any(|next| all[*next].text.contains("ried to allocate")) {
+                // The head was cut in two; its second half is no message of its own.
+                used.iter().for_each(|next| consumed[*next] = true);
+            }
+            let Some(stand) = stand(&all, at, start, &message) else { continue };
+            let mut who = line.who.clone();
+            if let Some(worker) = worker {
+                let (rank, local_rank) = (worker.rank, worker.local_rank);
+                who.fill(&Who { rank, local_rank, pid: worker.pid, host: worker.host, ..Who::default() });
+            }
+            self.keep(Event {
+                torch: torch_version(&format!("{}{}", line.prefix, passage.text)),
+                text: shown(&passage, start),
+                who,
+                time: time(&all, at),
+                dated: all[at..].iter().any(|later| later.time.is_some()),
+                place: Place { file: self.file, line: line.number },
+                stand,
+                step: None,
+                survived: false,
+                message,
+            });
+        }
+    }
+
+    fn keep(&mut self, event: Event) {
+        // Of what harms nothing, one mention is enough.
+        let harmless = event.message.kind.nature() == Nature::Harmless;
+        if harmless && self.events.iter().any(|known| known.message.kind == event.message.kind) {
+            return;
+        }
+        if self.events.len() < MOST_EVENTS {
+            self.events.push(event);
+            return;
+        }
+        if self.latest.len() == MOST_EVENTS {
+            self.latest.pop_front();
+            self.overflowed = true;
+        }
+        self.latest.push_back(event);
+    }
+
+    /// What the file holds.
+    pub(crate) fn finish(mut self, launchers: &mut Launchers) -> FileFindings {
+        self.summary.close(launchers);
+        let last_step = self.sightings.last();
+        let progress = self.sightings.finish();
+        let mut events = self.events;
+        events.extend(self.latest);
+        for event in &mut events {
+            event.step = progress.before(event.place.line, &event.who);
+            event.survived = progress.went_on(event.place.line, &event.who, event.stand);
+        }
+        FileFindings { events, last_step, overflowed: self.overflowed }
+    }
+}
+
+/// What one file holds.
+#[derive(Debug)]
+pub(crate) struct FileFindings {
+    pub(crate) events: Vec<Event>,
+    /// The last training step that it reports.
+    pub(crate) last_step: Option<u64>,
+    /// There were more events than are kept.
+    pub(crate) overflowed: bool,
+}
+
+/// The line at `at` with as many following lines of its printer as the message needs, and which those are.
+fn passage(all: &[Line], at: usize) -> Option<(Passage, Vec<usize>)> {
+    let line = &all[at];
+    let following: Vec<usize> = (at + 1..all.len().min(at + 200))
+        .filter(|next| is_same_printer(line, &all[*next]))
+        .take(MOST_LINES)
+        .collect();
+    let up_to = |count: usize| {
+        let texts: Vec<&str> = following[..count].iter().map(|next| all[*next].text.as_str()).collect();
+        Passage::new(&line.text, &texts)
+    };
+    let whole = read(&up_to(following.len()))?;
+    let needed = (0..=following.len()).find(|count| read(&up_to(*count)).as_ref() == Some(&whole))?;
+    let mut used = following;
+    used.truncate(needed);
+    let texts: Vec<&str> = used.iter().map(|next| all[*next].text.as_str()).collect();
+    Some((Passage::new(&line.text, &texts), used))
+}
+
+/// Whether a line can continue another: srun repeats only its own label where it cuts a line in two.
+fn is_same_printer(line: &Line, next: &Line) -> bool {
+    if line.who.task.is_some() && line.who.task == next.who.task {
+        return line.who.is_compatible(&next.who);
+    }
+    line.who == next.who
+}
+
+/// Whether the text was raised or only warned of; `None` if it is quoted: a comment, source code, advice.
+fn stand(all: &[Line], at: usize, start: usize, message: &OomMessage) -> Option<Stand> {
+    macro_rules! pattern {
+        ($name:ident, $text:expr) => {
+            static $name: LazyLock<Regex> = LazyLock::new(|| Regex::new($text).expect("a valid pattern"));
+        };
+    }
+    pattern!(
+        QUOTED,
+        r"^\s*(?:#|//|\*\s|>|\+{1,3} ?echo\b|echo\b|raise\b|print\(|assert\b|except\b|if\b|elif\b|return\b|(?:logg(?:er|ing)|log|warnings?)\.\w+\()"
+    );
+    pattern!(
+        ADVICE,
+        r"(?i)\bif (?:you|there|it|an?)\b|\be\.g\b|for example|such as|in case of|to (?:avoid|fix|prevent)|\bhints?:|\btips?:|\bencounter|known issue|usually means|\bmay cause|\bor reduce"
+    );
+    pattern!(
+        RAISED,
+        r"(?i)error|exception|fail|fatal|what\(\)|terminate|abort|NCCL WARN|slurm|kernel|\[rank|critical"
+    );
+    pattern!(WARNED, r"\b(?:WARN(?:ING)?|INFO|DEBUG|warning)\b");
+    pattern!(
+        AGAIN,
+        r"(?i)\bretrying\b|\bwill retry|retry with|\brecover|skipping (?:the |this )?batch|(?:reduc|decreas)ing (?:the )?(?:micro[- ]?)?batch[ _]size (?:to|from)|trying (?:again|with)|falling back|copy inputs"
+    );
+    let line = &all[at].text;
+    let before = &line[..start.min(line.len())];
+    if message.kind.nature() == Nature::Harmless {
+        return Some(Stand::Warned);
+    }
+    if QUOTED.is_match(line) || !message.is_sized() && ADVICE.is_match(line) {
+        return None;
+    }
+    if message.kind.nature() == Nature::Host {
+        return Some(Stand::Raised);
+    }
+    if !message.is_sized()
+        && !before.trim().is_empty()
+        && !RAISED.is_match(before)
+        && !RAISED.is_match(cut(line, 64))
+    {
+        return None;
+    }
+    let nccl = message.kind == Kind::Nccl;
+    let again = all[at..all.len().min(at + 40)]
+        .iter()
+        .filter(|next| next.who == all[at].who)
+        .take(4)
+        .any(|next| AGAIN.is_match(&next.text));
+    let warned = !nccl && (WARNED.is_match(before) || again);
+    Some(if warned && message.proof == Proof::Says { Stand::Warned } else { Stand::Raised })
+}
+
+/// The line's time, or the last one that its printer gave before.
+fn time(all: &[Line], at: usize) -> Option<super::logtime::LogTime> {
+    let line = &all[at];
+    all[at.saturating_sub(LOOK_BACK)..=at]
+        .iter()
+        .rev()
+        .filter(|earlier| {
+            earlier.who == line.who || earlier.who.is_compatible(&line.who) && line.who != Who::default()
+        })
+        .find_map(|earlier| earlier.time)
+}
+
+/// The message for people: from a little before its trigger, without line feeds, bounded.
+fn shown(passage: &Passage, start: usize) -> String {
+    let from = boundary(&passage.line, start.saturating_sub(400));
+    let text = passage.text[from..].replace('\n', " ");
+    cut(text.trim(), MOST_TEXT).to_owned()
+}

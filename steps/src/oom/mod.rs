@@ -1,0 +1,33 @@
+//! Out-of-memory errors: read them from the logs of a job, and tell what kind they are.
+
+mod classify;
+mod event;
+mod extract;
+#[cfg(test)]
+mod fake_site;
+#[cfg(test)]
+mod fixtures;
+mod kind;
+mod launcher;
+mod lines;
+mod logs;
+mod logtime;
+mod message;
+mod placing;
+mod prefix;
+mod progress;
+mod read;
+#[cfg(test)]
+mod read_tests;
+mod register;
+mod report;
+mod scan;
+mod sightings;
+mod size;
+mod text;
+mod torch_version;
+
+pub(crate) use progress::step_of;
+pub(crate) use read::{OomRead, ReadParams};
+pub(crate) use register::register;
+pub(crate) use scan::suspects;

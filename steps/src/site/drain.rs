@@ -1,0 +1,101 @@
+//! Feeds a running command and reads what it says, without ever holding more than was asked for.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// A command that has ended may leave children that hold its streams open: after its end, silence of this length is
+/// taken for the end of the output.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// Which stream a chunk came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    Out,
+    Err,
+}
+
+/// The first bytes of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Bounded {
+    pub(super) bytes: Vec<u8>,
+    pub(super) truncated: bool,
+}
+
+impl Bounded {
+    /// Keeps `chunk` as far as `limit` allows.
+    pub(super) fn push(&mut self, chunk: &[u8], limit: usize) {
+        let room = limit.saturating_sub(self.bytes.len()).min(chunk.len());
+        self.bytes.extend_from_slice(&chunk[..room]);
+        self.truncated |= room < chunk.len();
+    }
+}
+
+/// The three streams of a running command.
+pub(super) struct Pipes<I, O, E> {
+    pub(super) stdin: Option<I>,
+    pub(super) stdout: O,
+    pub(super) stderr: E,
+}
+
+/// Feeds `input`, hands every chunk of output to `take` and waits for `exit`, until `deadline`.
+///
+/// Gives what `exit` gave, or `None` if the deadline came first.
+pub(super) async fn drain<I, O, E, X>(
+    pipes: Pipes<I, O, E>,
+    input: &[u8],
+    exit: impl Future<Output = X>,
+    deadline: Instant,
+    mut take: impl FnMut(Stream, &[u8]),
+) -> Option<X>
+where
+    I: AsyncWrite + Unpin,
+    O: AsyncRead + Unpin,
+    E: AsyncRead + Unpin,
+{
+    let Pipes { stdin, mut stdout, mut stderr } = pipes;
+    // A command need not read its input: a closed pipe is no error of ours.
+    let mut feed = pin!(async move {
+        if let Some(mut stdin) = stdin {
+            let _ = stdin.write_all(input).await;
+            let _ = stdin.shutdown().await;
+        }
+    });
+    let mut exit = pin!(exit);
+    let (mut fed, mut out_open, mut err_open, mut ended) = (false, true, true, None);
+    let (mut out, mut err) = (vec![0; 32 << 10], vec![0; 8 << 10]);
+    while out_open || err_open || ended.is_none() {
+        tokio::select! {
+            read = stdout.read(&mut out), if out_open => match read {
+                Ok(count @ 1..) => take(Stream::Out, &out[..count]),
+                _ => out_open = false,
+            },
+            read = stderr.read(&mut err), if err_open => match read {
+                Ok(count @ 1..) => take(Stream::Err, &err[..count]),
+                _ => err_open = false,
+            },
+            () = &mut feed, if !fed => fed = true,
+            answer = &mut exit, if ended.is_none() => ended = Some(answer),
+            () = sleep(SETTLE), if ended.is_some() => break,
+            () = sleep_until(deadline) => break,
+        }
+    }
+    ended
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_first_bytes_only() {
+        let mut bounded = Bounded::default();
+        bounded.push(b"abc", 4);
+        assert!(!bounded.truncated);
+        bounded.push(b"def", 4);
+        assert_eq!((bounded.bytes.as_slice(), bounded.truncated), (&b"abcd"[..], true));
+    }
+}

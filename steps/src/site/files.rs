@@ -1,0 +1,238 @@
+//! Files of this machine. Everything here blocks; the live site calls it off the async threads.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use engine::site::{DirEntry, FileKind, FileStat, SiteError, SiteErrorKind, digest};
+use jiff::Timestamp;
+
+/// Reads `length` bytes from `offset`; fewer at the end.
+pub(super) fn read(path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
+    let at = |error| failed(path, "read", error);
+    // Not blocking: opening a FIFO would otherwise wait for a writer.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let mut file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(at)?;
+    if !file.metadata().map_err(at)?.is_file() {
+        return Err(SiteError::new(SiteErrorKind::Denied, format!("{path}: not a regular file")));
+    }
+    file.seek(SeekFrom::Start(offset)).map_err(at)?;
+    let mut content = Vec::new();
+    file.take(length as u64).read_to_end(&mut content).map_err(at)?;
+    Ok(content)
+}
+
+/// What a path is; `None` where there is nothing, or a symbolic link to nothing.
+pub(super) fn stat(path: &str) -> Result<Option<FileStat>, SiteError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(Some(describe(&metadata))),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(failed(path, "look at", error)),
+    }
+}
+
+/// The entries of a directory, by name. What vanishes meanwhile, and links to nothing, are left out.
+pub(super) fn list(path: &str) -> Result<Vec<DirEntry>, SiteError> {
+    let at = |error| failed(path, "list", error);
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(path).map_err(at)? {
+        let entry = entry.map_err(at)?;
+        let (Ok(name), Ok(metadata)) = (entry.file_name().into_string(), fs::metadata(entry.path())) else {
+            continue;
+        };
+        entries.push(DirEntry { name, stat: describe(&metadata) });
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(entries)
+}
+
+/// Replaces a file's content; see [`Site::replace`](engine::site::Site::replace).
+///
+/// A symbolic link stays and what it names is replaced. Mode and owner are kept; where the owner cannot be, nothing is
+/// changed. Access control lists and hard links are not carried over to the new file.
+pub(super) fn replace(path: &str, expected: Option<&str>, content: &[u8]) -> Result<(), SiteError> {
+    let at = |error| failed(path, "replace", error);
+    let real = target(path)?;
+    let dir = real.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if expected.is_none() {
+        fs::create_dir_all(dir).map_err(at)?;
+    }
+    let present = match fs::metadata(&real) {
+        Ok(metadata) => Some(metadata),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(at(error)),
+    };
+    unchanged(path, &real, expected)?; // early: no temporary file for what is going to be refused
+
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".runbook-")
+        .permissions(fs::Permissions::from_mode(0o666)) // as any new file: less the umask
+        .tempfile_in(dir)
+        .map_err(at)?;
+    temporary.write_all(content).map_err(at)?;
+    if let Some(present) = &present {
+        keep(temporary.as_file(), present).map_err(at)?;
+    }
+    temporary.as_file().sync_all().map_err(at)?;
+    unchanged(path, &real, expected)?;
+    let moved = match expected {
+        Some(_) => temporary.persist(&real),
+        None => temporary.persist_noclobber(&real),
+    };
+    if let Err(failure) = moved {
+        let appeared = expected.is_none() && failure.error.kind() == io::ErrorKind::AlreadyExists;
+        return Err(if appeared { conflict(path) } else { at(failure.error) });
+    }
+    sync_dir(dir).map_err(at)
+}
+
+/// Removes a file if it is what it was expected to be; already gone is success.
+pub(super) fn remove(path: &str, expected: &str) -> Result<(), SiteError> {
+    let at = |error| failed(path, "remove", error);
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(at(error)),
+        Ok(_) => unchanged(path, Path::new(path), Some(expected))?,
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(error)),
+        _ => {}
+    }
+    let dir = Path::new(path).parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sync_dir(dir).map_err(at)
+}
+
+fn describe(metadata: &fs::Metadata) -> FileStat {
+    let kind = match metadata.file_type() {
+        t if t.is_file() => FileKind::File,
+        t if t.is_dir() => FileKind::Dir,
+        _ => FileKind::Other,
+    };
+    let nanoseconds = i32::try_from(metadata.mtime_nsec()).unwrap_or_default();
+    let modified = Timestamp::new(metadata.mtime(), nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    FileStat { kind, size: metadata.len(), modified, mode: metadata.mode() & 0o7777 }
+}
+
+/// The file that is really meant: what a symbolic link names.
+fn target(path: &str) -> Result<PathBuf, SiteError> {
+    match fs::canonicalize(path) {
+        Ok(real) => Ok(real),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path, "replace", error)),
+        Err(_) if fs::symlink_metadata(path).is_ok() => {
+            Err(SiteError::new(SiteErrorKind::Denied, format!("{path}: a symbolic link to nothing")))
+        }
+        Err(_) => Ok(PathBuf::from(path)),
+    }
+}
+
+fn unchanged(path: &str, real: &Path, expected: Option<&str>) -> Result<(), SiteError> {
+    let present = match read(&real.to_string_lossy(), 0, usize::MAX) {
+        Ok(content) => Some(digest(&content)),
+        Err(error) if error.kind == SiteErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    if present.as_deref() == expected { Ok(()) } else { Err(conflict(path)) }
+}
+
+fn keep(file: &File, present: &fs::Metadata) -> io::Result<()> {
+    let mine = file.metadata()?;
+    if (mine.uid(), mine.gid()) != (present.uid(), present.gid()) {
+        std::os::unix::fs::fchown(file, Some(present.uid()), Some(present.gid()))?;
+    }
+    file.set_permissions(present.permissions()) // after the owner: a change of owner clears set-id bits
+}
+
+/// Makes a rename durable. Some file systems cannot sync a directory and need not.
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    match File::open(dir)?.sync_all() {
+        Err(error) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn conflict(path: &str) -> SiteError {
+    SiteError::new(SiteErrorKind::Conflict, format!("{path}: is no longer what it was expected to be"))
+}
+
+fn failed(path: &str, verb: &str, error: io::Error) -> SiteError {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    let kind = match error.kind() {
+        NotFound | NotADirectory => SiteErrorKind::NotFound,
+        PermissionDenied | ReadOnlyFilesystem => SiteErrorKind::Denied,
+        _ => SiteErrorKind::Io,
+    };
+    SiteError::new(kind, format!("{path}: could not {verb} it: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setup() -> (tempfile::TempDir, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("train.sbatch").to_str().unwrap().to_owned();
+        (dir, path)
+    }
+
+    fn names(dir: &tempfile::TempDir) -> Vec<String> {
+        list(dir.path().to_str().unwrap()).unwrap().into_iter().map(|entry| entry.name).collect()
+    }
+
+    #[test]
+    fn replacing_keeps_mode_and_link() {
+        let (dir, path) = setup();
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        let link = dir.path().join("link").to_str().unwrap().to_owned();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        replace(&link, Some(&digest(b"old")), b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!((fs::read(&path).unwrap(), stat(&path).unwrap().unwrap().mode), (b"new".to_vec(), 0o750));
+        assert_eq!(names(&dir), ["link", "train.sbatch"]);
+    }
+
+    #[test]
+    fn another_content_is_a_conflict_and_stays() {
+        let (dir, path) = setup();
+        fs::write(&path, "theirs").unwrap();
+        for expected in [None, Some(digest(b"old"))] {
+            let error = replace(&path, expected.as_deref(), b"new").unwrap_err();
+            assert_eq!(error.kind, SiteErrorKind::Conflict);
+        }
+        assert_eq!(remove(&path, &digest(b"old")).unwrap_err().kind, SiteErrorKind::Conflict);
+        assert_eq!(fs::read(&path).unwrap(), b"theirs");
+        assert_eq!(names(&dir), ["train.sbatch"]);
+        fs::remove_file(&path).unwrap();
+        let gone = replace(&path, Some(&digest(b"old")), b"new").unwrap_err();
+        assert_eq!(gone.kind, SiteErrorKind::Conflict);
+    }
+
+    #[test]
+    fn a_new_file_brings_its_directories() {
+        let (dir, _) = setup();
+        let path = dir.path().join("a/b/c").to_str().unwrap().to_owned();
+        replace(&path, None, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        remove(&path, &digest(b"new")).unwrap();
+        remove(&path, &digest(b"new")).unwrap();
+        assert_eq!(stat(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn reads_a_window_and_no_fifo() {
+        let (dir, path) = setup();
+        fs::write(&path, "0123456789").unwrap();
+        assert_eq!(read(&path, 2, 3).unwrap(), b"234");
+        assert_eq!(read(&path, 8, 99).unwrap(), b"89");
+        assert_eq!(read(&path, 99, 9).unwrap(), b"");
+        assert_eq!(read("/no/such/file", 0, 1).unwrap_err().kind, SiteErrorKind::NotFound);
+        let fifo = dir.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert_eq!(read(fifo.to_str().unwrap(), 0, 1).unwrap_err().kind, SiteErrorKind::Denied);
+        assert_eq!(stat(fifo.to_str().unwrap()).unwrap().unwrap().kind, FileKind::Other);
+        assert_eq!(read(dir.path().to_str().unwrap(), 0, 1).unwrap_err().kind, SiteErrorKind::Denied);
+    }
+}

@@ -1,0 +1,472 @@
+//! `slurm.cancel`: stops a job and waits until its nodes are free.
+
+use async_trait::async_trait;
+use engine::site::SiteErrorKind;
+use engine::step::{
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::call::{Refusal, ask, command, refusal, run};
+use super::duration::Time;
+use super::id::JobId;
+use super::pin::Pin;
+use super::query;
+use super::record::Record;
+use super::release::{Standing, Waited, standing, stuck, wait};
+use super::sacct::{SEPARATOR, rows};
+use super::state::State;
+use super::text::{clean, count, names, span};
+
+/// Parameters of `slurm.cancel`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Params {
+    /// Id of the job: `123`, or `123_4` for one task of an array. A whole array is never stopped.
+    job: JobId,
+    /// The `pin` that `slurm.job` gave: the job is stopped only if it is still that submission.
+    #[serde(default)]
+    pin: Option<Pin>,
+    /// How long to wait for its nodes, such as `5m`. It should be longer than the cluster's `KillWait` and
+    /// `UnkillableStepTimeout` together.
+    #[serde(default = "five_minutes")]
+    timeout: Time,
+}
+
+fn five_minutes() -> Time {
+    Time::minutes(5)
+}
+
+/// What is stopped.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Intent {
+    pin: Pin,
+    state: Option<String>,
+    nodes: Option<Vec<String>>,
+}
+
+/// How it went.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Output {
+    /// Id of the job.
+    job: String,
+    /// Its state before, one word.
+    state_before: Option<String>,
+    /// Its state afterwards; `null` if slurmctld has forgotten it or did not answer.
+    state_after: Option<String>,
+    /// Its nodes are free.
+    released: Option<bool>,
+    /// Its nodes; if it is stuck, those that are not free.
+    nodes: Option<Vec<String>>,
+    /// How long was waited, in seconds.
+    waited_seconds: Option<u64>,
+}
+
+/// See the module.
+pub(crate) struct Cancel;
+
+#[async_trait]
+impl ChangeStep for Cancel {
+    const KIND: &'static str = "slurm.cancel";
+    const SUMMARY: &'static str = "Stops a job and waits until Slurm has its nodes back";
+    const EFFECT: Effect = Effect::Irreversible;
+    type Params = Params;
+    type Intent = Intent;
+    type Output = Output;
+
+    fn outcomes() -> Outcomes {
+        Outcomes::fixed(&[
+            ("released", "The job has ended and its nodes are free (or they were before)"),
+            ("stuck", "The job still held nodes when the time was up; the output names them"),
+        ])
+    }
+
+    async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {
+        let Some(record) = target(cx, params).await? else {
+            return Ok(Preview::nothing(forgotten(&params.job)));
+        };
+        let nodes = query::nodes(cx, record.node_list.as_deref()).await?;
+        let state = record.state.as_ref().map(|state| state.word().to_owned());
+        if record.state.as_ref().is_some_and(State::is_released) {
+            let line = format!(
+                "job {} has ended already ({}); its nodes are free",
+                record.job,
+                state.as_deref().unwrap_or("?")
+            );
+            let output =
+                Output { state_after: state.clone(), ..output(&record.job, state, nodes, Some(true)) };
+            return Ok(Preview::nothing(Done::new("released", output).line(line)));
+        }
+        let predicted = ["released", "stuck"].map(|outcome| Predicted {
+            outcome: outcome.to_owned(),
+            output: output(&record.job, state.clone(), nodes.clone(), Some(outcome == "released")),
+        });
+        Ok(Preview {
+            target: format!(
+                "job {} on cluster {}",
+                record.job,
+                record.cluster.as_deref().map_or_else(|| "?".to_owned(), clean)
+            ),
+            commands: vec![scancel(&record).to_string()],
+            diffs: Vec::new(),
+            notes: notes(cx, &record, nodes.as_deref()).await?,
+            undo: None,
+            intent: Intent { pin: Pin::of(&record), state, nodes },
+            predicted: predicted.into(),
+            writes: Vec::new(),
+            nothing_to_do: None,
+        })
+    }
+
+    async fn perform(
+        &self,
+        cx: &StepCx,
+        params: &Params,
+        intent: &Intent,
+    ) -> Result<Performed<Output>, StepError> {
+        let Some(record) = target(cx, params).await? else {
+            return Ok(forgotten(&params.job).into());
+        };
+        intent.pin.check(&Pin::of(&record))?;
+        if !record.state.as_ref().is_some_and(State::is_released) {
+            stop(cx, &record).await?;
+        }
+        let id = JobId::parse(&record.job)?;
+        Ok(ended(&id, intent, wait(cx, &id, params.timeout.0).await?).into())
+    }
+
+    async fn confirm(
+        &self,
+        cx: &StepCx,
+        params: &Params,
+        intent: &Intent,
+    ) -> Result<Confirmation<Output>, StepError> {
+        let id = JobId::parse(&intent.pin.job)?;
+        let now = match standing(cx, &id).await? {
+            Ok(now) => now,
+            Err(refusal) => return Ok(Confirmation::Unknown(refusal.error("squeue").message)),
+        };
+        match now.state() {
+            Some(state) if !state.is_released() && !state.is_completing() => {
+                // Requeued since, it is waiting or running again under the same id: that is not this job going on.
+                let Some(record) = target(cx, params).await? else {
+                    return Ok(Confirmation::Unknown(format!(
+                        "job {id} came and went while it was looked at"
+                    )));
+                };
+                Ok(match intent.pin.check(&Pin::of(&record)) {
+                    Ok(()) => Confirmation::DidNot,
+                    Err(error) => Confirmation::Unknown(error.message),
+                })
+            }
+            _ => Ok(Confirmation::Happened(ended(&id, intent, wait(cx, &id, params.timeout.0).await?))),
+        }
+    }
+}
+
+/// The job as slurmctld knows it now, checked against the pin; `None` if it is forgotten.
+async fn target(cx: &StepCx, params: &Params) -> Result<Option<Record>, StepError> {
+    let found = query::live(cx, &params.job).await?.map_err(|refusal| refusal.error("scontrol show job"))?;
+    let Some((mut record, _)) = found else { return Ok(None) };
+    record.cluster = query::cluster(cx).await?;
+    if let Some(pin) = &params.pin {
+        pin.check(&Pin::of(&record))?;
+    }
+    Ok(Some(record))
+}
+
+fn scancel(record: &Record) -> engine::site::Command {
+    command(["scancel", record.job.as_str()])
+}
+
+/// Sends the order. What came of it is told by the job's state, not by the exit status: `scancel` says nothing and
+/// returns 0 for jobs that have ended or never were.
+pub(crate) async fn stop(cx: &StepCx, record: &Record) -> Result<(), StepError> {
+    if cx.cancel.is_cancelled() {
+        return Err(StepError::failed(format!("stopped before job {} was cancelled", record.job)));
+    }
+    match run(cx, &scancel(record)).await {
+        Ok(output) if output.success() => Ok(()),
+        Ok(output) => match refusal(&output) {
+            refusal @ (Refusal::Denied(_) | Refusal::Unreachable(_)) => {
+                Err(refusal.error(&format!("cancelling job {}", record.job)))
+            }
+            // Ended in the meantime, or a complaint on the way: the state decides.
+            Refusal::NoSuch | Refusal::NoRecords | Refusal::Other(_) => Ok(()),
+        },
+        // It may have been sent; the state decides.
+        Err(error) if error.kind == SiteErrorKind::NotRecorded || !error.in_doubt() => Err(error.into()),
+        Err(_) => Ok(()),
+    }
+}
+
+fn output(job: &str, before: Option<String>, nodes: Option<Vec<String>>, released: Option<bool>) -> Output {
+    Output {
+        job: job.to_owned(),
+        state_before: before,
+        state_after: None,
+        released,
+        nodes,
+        waited_seconds: None,
+    }
+}
+
+fn forgotten(id: &JobId) -> Done<Output> {
+    Done::new("released", output(id.as_str(), None, None, Some(true)))
+        .line(format!("slurmctld does not know job {id} (any more): it holds no nodes"))
+}
+
+fn ended(id: &JobId, intent: &Intent, waited: Waited) -> Done<Output> {
+    let released = waited.released();
+    let mut output = output(id.as_str(), intent.state.clone(), intent.nodes.clone(), Some(released));
+    output.state_after =
+        waited.standing.as_ref().and_then(Standing::state).map(|state| state.word().to_owned());
+    output.waited_seconds = Some(waited.seconds);
+    if released {
+        let after = output.state_after.as_deref().unwrap_or("gone").to_owned();
+        return Done::new("released", output)
+            .line(format!("job {id} is {after}; its nodes were free after {}", span(waited.seconds)));
+    }
+    let line = stuck(id, &waited);
+    if waited.standing.is_none() {
+        output.released = None;
+    } else {
+        output.nodes = Some(waited.held);
+    }
+    Done::new("stuck", output)
+        .line(line)
+        .line("processes that cannot be killed (driver, file system) hold it; Slurm will drain the nodes")
+}
+
+/// Who and what is hit. Nothing in it changes by itself from one minute to the next.
+async fn notes(cx: &StepCx, record: &Record, nodes: Option<&[String]>) -> Result<Vec<String>, StepError> {
+    let mut notes = Vec::new();
+    let state = record.state.as_ref().map_or("in an unknown state", State::word);
+    let who = record.user.as_deref().map_or_else(|| "an unknown user".to_owned(), clean);
+    let since = record.started.map_or_else(String::new, |time| format!(", since {time}"));
+    let name = record.name.as_deref().map_or_else(String::new, |name| format!(" ({})", clean(name)));
+    notes.push(format!("job {}{name} of {who} is {state}{since}", record.job));
+    if let Some(nodes) = nodes.filter(|nodes| !nodes.is_empty()) {
+        let gpus = record.gpus.map_or_else(String::new, |gpus| format!(" with {gpus} GPUs"));
+        notes.push(format!("frees {}{gpus}: {}", count(nodes.len(), "node"), names(nodes)));
+    }
+    if record.state.as_ref().is_some_and(State::is_completing) {
+        notes.push("it is ending already: scancel adds nothing, this step waits for the nodes".to_owned());
+    }
+    if record.component.is_some() {
+        notes.push(
+            "it is part of a heterogeneous job; cancelling the first component ends all of them".to_owned(),
+        );
+    }
+    notes.extend(followers(cx, record).await?);
+    Ok(notes)
+}
+
+/// Jobs that will start once this one has ended: those that depend on it, and those queued under its name.
+async fn followers(cx: &StepCx, record: &Record) -> Result<Vec<String>, StepError> {
+    let Some(user) = record.user.as_deref().filter(|user| !user.starts_with('-')) else {
+        return Ok(Vec::new());
+    };
+    let format = ["%i", "%E", "%j"].join(&SEPARATOR.to_string());
+    let answer = match ask(cx, ["squeue", "-h", "-t", "PD", "-u", user, "-o", &format]).await? {
+        Ok(answer) => answer,
+        Err(_) => return Ok(vec!["which jobs wait for it could not be read".to_owned()]),
+    };
+    let text = String::from_utf8_lossy(&answer);
+    let own = [
+        Some(record.job.clone()),
+        record.number.map(|n| n.to_string()),
+        record.array_job.map(|n| n.to_string()),
+    ];
+    let (mut waiting, mut same) = (Vec::new(), Vec::new());
+    for row in rows(&text, 3) {
+        let &[id, dependency, name] = row.as_slice() else { continue };
+        if own.iter().flatten().any(|job| job == id) {
+            continue;
+        }
+        let names_it = dependency
+            .split(|c: char| !c.is_ascii_digit() && c != '_')
+            .any(|word| !word.is_empty() && own.iter().flatten().any(|job| job == word));
+        if names_it {
+            waiting.push(format!("{id} ({})", clean(dependency)));
+        } else if record.name.as_deref() == Some(name) {
+            same.push(id.to_owned());
+        }
+    }
+    let mut notes = Vec::new();
+    if !waiting.is_empty() {
+        notes.push(format!(
+            "wait for it and may start when it ends, into the same failure: {}",
+            names(&waiting)
+        ));
+    }
+    if !same.is_empty() {
+        notes.push(format!("queued under the same name: {}", names(&same)));
+    }
+    Ok(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::step::{Change, Step, StepErrorKind};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::slurm::fake::{FakeSite, cx};
+    use crate::slurm::fixtures as fixture;
+
+    /// A running job, as the site of a preview and of what follows.
+    fn site(states: &[&str]) -> FakeSite {
+        let site = FakeSite::new();
+        site.answer("scontrol -o show job 1", fixture::job("llama", "/d/train.sbatch", ""));
+        site.answer("scontrol show config", "ClusterName = lab\n");
+        site.answer("scontrol show hostnames 'gpu-[20-21]'", "gpu-20\ngpu-21\n");
+        site.answer("scontrol show hostnames gpu-21", "gpu-21\n");
+        site.answer(
+            "squeue -h -t PD",
+            "7\u{1f}afterany:1(unfulfilled)\u{1f}next\n8\u{1f}afterok:11\u{1f}x\n9\u{1f}(null)\u{1f}llama\n",
+        );
+        site.answer("scancel 1", "");
+        for state in states {
+            site.answer("squeue -h -j 1", format!("{}\n", state.replace('|', "\u{1f}")));
+        }
+        site
+    }
+
+    async fn preview(site: &FakeSite, with: &Value) -> engine::step::AnyPreview {
+        Change::new(Cancel).preview(&cx(site), with).await.unwrap()
+    }
+
+    async fn perform(site: &FakeSite, with: &Value, intent: &Value) -> Result<Done<Value>, StepError> {
+        match Change::new(Cancel).perform(&cx(site), with, intent).await? {
+            Performed::Done(done) => Ok(done),
+            Performed::Ask(..) => panic!("it never asks"),
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn the_gate_shows_the_command_and_who_is_hit() {
+        let site = site(&["RUNNING|gpu-[20-21]"]);
+        let shown = preview(&site, &json!({ "job": 1 })).await;
+        assert_eq!(shown.commands, ["scancel 1"]);
+        assert_eq!(shown.target, "job 1 on cluster lab");
+        insta::assert_snapshot!(shown.notes.join("\n"), @r#"
+            job 1 (llama) of root is RUNNING, since 2026-11-24T02:04:35Z
+            frees 2 nodes with 8 GPUs: gpu-20, gpu-21
+            wait for it and may start when it ends, into the same failure: 7 (afterany:1(unfulfilled))
+            queued under the same name: 9
+            "#);
+        assert_eq!(shown.predicted[0].outcome, "released");
+        assert!(!site.calls().contains(&"scancel 1".to_owned()), "a preview changes nothing");
+        assert_eq!(
+            shown,
+            preview(&site, &json!({ "job": 1 })).await,
+            "consent binds to it, so it must not waver"
+        );
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn released_only_when_no_longer_completing() {
+        let site = site(&["COMPLETING|gpu-[20-21]", "COMPLETING|gpu-21", "CANCELLED|gpu-[20-21]"]);
+        let with = json!({ "job": "1" });
+        let intent = preview(&site, &with).await.intent;
+        let done = perform(&site, &with, &intent).await.unwrap();
+        assert_eq!(done.outcome, "released");
+        assert_eq!(done.output["state_before"], "RUNNING");
+        assert_eq!(done.output["state_after"], "CANCELLED");
+        assert_eq!(done.output["waited_seconds"], 3);
+        assert_eq!(site.calls().iter().filter(|call| *call == "scancel 1").count(), 1);
+        let scancel = site.commands().into_iter().find(|command| command.to_string() == "scancel 1").unwrap();
+        assert!(scancel.env_remove.contains(&"SCANCEL_*".to_owned()));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn stuck_names_the_nodes() {
+        let site = site(&["COMPLETING|gpu-[20-21]", "COMPLETING|gpu-21"]);
+        let with = json!({ "job": "1", "timeout": "30s" });
+        let intent = preview(&site, &with).await.intent;
+        let done = perform(&site, &with, &intent).await.unwrap();
+        assert_eq!((done.outcome.as_str(), &done.output["released"]), ("stuck", &json!(false)));
+        assert_eq!(done.output["nodes"], json!(["gpu-21"]));
+        assert_eq!(done.summary[0], "job 1 is still COMPLETING on gpu-21 after 30 s");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn another_submission_is_not_touched() {
+        let site = site(&["RUNNING|gpu-20"]);
+        let with =
+            json!({ "job": "1", "pin": { "cluster": "lab", "job": "1", "submitted": null, "restarts": 3 } });
+        let error = Change::new(Cancel).preview(&cx(&site), &with).await.unwrap_err();
+        assert_eq!(error.kind, StepErrorKind::Drifted);
+        let with = json!({ "job": "1" });
+        let mut intent = preview(&site, &with).await.intent;
+        intent["pin"]["submitted"] = json!("2026-11-23T00:00:00Z");
+        assert_eq!(perform(&site, &with, &intent).await.unwrap_err().kind, StepErrorKind::Drifted);
+        assert!(!site.calls().contains(&"scancel 1".to_owned()));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn an_ended_job_needs_nothing() {
+        let site = FakeSite::new();
+        site.answer(
+            "scontrol -o show job 1",
+            fixture::job("l", "/x", "").replace("JobState=RUNNING", "JobState=FAILED"),
+        );
+        site.answer("scontrol show config", "");
+        site.answer("scontrol show hostnames", "gpu-20\ngpu-21\n");
+        let done = preview(&site, &json!({ "job": "1" })).await.nothing_to_do.unwrap();
+        assert_eq!((done.outcome.as_str(), &done.output["state_after"]), ("released", &json!("FAILED")));
+        let site = FakeSite::new();
+        site.fail("scontrol", 1, "slurm_load_jobs error: Invalid job id specified");
+        let done = preview(&site, &json!({ "job": "1" })).await.nothing_to_do.unwrap();
+        assert_eq!(done.outcome, "released");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn another_persons_job() {
+        let site = FakeSite::new();
+        site.answer("scontrol -o show job 1", fixture::job("llama", "/d/train.sbatch", ""));
+        site.answer("scontrol show config", "ClusterName = lab\n");
+        site.answer("scontrol show hostnames", "gpu-20\ngpu-21\n");
+        site.answer("squeue -h -t PD", "");
+        site.fail("scancel", 210, "scancel: error: Kill job error on job id 1: Access/permission denied");
+        let intent = preview(&site, &json!({ "job": "1" })).await.intent;
+        let error = perform(&site, &json!({ "job": "1" }), &intent).await.unwrap_err();
+        assert_eq!(error.kind, StepErrorKind::Denied);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_lost_scancel_is_told_by_the_state() {
+        let site = FakeSite::new();
+        site.answer("scontrol -o show job 1", fixture::job("llama", "/d/train.sbatch", ""));
+        site.answer("scontrol show config", "ClusterName = lab\n");
+        site.answer("scontrol show hostnames", "gpu-20\ngpu-21\n");
+        site.answer("squeue -h -t PD", "");
+        site.error("scancel", SiteErrorKind::Timeout);
+        site.answer("squeue -h -j 1", "CANCELLED\u{1f}gpu-20\n");
+        let intent = preview(&site, &json!({ "job": "1" })).await.intent;
+        assert_eq!(perform(&site, &json!({ "job": "1" }), &intent).await.unwrap().outcome, "released");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn confirming() {
+        let with = json!({ "job": "1" });
+        let intent = preview(&site(&[]), &with).await.intent;
+        let confirm = async |site: FakeSite, intent: &Value| {
+            Change::new(Cancel).confirm(&cx(&site), &with, intent).await.unwrap()
+        };
+        assert_eq!(confirm(site(&["RUNNING|gpu-20"]), &intent).await, Confirmation::DidNot);
+        let happened = confirm(site(&["COMPLETING|gpu-20", "CANCELLED|gpu-20"]), &intent).await;
+        assert!(matches!(happened, Confirmation::Happened(done) if done.outcome == "released"));
+        let mut earlier = intent.clone();
+        earlier["pin"]["submitted"] = json!("2026-11-23T00:00:00Z");
+        assert!(matches!(confirm(site(&["RUNNING|gpu-20"]), &earlier).await, Confirmation::Unknown(_)));
+        let away = FakeSite::new();
+        away.fail("squeue", 1, "slurm_load_jobs error: Unable to contact slurm controller (connect failure)");
+        assert!(matches!(confirm(away, &intent).await, Confirmation::Unknown(_)));
+        let forgotten = FakeSite::new();
+        forgotten.fail("squeue", 1, "slurm_load_jobs error: Invalid job id specified");
+        assert!(matches!(confirm(forgotten, &intent).await, Confirmation::Happened(_)));
+    }
+}

@@ -1,0 +1,153 @@
+//! Finding the job that a visit submitted, by the mark in its comment.
+
+use engine::step::{StepCx, StepError};
+
+use super::call::{Refusal, ask};
+use super::id::JobId;
+use super::pin::Pin;
+use super::sacct::{SEPARATOR, rows};
+use super::text::time;
+use super::token::{carries, carries_any};
+
+/// What the search came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Search {
+    /// This job carries the mark.
+    Found(JobId),
+    /// No job carries it, and none could have been missed.
+    Nowhere,
+    /// No job carries it, but one could have been missed; why.
+    Unsure(String),
+}
+
+/// Looks for the job that carries the mark of `token`: among those that slurmctld still knows, then in the records.
+/// `first` is the job whose submission was repeated, `name` its name.
+///
+/// # Errors
+/// Slurm's programs are not there.
+pub(crate) async fn find(
+    cx: &StepCx,
+    token: &str,
+    first: &Pin,
+    name: Option<&str>,
+) -> Result<Result<Search, Refusal>, StepError> {
+    let format = ["%i", "%T", "%k", "%j", "%V"].join(&SEPARATOR.to_string());
+    let answer = match ask(cx, ["squeue", "-h", "-t", "all", "-o", &format]).await? {
+        Ok(answer) => answer,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let text = String::from_utf8_lossy(&answer);
+    let mut seen = Vec::new();
+    let mut suspects = Vec::new();
+    let since = first.submitted.as_deref().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    for row in rows(&text, 5) {
+        let &[id, _, comment, job_name, submitted] = row.as_slice() else { continue };
+        let Some(id) = number(id) else { continue };
+        if carries(comment, token) {
+            return Ok(Ok(Search::Found(id)));
+        }
+        // A site's plugin may have rewritten the comment.
+        let later = time(submitted).is_none_or(|at| since.is_none_or(|since| at > since));
+        if later && Some(job_name) == name && !carries_any(comment) && id.as_str() != first.job {
+            suspects.push(id.to_string());
+        }
+        seen.push(id);
+    }
+    // What slurmctld has forgotten (`MinJobAge`) is in the records, where there are any.
+    let Some(since) = since else {
+        return Ok(Ok(Search::Unsure(format!(
+            "when job {} was submitted is not known, so the records cannot be searched",
+            first.job
+        ))));
+    };
+    let from = since.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let delimiter = format!("--delimiter={SEPARATOR}");
+    let fields = "JobID,Comment,JobName";
+    match ask(cx, ["sacct", "-n", "-P", "-X", &delimiter, "-S", &from, "-o", fields]).await? {
+        Ok(answer) => {
+            let text = String::from_utf8_lossy(&answer);
+            for row in rows(&text, 3) {
+                let &[id, comment, job_name] = row.as_slice() else { continue };
+                let Some(id) = number(id) else { continue };
+                if carries(comment, token) {
+                    return Ok(Ok(Search::Found(id)));
+                }
+                // Comments are recorded when a job ends, and only with `AccountingStoreFlags=job_comment`.
+                let first_number = first.job.split(['_', '+']).next();
+                if Some(job_name) == name
+                    && !carries_any(comment)
+                    && Some(id.as_str()) != first_number
+                    && !seen.contains(&id)
+                {
+                    suspects.push(id.to_string());
+                }
+            }
+        }
+        Err(refusal) => {
+            return Ok(Ok(Search::Unsure(format!(
+                "slurmctld knows no job with the mark of this step, but it forgets jobs that have ended, and the records \
+                 cannot be read: {}",
+                refusal.error("sacct").message
+            ))));
+        }
+    }
+    suspects.sort();
+    suspects.dedup();
+    Ok(Ok(if suspects.is_empty() {
+        Search::Nowhere
+    } else {
+        Search::Unsure(format!(
+            "no job carries the mark of this step, but these have the same name and came later: {}",
+            super::text::names(&suspects)
+        ))
+    }))
+}
+
+/// `2` of `2_[1-3]`, `2_1`, `2+0`.
+fn number(id: &str) -> Option<JobId> {
+    JobId::parse(id.split(['_', '+']).next()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::slurm::fake::{FakeSite, cx};
+
+    async fn search(squeue: &str, sacct: Result<&str, &str>) -> Search {
+        let site = FakeSite::new();
+        site.answer("squeue", squeue.replace('|', "\u{1f}"));
+        match sacct {
+            Ok(text) => site.answer("sacct", text.replace('|', "\u{1f}")),
+            Err(text) => site.fail("sacct", 1, text),
+        }
+        let first = Pin { job: "5".into(), submitted: Some("2026-11-24T02:04:35Z".into()), ..Pin::default() };
+        find(&cx(&site), "run/1", &first, Some("llama")).await.unwrap().unwrap()
+    }
+
+    fn found(id: &str) -> Search {
+        Search::Found(JobId::parse(id).unwrap())
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn by_the_mark() {
+        assert_eq!(search("9|RUNNING|nightly runbook:run/1|llama|1795486000\n", Ok("")).await, found("9"));
+        assert_eq!(search("9_[1-3%1]|PENDING|runbook:run/1|llama|1795486000\n", Ok("")).await, found("9"));
+        assert_eq!(search("", Ok("8|runbook:run/1|llama\n")).await, found("8"));
+        assert_eq!(search("", Ok("8|runbook:run/12|llama\n5|x|llama\n")).await, Search::Nowhere);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn doubt_is_said() {
+        assert!(matches!(search("9|RUNNING|(null)|llama|1795486000\n", Ok("")).await, Search::Unsure(_)));
+        assert_eq!(
+            search("4|RUNNING|(null)|llama|1795480000\n", Ok("")).await,
+            Search::Nowhere,
+            "it is older"
+        );
+        assert!(
+            matches!(search("", Ok("8||llama\n")).await, Search::Unsure(_)),
+            "comments may not be recorded"
+        );
+        assert!(matches!(search("", Err("Connection refused")).await, Search::Unsure(_)));
+    }
+}

@@ -1,0 +1,50 @@
+//! Slurm: reading a job, stopping it, submitting it again, draining a node.
+//!
+//! Every question is put in the portable text forms (`scontrol -o`, `squeue -o`, `sacct -P`), which hold from Slurm 20.11
+//! to 26.05; the JSON forms differ between releases and are missing in some.
+
+mod call;
+mod cancel;
+mod drain;
+mod duration;
+#[cfg(test)]
+pub(crate) mod fake;
+mod fields;
+#[cfg(test)]
+mod fixtures;
+mod id;
+mod job;
+mod logs;
+mod mine;
+mod node;
+mod options;
+mod patterns;
+mod pin;
+mod poll;
+mod query;
+mod record;
+mod register;
+mod release;
+mod sacct;
+mod script;
+mod state;
+mod submission;
+mod submit;
+mod submit_line;
+mod text;
+mod token;
+mod tres;
+
+pub(crate) use duration::Time;
+#[cfg(test)]
+pub(crate) use fixtures::job as fixture_job;
+pub(crate) use id::JobId;
+pub(crate) use logs::find as find_logs;
+pub(crate) use poll::Poll;
+pub(crate) use query::{Found, job as find_job, live as live_job, nodes as unfold_nodes};
+pub(crate) use record::Record;
+pub(crate) use register::register;
+pub(crate) use release::{Standing, standing};
+pub(crate) use script::batch_script;
+pub(crate) use state::State;
+pub(crate) use text::{clean, span};

@@ -1,0 +1,4 @@
+//! The `runbook` command.
+
+mod bench;
+mod help;
