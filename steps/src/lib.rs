@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod control;
+mod duration;
 mod gpu;
 mod job;
 mod launch;
