@@ -11,13 +11,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A length of time as people write it: `30s`, `5m`, `1h 30m`, `250ms`. At most a year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Timespan(pub(crate) Duration);
+pub struct Timespan(pub Duration);
 
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 impl Timespan {
     /// So many seconds.
-    pub(crate) const fn seconds(seconds: u64) -> Self {
+    pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 }

@@ -6,7 +6,8 @@
 use async_trait::async_trait;
 use engine::site::Command;
 use engine::step::{
-    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError, StepErrorKind,
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
+    StepErrorKind,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,13 +67,21 @@ fn payload(params: &Params) -> Result<String, StepError> {
     match (&params.message, &params.payload) {
         (Some(text), None) => Ok(json!({ "text": text }).to_string()),
         (None, Some(value)) => Ok(value.to_string()),
-        _ => Err(StepError::new(StepErrorKind::Params, "notify: exactly one of `message` and `payload` must be given")),
+        _ => Err(StepError::new(
+            StepErrorKind::Params,
+            "notify: exactly one of `message` and `payload` must be given",
+        )),
     }
 }
 
 /// Quotes a value in a curl configuration (curl(1), `--config`).
 fn quoted(value: &str) -> String {
-    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
+    let escaped = value
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+        .replace('\r', "\\r")
+        .replace('\t', "\\t");
     format!("\"{escaped}\"")
 }
 
@@ -129,7 +138,8 @@ impl ChangeStep for Notify {
         let place = place(&params.url)?;
         let answer = cx.site.run(&command(params)?).await?;
         let status = answer.text().trim().parse::<u16>().ok().filter(|status| *status > 0);
-        let outcome = if status.is_some_and(|status| (200..300).contains(&status)) { "sent" } else { "failed" };
+        let outcome =
+            if status.is_some_and(|status| (200..300).contains(&status)) { "sent" } else { "failed" };
         let line = match status {
             Some(status) => format!("{place} answered {status}"),
             None => format!("{place} gave no answer"),
@@ -137,7 +147,12 @@ impl ChangeStep for Notify {
         Ok(Done::new(outcome, Output { status }).line(line).into())
     }
 
-    async fn confirm(&self, _cx: &StepCx, _params: &Params, _: &()) -> Result<Confirmation<Output>, StepError> {
+    async fn confirm(
+        &self,
+        _cx: &StepCx,
+        _params: &Params,
+        _: &(),
+    ) -> Result<Confirmation<Output>, StepError> {
         Ok(Confirmation::Unknown("a webhook cannot be asked whether it was called".to_owned()))
     }
 }
@@ -157,11 +172,14 @@ mod tests {
     async fn the_secret_of_the_address_is_shown_nowhere() {
         let site = Arc::new(FakeSite::new());
         site.local(["curl"], ok("204"));
-        let params = params(json!({"url": "https://u:p@hooks.example/T0/s3cret?k=v", "message": "a \"b\"\n{{ c"}));
+        let params =
+            params(json!({"url": "https://u:p@hooks.example/T0/s3cret?k=v", "message": "a \"b\"\n{{ c"}));
         let preview = Notify.preview(&site.cx(), &params).await.unwrap();
         assert_eq!(preview.target, "https://hooks.example/…");
         assert_eq!(preview.commands, [r#"POST https://hooks.example/… {"text":"a \"b\"\n{{ c"}"#]);
-        let Performed::Done(done) = Notify.perform(&site.cx(), &params, &()).await.unwrap() else { panic!("it asks nobody") };
+        let Performed::Done(done) = Notify.perform(&site.cx(), &params, &()).await.unwrap() else {
+            panic!("it asks nobody")
+        };
         assert_eq!((done.outcome.as_str(), done.output.status), ("sent", Some(204)));
         assert!(!site.commands().join(" ").contains("s3cret"), "it is in an argument");
         let config = String::from_utf8(command(&params).unwrap().stdin.unwrap()).unwrap();
@@ -174,14 +192,18 @@ mod tests {
             let site = Arc::new(FakeSite::new());
             site.local(["curl"], answer);
             let params = params(json!({"url": "http://localhost:1/", "payload": {"a": 1}}));
-            let Performed::Done(done) = Notify.perform(&site.cx(), &params, &()).await.unwrap() else { panic!("it asks nobody") };
+            let Performed::Done(done) = Notify.perform(&site.cx(), &params, &()).await.unwrap() else {
+                panic!("it asks nobody")
+            };
             assert_eq!((done.outcome.as_str(), done.output.status), ("failed", status));
         }
     }
 
     #[tokio::test]
     async fn what_is_no_web_address_is_refused() {
-        for url in ["file:///etc/passwd", "hooks.example", "https://", "https://a b", "https://a\"\noutput = x"] {
+        for url in
+            ["file:///etc/passwd", "hooks.example", "https://", "https://a b", "https://a\"\noutput = x"]
+        {
             let params = params(json!({"url": url, "message": "x"}));
             assert!(Notify.preview(&Arc::new(FakeSite::new()).cx(), &params).await.is_err(), "{url}");
         }

@@ -45,7 +45,8 @@ impl ReadStep for Wait {
         let mut left = params.r#for.0;
         while !left.is_zero() {
             if cx.cancel.is_cancelled() {
-                return Err(StepError::failed("stopped while waiting").help("waiting changes nothing: resume begins it again"));
+                return Err(StepError::failed("stopped while waiting")
+                    .help("waiting changes nothing: resume begins it again"));
             }
             let message = format!("{} s left", left.as_secs());
             (cx.progress)(Progress { message, fraction: None });
@@ -71,7 +72,9 @@ mod tests {
         let site = Arc::new(FakeSite::new());
         let before = site.now();
         let params = serde_json::from_str(r#"{"for": "2m 1500ms"}"#).unwrap();
-        let Performed::Done(done) = Wait.read(&site.cx(), params).await.unwrap() else { panic!("it asks nobody") };
+        let Performed::Done(done) = Wait.read(&site.cx(), params).await.unwrap() else {
+            panic!("it asks nobody")
+        };
         assert_eq!(done.output.waited_seconds, 121.5);
         assert_eq!(site.now().duration_since(before).as_millis(), 121_500);
     }
