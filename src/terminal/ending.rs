@@ -26,9 +26,9 @@ pub(crate) fn last_words(
         Ending::Interrupted => "",
     };
     let title = line(&reporter.place(node).title);
-    let (run, changes, waiting) = reporter.ledger(|ledger| {
+    let (run, changes, waiting, rehearsal) = reporter.ledger(|ledger| {
         let changes: Vec<String> = ledger.changes.iter().map(|(_, text)| text.clone()).collect();
-        (ledger.run.clone(), changes, ledger.waiting.clone())
+        (ledger.run.clone(), changes, ledger.waiting.clone(), ledger.rehearsal)
     });
     let run = run.map(|run| run.to_string()).unwrap_or_default();
     let mut lines = vec![String::new()];
@@ -83,6 +83,9 @@ pub(crate) fn last_words(
             .enumerate()
             .flat_map(|(at, text)| labelled(if at == 0 { "changed" } else { "" }, text, 2, width));
         lines.extend(cut(all.collect(), CHANGES, |left| format!("           {} {left} more", glyphs.more)));
+    }
+    if rehearsal {
+        lines.push(paint.warn("  This was a rehearsal: nothing real was touched."));
     }
     if resumable {
         lines.extend(labelled("run", &run, 2, width));

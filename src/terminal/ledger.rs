@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use engine::journal::Record;
-use engine::run::{Entry, RunId};
+use engine::run::{Entry, Mode, RunId};
 use engine::step::Undone;
 use jiff::Timestamp;
 
@@ -16,8 +16,8 @@ use super::clean::line;
 pub(crate) struct Ledger {
     /// The run.
     pub run: Option<RunId>,
-    /// What it is about.
-    pub target: String,
+    /// Nothing of it is real.
+    pub rehearsal: bool,
     /// Every change that was made and not taken back, oldest first.
     pub changes: Vec<(u64, String)>,
     /// What waits for an answer.
@@ -58,7 +58,7 @@ impl Ledger {
         match &record.entry {
             Entry::Started(started) => {
                 self.run = Some(started.run.clone());
-                self.target.clone_from(&started.target);
+                self.rehearsal = started.mode != Mode::Live;
                 self.places =
                     started.plan.nodes.iter().map(|node| (node.id.clone(), Place::of(node))).collect();
             }

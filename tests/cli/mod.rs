@@ -3,5 +3,6 @@
 mod bench;
 mod cut_off;
 mod help;
+mod rehearse;
 mod slurm;
 mod walk;
