@@ -4,4 +4,5 @@
 
 mod cli;
 mod gallery;
+mod on_cluster;
 mod shape;

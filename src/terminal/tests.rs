@@ -208,6 +208,7 @@ fn a_run_as_a_person_sees_it() {
       hint     ask an operator of the cluster
 
       changed  scancel job (free the GPUs): released
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
       go on    runbook resume 20261124-031244-k7f2  (tries it again)
     "#);
@@ -237,23 +238,27 @@ fn the_ways_to_end() {
       What is left to do.
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
     ✓ NO ACTION NEEDED
       What was found.
       What is left to do.
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
     ▲ ESCALATED: a person has to take over
       What was found.
       What is left to do.
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
     ‖ WAITING: nobody was there to answer
       at       scancel job (free the GPUs)
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
       go on    runbook resume 20261124-031244-k7f2  (shows it again and asks)
     ✗ STUCK: a change could not be taken back; look at it by hand
@@ -261,10 +266,12 @@ fn the_ways_to_end() {
       why      the file was edited since
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
     ‖ INTERRUPTED: stopped at a safe point
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
       go on    runbook resume 20261124-031244-k7f2  (goes on from here)
     "#);
