@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use engine::check::{Checked, Context, Library, NoLibrary, check, codes};
 use engine::diagnostic::{Diagnostic, SourceFile};
+use engine::plan::PlanData;
 use engine::source::{from_bytes, from_reader};
 use runbook::diagnostics::{Style, render};
 
@@ -148,6 +149,32 @@ fn too_many_nodes() -> &'static str {
 }
 
 #[test]
+fn whatever_is_missing_it_is_said_and_drawn() {
+    let registry = steps::registry();
+    let context = Context { registry: &registry, library: &Shelf, flags: FLAGS };
+    let draw = |text: String| {
+        let checked = check(SourceFile { name: "x.yaml".to_owned(), text }, &context);
+        assert_eq!(checked.plan.is_some(), checked.errors() == 0);
+        for found in &checked.diagnostics {
+            let text = &checked.files[found.at.file].text;
+            assert!(text.get(found.at.start..found.at.start + found.at.len).is_some(), "{found:?}");
+        }
+        let drawn = render(&checked.diagnostics, &checked.files, PLAIN);
+        assert!(!drawn.contains("OutOfBounds"), "{drawn}");
+    };
+    for name in names(&gallery()) {
+        let Ok(text) = std::fs::read_to_string(gallery().join(format!("{name}.yaml"))) else { continue };
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        for gone in 0..lines.len() {
+            draw([&lines[..gone], &lines[gone + 1..]].concat().concat());
+        }
+        for (at, _) in text.char_indices().step_by(11) {
+            draw(text[..at].to_owned());
+        }
+    }
+}
+
+#[test]
 fn what_is_right_becomes_a_plan_with_inner_runbooks_written_out() {
     let bytes = std::fs::read(gallery().join("right/node-repair.yaml")).unwrap();
     let checked = checked(from_bytes("node-repair.yaml", bytes).unwrap());
@@ -158,7 +185,8 @@ fn what_is_right_becomes_a_plan_with_inner_runbooks_written_out() {
         prepend_module_to_snapshot => false,
         omit_expression => true,
     }, {
-        insta::assert_yaml_snapshot!("node-repair", plan.data(), { ".source_digest" => "[digest]" });
+        let data = PlanData { source_digest: String::new(), ..plan.data().clone() };
+        insta::assert_yaml_snapshot!("node-repair", data);
     });
     let sources = checked.files.iter().map(|file| file.text.as_str()).collect::<String>();
     assert_eq!(plan.data().source_digest, engine::site::digest(sources.as_bytes()));
@@ -191,7 +219,7 @@ fn long(count: usize) -> SourceFile {
 }
 
 #[test]
-fn ten_thousand_nodes_are_checked_in_time_that_grows_with_their_number() {
+fn time_grows_with_the_number_of_nodes() {
     let registry = steps::registry();
     let context = Context { registry: &registry, library: &NoLibrary, flags: FLAGS };
     let time = |count| {
@@ -203,8 +231,7 @@ fn ten_thousand_nodes_are_checked_in_time_that_grows_with_their_number() {
         started.elapsed()
     };
     time(100);
-    let (small, large) = (time(1_000), time(10_000));
-    println!("1,000 nodes: {small:?}, 10,000 nodes: {large:?}");
+    let (small, large) = (time(400), time(4_000));
     // Ten times the nodes; quadratic would be a hundred times. The machine may be busy.
     assert!(large < small * 40, "{small:?} → {large:?}");
 }

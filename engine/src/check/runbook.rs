@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::resolve::Loaded;
 use super::template::{Names, Place, Record, Templates};
-use super::{Findings, codes, flow, outcomes, params};
+use super::{Findings, codes, flow, order, outcomes, params};
 use crate::diagnostic::Span;
 use crate::plan::{EndKind, InputType};
 use crate::source::convert::input::fits;
@@ -29,7 +29,7 @@ pub(super) fn check(
     let names = names(&file.text, document, registry, &fanned);
     let cx = Checking { loaded, document, registry, names: &names, templates: Templates::new() };
     cx.top(findings);
-    let outcomes = document.nodes.iter().map(|node| cx.node(node, findings)).collect();
+    let outcomes = document.nodes.iter().enumerate().map(|(at, node)| cx.node(at, node, findings)).collect();
     // What seems unreachable may hang on an edge that could not be read or is not written yet.
     let edges = ["yaml::", "node::", "outcome::"];
     let whole = !findings.any_in(at, |code| edges.iter().any(|area| code.starts_with(area)));
@@ -37,7 +37,12 @@ pub(super) fn check(
     if document.nodes.is_empty() {
         return outcomes; // Which was reported.
     }
-    flow::check(document, whole && !document.nodes.iter().any(broken), findings);
+    let whole = whole && !document.nodes.iter().any(broken);
+    flow::check(document, whole, findings);
+    let lost = |code: &str| code.starts_with("target::") || code.starts_with("flow::");
+    if whole && !findings.any_in(at, lost) {
+        order::check(document, &cx.templates.into_reads(), findings);
+    }
     outcomes
 }
 
@@ -147,12 +152,18 @@ impl<'a> Checking<'a> {
         }
     }
 
-    fn node(&self, node: &'a DocNode, findings: &mut Findings) -> Vec<String> {
+    fn node(&self, at: usize, node: &'a DocNode, findings: &mut Findings) -> Vec<String> {
+        let place = Place { node: Some(at), ..Place::default() };
         let outcomes = match &node.body {
-            DocBody::Step(step) => self.step(node, step, findings),
-            DocBody::Runbook(run) => self.runbook(node, run, findings),
+            DocBody::Step(step) => self.step(node, step, place, findings),
+            DocBody::Runbook(run) => self.runbook(node, run, place, findings),
             DocBody::End { end, end_at, message } => {
-                self.end(*end, end_at, message.as_ref(), findings);
+                match message {
+                    Some(message) => {
+                        self.templates.text(&message.text, &message.span, self.names, place, findings);
+                    }
+                    None => unsaid(*end, end_at, findings),
+                }
                 Vec::new()
             }
             DocBody::Broken => Vec::new(),
@@ -160,35 +171,26 @@ impl<'a> Checking<'a> {
         outcomes.into_iter().map(|outcome| outcome.name).collect()
     }
 
-    fn end(&self, end: EndKind, at: &Span, message: Option<&'a Word>, findings: &mut Findings) {
-        match message {
-            Some(message) => {
-                self.templates.text(&message.text, &message.span, self.names, Place::default(), findings);
-            }
-            None if end == EndKind::Escalated => {
-                findings
-                    .warning(codes::END_NO_MESSAGE, "whoever takes over here is told nothing", at.clone())
-                    .label("no `message`")
-                    .help("Add `message: …`: what was found, what was changed, what is left to do.");
-            }
-            None => {}
-        }
-    }
-
-    fn step(&self, node: &'a DocNode, step: &'a DocStep, findings: &mut Findings) -> Vec<OutcomeSpec> {
+    fn step(
+        &self,
+        node: &'a DocNode,
+        step: &'a DocStep,
+        place: Place<'_>,
+        findings: &mut Findings,
+    ) -> Vec<OutcomeSpec> {
         let spec = self.kind(&step.kind, step.with.as_ref(), findings);
         let item = step.for_each.as_ref().map(|fan| fan.item.text.as_str());
-        let inner = Place { item, ..Place::default() };
+        let inner = Place { item, ..place };
         if let Some(with) = &step.with {
             self.tree(with, inner, findings);
         }
         if let Some(fan) = &step.for_each {
             let (items, what) = (&fan.items, "`for_each`");
-            self.templates.expression(&items.text, &items.span, what, self.names, Place::default(), findings);
+            self.templates.expression(&items.text, &items.span, what, self.names, place, findings);
             self.item_name(&fan.item, findings);
         }
         if let DocApprove::Required { prompt: Some(prompt) } = &step.approve {
-            self.templates.text(&prompt.text, &prompt.span, self.names, Place::default(), findings);
+            self.templates.text(&prompt.text, &prompt.span, self.names, place, findings);
         }
         if let Some(DocUndo::Step { kind, with }) = &step.undo {
             self.kind(kind, with.as_ref(), findings);
@@ -197,7 +199,7 @@ impl<'a> Checking<'a> {
             }
         }
         let record = self.names.nodes.get(node.name.text.as_str()).unwrap_or(&Record::Anything);
-        let after = Place { output: Some(record), ..Place::default() };
+        let after = Place { output: Some(record), ..place };
         for (_, expression) in &step.refine {
             let what = "a refined outcome";
             self.templates.expression(&expression.text, &expression.span, what, self.names, after, findings);
@@ -263,9 +265,15 @@ impl<'a> Checking<'a> {
         };
     }
 
-    fn runbook(&self, node: &'a DocNode, run: &'a DocRunbook, findings: &mut Findings) -> Vec<OutcomeSpec> {
+    fn runbook(
+        &self,
+        node: &'a DocNode,
+        run: &'a DocRunbook,
+        place: Place<'_>,
+        findings: &mut Findings,
+    ) -> Vec<OutcomeSpec> {
         for (_, value) in &run.inputs {
-            self.tree(value, Place::default(), findings);
+            self.tree(value, place, findings);
         }
         let Some((_, other)) = self.loaded.named(&run.runbook.text) else { return Vec::new() };
         let mut misspelt: Vec<&str> = Vec::new();
@@ -321,6 +329,16 @@ impl<'a> Checking<'a> {
     /// Checks every text of a value.
     fn tree(&self, node: &'a Node, place: Place<'_>, findings: &mut Findings) {
         node.texts(&mut |text, at| self.templates.text(text, at, self.names, place, findings));
+    }
+}
+
+/// An end without a message.
+fn unsaid(end: EndKind, at: &Span, findings: &mut Findings) {
+    if end == EndKind::Escalated {
+        findings
+            .warning(codes::END_NO_MESSAGE, "whoever takes over here is told nothing", at.clone())
+            .label("no `message`")
+            .help("Add `message: …`: what was found, what was changed, what is left to do.");
     }
 }
 

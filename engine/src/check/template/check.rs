@@ -1,5 +1,6 @@
 //! Checking one template: its syntax, then every name in it.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -45,18 +46,36 @@ pub(in crate::check) struct Place<'p> {
     pub(in crate::check) item: Option<&'p str>,
     /// It is the first value of the variable at this position: no node has run.
     pub(in crate::check) variable: Option<usize>,
+    /// It belongs to the node at this position.
+    pub(in crate::check) node: Option<usize>,
 }
 
 /// Checks templates.
 pub(in crate::check) struct Templates<'a> {
     env: Environment<'a>,
+    reads: RefCell<Vec<Read>>,
+}
+
+/// A node's template that reads the output of a node.
+pub(in crate::check) struct Read {
+    /// Position of the node that reads.
+    pub(in crate::check) by: usize,
+    /// Name of the node that is read.
+    pub(in crate::check) from: String,
+    /// Where.
+    pub(in crate::check) at: Span,
 }
 
 impl<'a> Templates<'a> {
     pub(in crate::check) fn new() -> Self {
         let mut env = Environment::new();
         env.set_debug(true); // Errors carry their place.
-        Self { env }
+        Self { env, reads: RefCell::default() }
+    }
+
+    /// All reads of outputs in the templates checked so far.
+    pub(in crate::check) fn into_reads(self) -> Vec<Read> {
+        self.reads.into_inner()
     }
 
     /// Checks a text that may hold templates.
@@ -84,7 +103,7 @@ impl<'a> Templates<'a> {
                 .map_err(|error| (error, 0)),
         };
         match compiled {
-            Ok(free) => Checking { text, at, names, place, free, findings }.names(),
+            Ok(free) => Checking { text, at, names, place, free, reads: &self.reads, findings }.names(),
             Err((error, offset)) => {
                 let range =
                     error.range().map_or(0..text.len(), |range| range.start + offset..range.end + offset);
@@ -144,16 +163,43 @@ struct Checking<'c> {
     place: Place<'c>,
     /// What the template reads from outside, as minijinja sees it; the rest are its own loop variables.
     free: HashSet<String>,
+    reads: &'c RefCell<Vec<Read>>,
     findings: &'c mut Findings,
 }
 
 impl<'c> Checking<'c> {
     fn names(&mut self) {
-        for mention in scan::mentions(self.text) {
+        let mentions = scan::mentions(self.text);
+        self.reads(&mentions);
+        for mention in mentions {
             match mention {
                 Mention::Filter { name, at } => self.filter(name, at),
                 Mention::Test { name, at } => self.test(name, at),
                 Mention::Path { root, steps, at, called, .. } => self.path(root, &steps, at, called),
+            }
+        }
+    }
+
+    /// Notes which outputs are read. A template that asks whether `x` is known at all takes care of it.
+    fn reads(&mut self, mentions: &[Mention<'_>]) {
+        let Some(by) = self.place.node else { return };
+        let asked = |name: &str| {
+            mentions.windows(2).any(|pair| match pair {
+                [Mention::Path { root, steps, .. }, Mention::Test { name: test, .. }] => {
+                    *root == name && steps.is_empty() && matches!(*test, "known" | "unknown" | "defined")
+                }
+                _ => false,
+            })
+        };
+        for mention in mentions {
+            let Mention::Path { root, at, .. } = mention else { continue };
+            let own = self.place.item == Some(root) || !self.names.nodes.contains_key(root);
+            // A loop variable of the same name is no read: minijinja does not report it as free.
+            let dotted = format!("{root}.");
+            let free = self.free.iter().any(|name| name == root || name.starts_with(&dotted));
+            if !own && free && !asked(root) {
+                let at = self.span(at.start..at.start + root.len());
+                self.reads.borrow_mut().push(Read { by, from: (*root).to_owned(), at });
             }
         }
     }
@@ -212,10 +258,6 @@ impl<'c> Checking<'c> {
             "vars" => self.member("vars", steps, root_at),
             "run" => self.member("run", steps, root_at),
             _ if self.place.item == Some(root) => {}
-            // The outcome is beside the output where it is set or refined.
-            "output"
-                if matches!(steps, [PathStep::Field { name: "outcome", .. }, ..])
-                    && self.place.output.is_some() => {}
             "output" => match self.place.output {
                 Some(record) => self.record("output", record, steps),
                 None => {
