@@ -50,9 +50,18 @@ pub(crate) fn last_words(
         Ending::Parked { .. } => {
             let words = paint.warn("WAITING: nobody was there to answer");
             lines.push(format!("{} {words}", paint.warn(glyphs.waiting)));
-            let asked = waiting.filter(|asked| *asked != title);
             lines.extend(labelled("at", &title, 2, width));
-            lines.extend(asked.iter().flat_map(|asked| labelled("asks", asked, 2, width)));
+            if let Some(waiting) = waiting {
+                if waiting.prompt != title {
+                    lines.extend(labelled("asks", &waiting.prompt, 2, width));
+                }
+                lines.extend(labelled(
+                    "answer",
+                    &format!("at a terminal, or with {}", waiting.flag),
+                    2,
+                    width,
+                ));
+            }
             next = Some("shows it again and asks");
         }
         Ending::Held { why, help, .. } => {

@@ -11,6 +11,15 @@ use jiff::Timestamp;
 use super::card::Place;
 use super::clean::line;
 
+/// A gate or a question without an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    /// What is asked.
+    pub prompt: String,
+    /// The flag that would answer it.
+    pub flag: String,
+}
+
 /// What a reader of events remembers of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -21,7 +30,7 @@ pub(crate) struct Ledger {
     /// Every change that was made and not taken back, oldest first.
     pub changes: Vec<(u64, String)>,
     /// What waits for an answer.
-    pub waiting: Option<String>,
+    pub waiting: Option<Waiting>,
     places: HashMap<String, Place>,
     visits: HashMap<u64, String>,
     /// Visits that announced a change of which nothing is known yet.
@@ -64,11 +73,15 @@ impl Ledger {
             }
             Entry::GateOpened { visit, node, gate } => {
                 self.visits.insert(*visit, node.clone());
-                self.waiting = Some(line(&gate.prompt));
+                self.waiting =
+                    Some(Waiting { prompt: line(&gate.prompt), flag: format!("--approve {node}") });
             }
             Entry::Asked { visit, node, question, .. } => {
                 self.visits.insert(*visit, node.clone());
-                self.waiting = Some(line(&question.prompt));
+                let outcomes: Vec<String> =
+                    question.choices.iter().map(|choice| line(&choice.outcome)).collect();
+                let flag = format!("--answer {node}={}", outcomes.join("|"));
+                self.waiting = Some(Waiting { prompt: line(&question.prompt), flag });
             }
             Entry::GateAnswered { .. } | Entry::Resumed { .. } => self.waiting = None,
             Entry::Intended { visit, node, .. } => {
