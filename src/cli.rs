@@ -79,9 +79,12 @@ pub(crate) struct Run {
 /// Options of `run`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunOptions {
-    /// Show every path that a real run could take; read, but change nothing
+    /// Show what a real run would do; read, but change nothing
     #[arg(short = 'n', long, conflicts_with_all = ["yes", "approve", "answer"])]
     pub dry_run: bool,
+    /// With --dry-run: every path as a tree, not only the likeliest
+    #[arg(long, requires = "dry_run")]
+    pub all_paths: bool,
     #[command(flatten)]
     pub answers: Answers,
     /// One JSON object per event on stdout (with --dry-run: one object); words for people go to stderr

@@ -18,7 +18,7 @@ use crate::load::{load, registry};
 use crate::place;
 use crate::session::{Session, TargetLock, fresh_run, left_open};
 use crate::site;
-use crate::terminal::{Consent, Gates, Screen, Stream, line, tree};
+use crate::terminal::{Consent, Gates, Screen, Stream, line, story, tree};
 
 pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let Some(Named::Runbook(words)) = args.runbook else { return Err(which("run")) };
@@ -56,7 +56,8 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
         if options.json {
             Screen::on(Stream::Out).line(serde_json::to_string(&dry).unwrap_or_default());
         } else {
-            session.screen.lines(&tree(&session.screen, &dry));
+            let show = if options.all_paths { tree } else { story };
+            session.screen.lines(&show(&session.screen, &dry));
         }
         return Ok(if dry.complete { Exit::Done } else { Exit::Held });
     }

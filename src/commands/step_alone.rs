@@ -19,7 +19,7 @@ use crate::place;
 use crate::schema;
 use crate::session::{Session, fresh_run};
 use crate::site;
-use crate::terminal::{Consent, Gates, Screen, Stream, exact, last_words, tree};
+use crate::terminal::{Consent, Gates, Screen, Stream, exact, last_words, story};
 
 use super::steps::find;
 
@@ -60,7 +60,7 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
         if args.json {
             out.line(serde_json::to_string(&dry).unwrap_or_default());
         } else {
-            session.screen.lines(&tree(&session.screen, &dry));
+            session.screen.lines(&story(&session.screen, &dry));
         }
         return Ok(if dry.complete { Exit::Done } else { Exit::Held });
     }

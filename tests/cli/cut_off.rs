@@ -124,6 +124,25 @@ fn a_lost_terminal_does_not_cut_a_change_short() {
 }
 
 #[test]
+fn under_nohup_a_lost_terminal_is_nothing_to_mind() {
+    let bench = bench();
+    bench.write("slow-change", "");
+    let program = bench.command(&[]);
+    let mut nohup = std::process::Command::new("nohup");
+    nohup
+        .arg(program.get_program())
+        .args(RUN_YES)
+        .current_dir(bench.path(""))
+        .stdin(std::process::Stdio::null());
+    nohup.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let child =
+        nohup.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    bench.wait_for("cancelling");
+    signal(child.id(), Signal::HUP);
+    ended(child).exits(0);
+}
+
+#[test]
 fn ctrl_c_at_a_gate_leaves_it_open() {
     let bench = bench();
     let mut terminal = bench.terminal(RUN);

@@ -3,5 +3,7 @@
 mod bench;
 mod cut_off;
 mod help;
+mod questions;
+mod rehearse;
 mod slurm;
 mod walk;

@@ -50,8 +50,11 @@ fn without_a_terminal_a_change_waits_and_resume_goes_on() {
     insta::assert_snapshot!(bench.redact(&bench.run(&["runs", "list"]).exits(0).out));
     insta::assert_snapshot!(bench.redact(&bench.run(&["runs", "show", &run]).exits(0).out));
 
+    let journal = format!("state/runs/{run}/journal.jsonl");
+    let before = bench.read(&journal);
     let over = bench.run(&["resume", &run]).exits(0);
     assert!(over.out.contains("RESOLVED"));
+    assert_eq!(bench.read(&journal), before, "nothing is added to a run that is over");
 }
 
 #[test]

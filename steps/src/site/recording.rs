@@ -3,6 +3,7 @@
 //! Variables of a command's environment and what was written to its standard input are never in it, because both carry
 //! secrets; of the input there is the digest.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,9 @@ pub struct Recording {
     pub format: u32,
     /// The time at which it begins.
     pub clock: Timestamp,
+    /// Inputs of the run it was made of, secret ones left out; a rehearsal takes from here what it is not given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, serde_json::Value>,
     /// What was asked and what the answer was, in order.
     pub exchanges: Vec<Exchange>,
 }
@@ -213,7 +217,7 @@ pub enum RecordingError {
 impl Recording {
     /// An empty recording that begins at `clock`.
     pub fn new(clock: Timestamp) -> Self {
-        Self { format: FORMAT, clock, exchanges: Vec::new() }
+        Self { format: FORMAT, clock, inputs: BTreeMap::new(), exchanges: Vec::new() }
     }
 
     /// Reads a recording and the files beside it.
@@ -222,7 +226,15 @@ impl Recording {
     /// A file that cannot be read, text that is no recording, a format newer than this program.
     pub fn load(path: &Path) -> Result<Self, RecordingError> {
         let at = |path: PathBuf| move |source| RecordingError::Io { path, source };
-        let text = fs::read_to_string(path).map_err(at(path.to_owned()))?;
+        Self::parse(&fs::read_to_string(path).map_err(at(path.to_owned()))?, path)
+    }
+
+    /// Reads the text of a recording, which is or would be at `path`, and the files beside it.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(text: &str, path: &Path) -> Result<Self, RecordingError> {
+        let at = |path: PathBuf| move |source| RecordingError::Io { path, source };
         let malformed = |message| RecordingError::Malformed { path: path.to_owned(), message };
         // The budget of the YAML reader is against alias bombs; a long recording is long without them.
         let budget = serde_yaml::budget! {
@@ -233,8 +245,8 @@ impl Recording {
             max_aliases: 0,
         };
         let options = serde_yaml::options! { budget: budget };
-        let mut recording: Self = serde_yaml::from_str_with_options(&text, options)
-            .map_err(|error| malformed(error.to_string()))?;
+        let mut recording: Self =
+            serde_yaml::from_str_with_options(text, options).map_err(|error| malformed(error.to_string()))?;
         if recording.format > FORMAT {
             return Err(RecordingError::TooNew { path: path.to_owned(), found: recording.format });
         }
