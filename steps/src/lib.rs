@@ -2,7 +2,7 @@
 
 mod checkpoint;
 mod control;
-mod duration;
+pub mod duration;
 mod gpu;
 mod job;
 mod launch;
