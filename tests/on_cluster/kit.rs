@@ -41,7 +41,8 @@ pub(super) struct Ran {
 impl World {
     pub(super) fn new(name: &str, options: &[&str]) -> Self {
         tool("inject", &["all", "clear"]);
-        let about: Value = serde_json::from_slice(&tool("world", &[&[name], options].concat()).stdout).expect("JSON");
+        let about: Value =
+            serde_json::from_slice(&tool("world", &[&[name], options].concat()).stdout).expect("JSON");
         let counting = PathBuf::from(text(&tool("count", &["on"])).trim());
         let dir = PathBuf::from(about["dir"].as_str().expect("a directory"));
         let state = dir.join(".state");
@@ -85,7 +86,9 @@ impl World {
         argv.filter(|argv| match argv[0].as_str() {
             "sbatch" => !argv.iter().any(|word| word == "--test-only"),
             "scancel" => true,
-            "scontrol" => argv.iter().any(|word| matches!(word.as_str(), "update" | "requeue" | "hold" | "release")),
+            "scontrol" => {
+                argv.iter().any(|word| matches!(word.as_str(), "update" | "requeue" | "hold" | "release"))
+            }
             _ => false,
         })
         .collect()
@@ -136,7 +139,8 @@ impl World {
         }
         let node = self.about["node"].as_str().expect("a node");
         tool("inject", &[node, "clear"]);
-        let _ = Command::new("scontrol").args(["update", &format!("nodename={node}"), "state=resume"]).output();
+        let _ =
+            Command::new("scontrol").args(["update", &format!("nodename={node}"), "state=resume"]).output();
         eventually("the nodes are free again", || {
             let busy = Command::new("squeue").args(["-h", "-t", "all", "-o", "%T"]).output().expect("runs");
             let text = text(&busy);
@@ -171,10 +175,9 @@ impl Ran {
 
     /// Jobs that were submitted.
     pub(super) fn jobs(&self) -> Vec<String> {
-        let submitted = self.entries().filter(|entry| entry["type"] == "finished" && entry["outcome"] == "submitted");
-        submitted
-            .filter_map(|entry| entry["output"]["job"].as_str().map(str::to_owned))
-            .collect()
+        let submitted =
+            self.entries().filter(|entry| entry["type"] == "finished" && entry["outcome"] == "submitted");
+        submitted.filter_map(|entry| entry["output"]["job"].as_str().map(str::to_owned)).collect()
     }
 
     #[track_caller]
@@ -199,7 +202,9 @@ fn has_path(root: &Value, at: &Value, path: &[String]) -> bool {
         None => at,
     };
     let Some((first, rest)) = path.split_first() else { return true };
-    let Some((node, outcome)) = first.split_once(':') else { return at["node"] == first.as_str() && rest.is_empty() };
+    let Some((node, outcome)) = first.split_once(':') else {
+        return at["node"] == first.as_str() && rest.is_empty();
+    };
     let branches = at["branches"].as_array().map(Vec::as_slice).unwrap_or_default();
     at["node"] == node
         && branches.iter().any(|branch| branch["outcome"] == outcome && has_path(root, &branch["then"], rest))
@@ -227,13 +232,15 @@ pub(super) fn in_rank(job: &str, node: &str, name: &str) -> Option<String> {
     let text = text(&pids);
     let pids = text.lines().skip(1).filter_map(|line| line.split_whitespace().next());
     for pid in pids.filter(|pid| *pid != "-1") {
-        let environ = Command::new("ssh").args([node, "cat", &format!("/proc/{pid}/environ")]).output().expect("runs");
+        let environ =
+            Command::new("ssh").args([node, "cat", &format!("/proc/{pid}/environ")]).output().expect("runs");
         let prefix = format!("{name}=");
         let found = environ.stdout.split(|byte| *byte == 0).find_map(|entry| {
             let entry = String::from_utf8_lossy(entry).into_owned();
             entry.strip_prefix(&prefix).map(str::to_owned)
         });
-        let is_rank = environ.stdout.split(|byte| *byte == 0).any(|entry| entry.starts_with(b"SLURM_PROCID="));
+        let is_rank =
+            environ.stdout.split(|byte| *byte == 0).any(|entry| entry.starts_with(b"SLURM_PROCID="));
         if is_rank && found.is_some() {
             return found;
         }
