@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args as _, FromArgMatches};
 use engine::dry_run::dry_run;
 use engine::plan::{PlanData, StepNode};
 use engine::run::{Mode, Started};
-use engine::walk::Walker;
+use engine::walk::{Walker, World};
 
 use crate::cli::{Answers, Named, Questions, Run, RunOptions};
 use crate::error::CliError;
@@ -45,39 +45,53 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let consent = consent(&options.answers, plan.data())?;
     let session = Session::new(options.json)?;
     let site = site::live(options.record.as_deref(), &started)?;
-    if options.dry_run {
-        let world = session.world(registry, site.port(), &started.operator, consent, plan.data());
-        if !options.json {
-            session.reporter.head(&started, "DRY RUN: it reads, and changes nothing");
-        }
-        let dry = session.runtime.block_on(dry_run(started, &world))?;
-        session.reporter.quiet();
-        site.finish()?;
-        if options.json {
-            Screen::on(Stream::Out).line(serde_json::to_string(&dry).unwrap_or_default());
-        } else {
-            let show = if options.all_paths { tree } else { story };
-            session.screen.lines(&show(&session.screen, &dry));
-        }
-        return Ok(if dry.complete { Exit::Done } else { Exit::Held });
+    let world = session.world(registry, site.port(), &started.operator, consent, plan.data());
+    let ending = if options.dry_run {
+        explore(&session, started, &world, &options)
+    } else {
+        walk(&session, started, world, exclusive)
+    };
+    site.finish()?;
+    ending
+}
+
+/// Shows what a real run would do.
+fn explore(
+    session: &Session,
+    started: Started,
+    world: &World,
+    options: &RunOptions,
+) -> Result<Exit, CliError> {
+    if !options.json {
+        session.reporter.head(&started, "DRY RUN: it reads, and changes nothing");
     }
+    session.reporter.busy("looking at what a real run would do");
+    let dry = session.runtime.block_on(dry_run(started, world))?;
+    session.reporter.quiet();
+    if options.json {
+        Screen::on(Stream::Out).line(serde_json::to_string(&dry).unwrap_or_default());
+    } else {
+        let show = if options.all_paths { tree } else { story };
+        session.screen.lines(&show(&session.screen, &dry));
+    }
+    Ok(if dry.complete { Exit::Done } else { Exit::Held })
+}
+
+/// Walks for real. A target that is `exclusive` is treated by one run at a time.
+fn walk(session: &Session, started: Started, world: World, exclusive: bool) -> Result<Exit, CliError> {
     let store = place::store();
-    let lock = exclusive.then(|| TargetLock::take(&started.target, &started.run)).transpose()?;
+    let run = started.run.clone();
+    let lock = exclusive.then(|| TargetLock::take(&started.target, &run)).transpose()?;
     let (_lock, before) = lock.unzip();
     if let Some(open) = left_open(&store, before.flatten()) {
-        session.screen.line(format!(
-            "note: {open} about {} was left open: runbook resume {open}",
-            line(&started.target)
-        ));
+        let target = line(&started.target);
+        session.screen.line(format!("note: {open} about {target} was left open: runbook resume {open}"));
     }
-    let run = started.run.clone();
     session.listen(Some(run.clone()))?;
-    let world = session.world(registry, site.port(), &started.operator, consent, plan.data());
     let mut walker = Walker::start(started, store.create(&run)?, world)?;
     let ending = session.walk(&mut walker, true);
     let (journal, state) = walker.journal();
     let let_go = journal.let_go(state);
-    site.finish()?;
     let ending = ending?;
     let_go?;
     Ok(Exit::from(&ending))

@@ -63,6 +63,11 @@ impl Reporter {
         self.state().card.as_deref() == Some(digest)
     }
 
+    /// Says what takes time now, where a line can be redrawn.
+    pub(crate) fn busy(&self, text: &str) {
+        self.state().wait_for(&self.screen, text);
+    }
+
     /// Clears the line that is redrawn, before somebody is asked or the program ends.
     pub(crate) fn quiet(&self) {
         self.state().spinner = None;
