@@ -32,7 +32,6 @@ fn kill_at(node: &str, kind: &str) {
     assert_eq!(world.counts(), counts, "killed at {kind} of {node}");
     let exports = world.script().lines().filter(|line| line.contains("ALLOC_CONF")).count();
     assert_eq!(exports, 2, "killed at {kind} of {node}");
-    world.clear(&[&ran]);
 }
 
 #[test]

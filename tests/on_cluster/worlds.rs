@@ -61,7 +61,6 @@ fn fragmentation_is_cured_by_the_allocator() {
     let added: Vec<String> =
         world.script().lines().filter(|line| !script.contains(line)).map(str::to_owned).collect();
     assert_eq!(added.len(), 2, "a minimal edit: {added:?}");
-    world.clear(&[&ran]);
 }
 
 #[test]
@@ -90,7 +89,6 @@ fn a_true_oom_takes_two_rungs() {
     assert_eq!(in_rank(&job, node, "MICRO_BATCH_SIZE").as_deref(), Some("2"));
     assert_eq!(in_rank(&job, node, "GRADIENT_ACCUMULATION_STEPS").as_deref(), Some("4"));
     assert_eq!(in_rank(&job, node, "SEQ_LENGTH").as_deref(), Some("4096"));
-    world.clear(&[&ran]);
 }
 
 #[test]
@@ -122,7 +120,6 @@ fn a_faulty_gpu_is_drained_and_avoided() {
     let node = world.about["node"].as_str().expect("a node");
     let nodes = ran.output("verify")["nodes"].to_string();
     assert!(!nodes.contains(node), "{nodes}");
-    world.clear(&[&ran]);
 }
 
 #[test]
@@ -148,7 +145,6 @@ fn a_co_tenant_is_avoided() {
     ];
     ran.assert_path(&expected);
     assert_eq!(world.counts(), [("sbatch".to_owned(), 1), ("scancel".to_owned(), 1)].into());
-    world.clear(&[&ran]);
 }
 
 #[test]
@@ -165,7 +161,6 @@ fn a_host_oom_and_a_plain_error_change_nothing() {
         assert_eq!(ran.status, Some(status));
         assert!(world.changes().is_empty(), "{:?}", world.changes());
         assert_eq!(world.files(), before);
-        world.clear(&[&ran]);
     }
 }
 
@@ -177,5 +172,4 @@ fn a_masked_oom_is_not_guessed_at() {
     assert_eq!(ran.path().last().map(String::as_str), Some("by_hand"), "{:?}", ran.path());
     assert_eq!(ran.status, Some(4));
     assert_eq!(world.counts().get("sbatch"), None);
-    world.clear(&[&ran]);
 }
