@@ -4,14 +4,8 @@ mod ask;
 mod decide;
 mod notify;
 mod ordered;
+mod register;
 mod wait;
 mod webhook;
 
-/// Adds the family's steps.
-pub(crate) fn register(registry: &mut engine::step::Registry) {
-    use engine::step::{Change, Read};
-    registry.register(Read::new(decide::Decide));
-    registry.register(Read::new(ask::Ask));
-    registry.register(Read::new(wait::Wait));
-    registry.register(Change::new(notify::Notify));
-}
+pub(crate) use register::register;
