@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use engine::site::{Command, Exit, Output, SiteError, SiteErrorKind};
 
-use super::drain::{Bounded, Stream};
+use super::drain::{Bounded, Listener, Stream};
 use super::marks::{Mark, Piece, Splitter};
 
 /// What is kept of a login shell's chatter, for error messages.
@@ -18,9 +18,21 @@ pub(super) struct Heard {
     err: Bounded,
     chatter: Bounded,
     started: [bool; 2],
-    pub(super) ended: Option<i32>,
+    ended: [bool; 2],
+    pub(super) status: Option<i32>,
     out_of_time: bool,
     cannot: Option<Mark>,
+}
+
+impl Listener for Heard {
+    fn hear(&mut self, stream: Stream, chunk: &[u8]) {
+        self.split(stream, |splitter, give| splitter.push(chunk, give));
+    }
+
+    /// In each stream the supervisor's last word comes after all that the command itself wrote.
+    fn ended(&self) -> bool {
+        self.ended == [true, true]
+    }
 }
 
 impl Heard {
@@ -32,14 +44,11 @@ impl Heard {
             err: Bounded::default(),
             chatter: Bounded::default(),
             started: [false; 2],
-            ended: None,
+            ended: [false; 2],
+            status: None,
             out_of_time: false,
             cannot: None,
         }
-    }
-
-    pub(super) fn push(&mut self, stream: Stream, chunk: &[u8]) {
-        self.split(stream, |splitter, give| splitter.push(chunk, give));
     }
 
     pub(super) fn finish(&mut self) {
@@ -49,7 +58,7 @@ impl Heard {
     }
 
     fn split(&mut self, stream: Stream, split: impl FnOnce(&mut Splitter, &mut dyn FnMut(Piece<'_>))) {
-        let Self { splitters, limit, out, err, chatter, started, ended, out_of_time, cannot } = self;
+        let Self { splitters, limit, out, err, chatter, started, ended, status, out_of_time, cannot } = self;
         let (index, kept) = match stream {
             Stream::Out => (0, out),
             Stream::Err => (1, err),
@@ -58,7 +67,10 @@ impl Heard {
             Piece::Data(data) if started[index] => kept.push(data, *limit),
             Piece::Data(data) => chatter.push(data, CHATTER_LIMIT),
             Piece::Mark(Mark::Started) => started[index] = true,
-            Piece::Mark(Mark::Ended(status)) => *ended = Some(status),
+            Piece::Mark(Mark::Ended(code)) => {
+                ended[index] = true;
+                *status = Some(code);
+            }
             Piece::Mark(Mark::OutOfTime) => *out_of_time = true,
             Piece::Mark(mark) => *cannot = Some(mark),
         });
@@ -81,7 +93,7 @@ impl Heard {
             Some(_) => return failed(SiteErrorKind::NotStarted, format!("no such program on {name}")),
             None => {}
         }
-        if let Some(status) = self.ended {
+        if let Some(status) = self.status {
             return Ok(Output {
                 exit: Exit::Code(status),
                 stdout: self.out.bytes,

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::drain::{Pipes, drain};
+use super::drain::{Drained, Pipes, drain};
 use super::heard::{Heard, printable};
 use super::{host, wrap};
 
@@ -238,13 +238,20 @@ impl<'a> Running<'a> {
         let limit = self.command.timeout + Duration::from_secs(1 + wrap::KILL_AFTER_SECONDS);
         let mut heard = Heard::new(nonce, self.command.output_limit);
         let deadline = self.began + limit + NETWORK_GRACE;
-        let ended =
-            drain(pipes, input, self.child.wait(), deadline, |stream, chunk| heard.push(stream, chunk)).await;
+        // The exit status is asked for last: taking it ends the session, and output still on its way is lost.
+        let drained = drain(pipes, input, None::<std::future::Pending<()>>, deadline, &mut heard).await;
         heard.finish();
-        if ended.is_none() && heard.ended.is_none() {
-            // Not even the host's own timer was heard of: whoever comes next connects anew.
-            host.forget(session).await;
-        }
+        let ended = match drained {
+            Drained::Ended(_) if heard.status.is_none() => {
+                tokio::time::timeout(NETWORK_GRACE, self.child.wait()).await.ok()
+            }
+            Drained::Ended(_) => None,
+            Drained::OutOfTime => {
+                // Not even the host's own timer was heard of: whoever comes next connects anew.
+                host.forget(session).await;
+                None
+            }
+        };
         heard.conclude(self.name, self.command, self.began.elapsed(), ended.as_ref())
     }
 }
