@@ -42,7 +42,7 @@ fn fragmentation_is_cured_by_the_allocator() {
     assert_eq!(world.counts(), [("sbatch".to_owned(), 1), ("scancel".to_owned(), 1)].into());
     assert_eq!(
         world.changes().iter().find(|argv| argv[0] == "scancel").expect("one")[1..],
-        [world.job.clone()]
+        *std::slice::from_ref(&world.job)
     );
 
     let error = ran.output("error");

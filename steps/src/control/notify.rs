@@ -93,6 +93,8 @@ fn command(params: &Params) -> Result<Command, StepError> {
         "header = \"Content-Type: application/json\"".to_owned(),
         format!("data-raw = {}", quoted(&payload(params)?)),
         format!("max-time = {seconds}"),
+        // An address may hold braces and brackets; they are no pattern.
+        "globoff".to_owned(),
         "silent".to_owned(),
         "show-error".to_owned(),
         "output = \"/dev/null\"".to_owned(),
@@ -207,5 +209,48 @@ mod tests {
             let params = params(json!({"url": url, "message": "x"}));
             assert!(Notify.preview(&Arc::new(FakeSite::new()).cx(), &params).await.is_err(), "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_real_curl_sends_exactly_the_payload() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut chunk = [0; 4096];
+            while !request.ends_with(b"END\"}") {
+                let count = stream.read(&mut chunk).unwrap();
+                assert!(count > 0, "{}", String::from_utf8_lossy(&request));
+                request.extend_from_slice(&chunk[..count]);
+            }
+            stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        let message = "@/etc/passwd \"quoted\" back\\slash é\nline END";
+        let with = json!({ "url": format!("http://127.0.0.1:{port}/s?a={{1}}&b=[2]"), "message": message });
+        let cx = StepCx::new(Arc::new(crate::site::LiveSite::new()), "r/1");
+        let Performed::Done(done) =
+            engine::step::Step::perform(&engine::step::Change::new(Notify), &cx, &with, &Value::Null)
+                .await
+                .unwrap()
+        else {
+            panic!("it asks nobody")
+        };
+        if done.summary[0].contains("no such program") {
+            eprintln!("SKIPPED: no curl on this machine");
+            return;
+        }
+        assert_eq!(
+            (done.outcome.as_str(), done.output),
+            ("sent", json!({ "status": 204 })),
+            "{:?}",
+            done.summary
+        );
+        let request = server.join().unwrap();
+        assert!(request.starts_with("POST /s?a={1}&b=[2] HTTP/1.1\r\n"), "{request}");
+        let body = request.split_once("\r\n\r\n").unwrap().1;
+        assert_eq!(serde_json::from_str::<Value>(body).unwrap(), json!({ "text": message }));
     }
 }

@@ -87,5 +87,5 @@ fn head(bytes: &[u8]) -> String {
 fn telling_line(bytes: &[u8], first: bool) -> Option<String> {
     let text = head(bytes);
     let mut lines = text.lines().map(|line| plain(line, 120)).filter(|line| !line.is_empty());
-    if first { lines.next() } else { lines.last() }
+    if first { lines.next() } else { lines.next_back() }
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod params;
 mod readonly;
+mod register;
 mod steps;
 mod text;
 mod work;
@@ -10,10 +11,4 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use text::plain;
-
-/// Adds the family's steps.
-pub(crate) fn register(registry: &mut engine::step::Registry) {
-    registry.register(engine::step::Change::new(steps::Shell));
-    registry.register(engine::step::Change::new(steps::Ssh));
-}
+pub(crate) use register::register;

@@ -3,6 +3,7 @@
 mod content;
 mod drain;
 mod files;
+mod heard;
 mod host;
 mod live;
 mod local;
