@@ -7,9 +7,11 @@ mod job;
 mod launch;
 mod oom;
 pub mod site;
+mod size;
 mod slurm;
 #[doc(hidden)]
 pub mod testkit;
+mod text;
 mod wiring;
 
 use engine::step::Registry;

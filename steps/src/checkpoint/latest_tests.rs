@@ -1,8 +1,9 @@
+use engine::step::{Read, Step};
+use serde_json::{Value, json};
+
 use super::*;
 use crate::checkpoint::seal::tests::weights;
 use crate::gpu::fake::Fake;
-use engine::step::{Read, Step};
-use serde_json::{Value, json};
 
 fn checkpoints(dir: &str) -> Fake {
     [(400, 7200), (500, 600)].iter().fold(Fake::default(), |fake, (step, age)| {
@@ -40,7 +41,7 @@ async fn the_newest_complete_one_with_its_age_and_the_loss() {
     );
     assert_eq!(
         summary,
-        ["newest complete: step 500, 0.0 GiB, 10 min old, 37 steps lost: /out/checkpoint-500"]
+        ["newest complete: step 500, 3 MiB, 10 min old, 37 steps lost: /out/checkpoint-500"]
     );
 }
 
@@ -52,7 +53,7 @@ async fn a_torn_one_is_named_with_the_one_to_take_instead() {
     assert_eq!(output["resume_pick"], json!({"path": "/out/checkpoint-600", "step": 600, "complete": false}));
     insta::assert_snapshot!(summary.join("\n"), @r"
     the framework would resume from an incomplete checkpoint: /out/checkpoint-600 (no trainer_state.json, which is written last)
-    newest complete: step 500, 0.0 GiB, 10 min old, 110 steps lost: /out/checkpoint-500
+    newest complete: step 500, 3 MiB, 10 min old, 110 steps lost: /out/checkpoint-500
     ");
 }
 
@@ -64,7 +65,7 @@ async fn a_doubtful_one_is_named_with_the_one_that_is_sure() {
     assert_eq!((outcome.as_str(), &output["torn"], &output["step"]), ("unknown", &Value::Null, &json!(500)));
     insta::assert_snapshot!(summary.join("\n"), @r"
     cannot tell whether what the framework would resume from is complete: /out/checkpoint-600 (/out/checkpoint-600/trainer_state.json: Permission denied)
-    newest complete: step 500, 0.0 GiB, 10 min old: /out/checkpoint-500
+    newest complete: step 500, 3 MiB, 10 min old: /out/checkpoint-500
     ");
 }
 
@@ -129,13 +130,5 @@ async fn unknown_without_any_word_of_a_directory() {
 async fn hostile_names_reach_the_summary_clean() {
     let fake = Fake::default().file("/out/\u{1b}[31mckpt_x/y", "", 1);
     let (_, _, summary) = ask(fake, json!({"dir": "/out"})).await;
-    assert_eq!(summary, ["checkpoints unknown: laid out like nothing known: [31mckpt_x"]);
-}
-
-#[test]
-fn ages_read_well() {
-    assert_eq!(
-        [age(-5), age(119), age(600), age(12_600), age(400_000)],
-        ["0 s", "119 s", "10 min", "3.5 h", "4 d"]
-    );
+    assert_eq!(summary, ["checkpoints unknown: laid out like nothing known: ckpt_x"]);
 }

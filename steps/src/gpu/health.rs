@@ -13,8 +13,9 @@ use super::cards::{Cards, Gpu, cards};
 use super::kernel::{KernelLog, kernel_log};
 use super::params::{Limit, Word};
 use super::policy::Policy;
-use super::text::{clean, count, gib};
 use super::verdict::{Judged, Verdict, Window, Xid, judge};
+use crate::size::show;
+use crate::text::{clean_to, count};
 
 /// Xid lines that the output holds at most; those that count come first.
 const MOST_XIDS: usize = 100;
@@ -112,7 +113,7 @@ impl ReadStep for Health {
 pub(crate) fn device(word: Option<&Word>) -> Result<Option<Device>, StepError> {
     word.map(|word| {
         Device::parse(word).ok_or_else(|| {
-            let what = format!("`{}` names no GPU", clean(&word.0, 60));
+            let what = format!("`{}` names no GPU", clean_to(&word.0, 60));
             StepError::new(StepErrorKind::Params, what)
                 .help("Give a bus id (0000:3b:00.0) or a uuid (GPU-…).")
         })
@@ -177,7 +178,7 @@ fn inventory(gpus: &[Gpu], driver: Option<&str>, log: &KernelLog, xids: &[Xid]) 
     let size = gpus
         .iter()
         .find_map(|gpu| gpu.memory_total)
-        .map_or(String::new(), |bytes| format!(" ({})", gib(bytes)));
+        .map_or(String::new(), |bytes| format!(" ({})", show(bytes)));
     let driver = driver.map_or(String::new(), |driver| format!(", driver {driver}"));
     let cards = if gpus.is_empty() {
         "no GPU answered".to_owned()

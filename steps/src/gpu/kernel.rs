@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::ask::{Ran, run};
 use super::klog::{Clock, Event, Found, search};
-use super::text::clean;
+use crate::text::clean_to;
 
 /// Bytes of a log that are taken.
 const LIMIT: usize = 32 << 20;
@@ -160,7 +160,7 @@ fn readable(source: &Source, output: &Output) -> Result<(), String> {
     if said.contains("not seeing messages") || said.contains("insufficient permissions") {
         return Err("not allowed to see the system's messages".to_owned());
     }
-    let first = clean(stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or_default(), 120);
+    let first = clean_to(stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or_default(), 120);
     match output.exit {
         Exit::Code(0) => Ok(()),
         // grep and journalctl return 1 for "nothing there" in some releases; without a word on stderr it is

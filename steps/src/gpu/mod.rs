@@ -16,7 +16,6 @@ mod register;
 mod smi;
 mod survey;
 mod tenants;
-pub(crate) mod text;
 mod verdict;
 mod xid;
 

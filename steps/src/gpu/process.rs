@@ -1,11 +1,8 @@
 //! What ps, `/proc/PID/cgroup` and Slurm tell of the processes of a node.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
-use regex::Regex;
-
-use super::text::clean;
+use crate::text::{Pattern, clean_to, pattern};
 
 /// A process that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,19 +19,14 @@ pub(crate) fn processes(text: &str) -> BTreeMap<u32, Process> {
         let (pid, rest) = line.trim().split_once(char::is_whitespace)?;
         let rest = rest.trim_start();
         let (user, args) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        Some((pid.parse().ok()?, Process { user: clean(user, 32), args: clean(args, 120) }))
+        Some((pid.parse().ok()?, Process { user: clean_to(user, 32), args: clean_to(args, 120) }))
     };
     text.lines().filter_map(line).collect()
 }
 
-static CGROUP: LazyLock<Regex> = LazyLock::new(|| regex(r"^/proc/(\d+)/cgroup:.*/job_(\d+)(?:/|$)"));
-static DETAIL: LazyLock<Regex> = LazyLock::new(|| regex(r"\bNodes=(\S+) CPU_IDs=\S+ Mem=\S+ GRES=(\S*)"));
-static INDEXES: LazyLock<Regex> = LazyLock::new(|| regex(r"\bgpu[^,()]*\(IDX:([0-9,-]+)\)"));
-
-#[expect(clippy::unwrap_used, reason = "the pattern is a literal, and a test compiles it")]
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap()
-}
+static CGROUP: Pattern = Pattern::new(|| pattern(r"^/proc/(\d+)/cgroup:.*/job_(\d+)(?:/|$)"));
+static DETAIL: Pattern = Pattern::new(|| pattern(r"\bNodes=(\S+) CPU_IDs=\S+ Mem=\S+ GRES=(\S*)"));
+static INDEXES: Pattern = Pattern::new(|| pattern(r"\bgpu[^,()]*\(IDX:([0-9,-]+)\)"));
 
 /// Reads `grep -sH job_ /proc/PID/cgroup …`: the Slurm job in whose cgroup a process is. Slurm's paths end in
 /// `/job_123/step_0` with cgroup v1 (`/slurm/uid_0/job_123`) and v2
@@ -100,7 +92,7 @@ mod tests {
             "      1 root       /sbin/init\n  80613 user\\x41   python -u \x1b[31mtrain.py\nrubbish\n  7 a\n",
         );
         assert_eq!(all.len(), 3);
-        assert_eq!(all[&80613].args, "python -u [31mtrain.py");
+        assert_eq!(all[&80613].args, "python -u train.py");
         assert_eq!(all[&7].args, "");
     }
 

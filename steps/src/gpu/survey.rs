@@ -11,7 +11,7 @@ use super::bus::BusId;
 use super::owners::Known;
 use super::process::{granted, jobs, listed, processes};
 use super::smi::{Cell, Refusal};
-use super::text::clean;
+use crate::text::clean_to;
 
 /// Processes that are looked up at most.
 const MOST: usize = 256;
@@ -164,7 +164,7 @@ async fn list_pids(
         Ran::Ended(output) if matches!(output.exit, Exit::Code(126 | 127)) => {
             "there is no scontrol".to_owned()
         }
-        Ran::Ended(output) => clean(output.err_text().lines().next().unwrap_or("it said nothing"), 120),
+        Ran::Ended(output) => clean_to(output.err_text().lines().next().unwrap_or("it said nothing"), 120),
         Ran::Hung => "no answer".to_owned(),
         Ran::Denied(why) => why,
     };

@@ -12,7 +12,8 @@ use super::health::device;
 use super::owners::Owner;
 use super::params::{Limit, Word};
 use super::survey::{App, Card, Survey, survey};
-use super::text::{clean, count, gib};
+use crate::size::show;
+use crate::text::{clean_to, count};
 
 /// Memory in use beyond what the listed processes have that is no longer the driver's own (2 GiB; the driver
 /// keeps about half a GiB for itself).
@@ -123,7 +124,7 @@ impl ReadStep for Tenants {
 
 fn number(word: &Word) -> Result<u32, StepError> {
     word.0.parse().map_err(|_| {
-        let what = format!("`{}` is not the plain number of a job", clean(&word.0, 40));
+        let what = format!("`{}` is not the plain number of a job", clean_to(&word.0, 40));
         StepError::new(StepErrorKind::Params, what)
             .help("A task of an array or a part of a heterogeneous job has a number of its own: see JobId in `scontrol show job`.")
     })
@@ -217,7 +218,7 @@ fn conclude(node: String, found: Survey, device: Option<&Device>) -> Done<Output
             format!("{node}: {} on the GPUs, all of the job", count(counting().count(), "process"))
         }
         Verdict::Shared => {
-            let has = foreign_bytes.map_or("an unknown amount of memory".to_owned(), gib);
+            let has = foreign_bytes.map_or("an unknown amount of memory".to_owned(), show);
             format!("{node}: {} not of the job, with {has}", count(foreign.len(), "process"))
         }
         Verdict::Unknown => format!("{node}: unknown: {}", gaps.join("; ")),
@@ -237,7 +238,7 @@ fn unaccounted(found: &Survey, cards: &[Card]) -> Vec<String> {
         let over = card.used?.checked_sub(known)?;
         (over > UNACCOUNTED && !card.mig).then(|| {
             let bus = card.bus.map_or("a GPU".to_owned(), |bus| bus.to_string());
-            format!("{} are in use on {bus} that no listed process has", gib(over))
+            format!("{} are in use on {bus} that no listed process has", show(over))
         })
     };
     cards.iter().filter_map(over).collect()
@@ -246,7 +247,7 @@ fn unaccounted(found: &Survey, cards: &[Card]) -> Vec<String> {
 /// `pid 80613, 90.7 GiB on 0000:3b:00.0: python (job 77, user eve)`.
 fn line(tenant: &Tenant) -> String {
     let pid = tenant.pid.map_or("?".to_owned(), |pid| pid.to_string());
-    let bytes = tenant.bytes.map_or("memory unknown".to_owned(), gib);
+    let bytes = tenant.bytes.map_or("memory unknown".to_owned(), show);
     let whose = match (tenant.owner, tenant.job, &tenant.user) {
         (Owner::Orphan, ..) => "no such process on the node".to_owned(),
         (_, Some(job), Some(user)) => format!("job {job}, user {user}"),
@@ -254,7 +255,7 @@ fn line(tenant: &Tenant) -> String {
         _ => "owner unknown".to_owned(),
     };
     let on = tenant.bus_id.as_deref().unwrap_or("a GPU");
-    let name = clean(tenant.name.as_deref().unwrap_or("name unknown"), 60);
+    let name = clean_to(tenant.name.as_deref().unwrap_or("name unknown"), 60);
     format!("pid {pid}, {bytes} on {on}: {name} ({whose})")
 }
 

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::probe::Probes;
 use super::tally::Trend;
 use super::watching::{Verdict, Watching};
-use crate::slurm::{JobId, Poll, Time, clean, span};
+use crate::slurm::{JobId, Poll, Time};
+use crate::text::{clean, span};
 
 /// Parameters of `job.watch`.
 #[derive(Debug, Deserialize, JsonSchema)]

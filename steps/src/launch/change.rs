@@ -11,9 +11,10 @@ use engine::step::{
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
-use super::edits::{Changed, Edited, shown};
+use super::edits::{Changed, Edited};
 use super::ran::ran_script;
 use super::script::Script;
+use crate::text::clean;
 
 /// The outcomes that every step of this family can end with.
 pub(super) const EDITED: (&str, &str) = ("edited", "The script was edited.");
@@ -104,8 +105,8 @@ impl Original {
 impl Stop {
     /// The preview that ends the node at once.
     pub(super) fn preview<O>(self, output: impl Fn(Report) -> O) -> Preview<Intent<O>, O> {
-        let path = shown(&self.report.path);
-        let reason = self.report.reason.as_deref().map(shown).unwrap_or_default();
+        let path = clean(&self.report.path);
+        let reason = self.report.reason.as_deref().map(clean).unwrap_or_default();
         let line = if reason.is_empty() { path } else { format!("{path}: {reason}") };
         Preview::nothing(Done::new(self.outcome, output(self.report)).line(line))
     }
@@ -118,7 +119,7 @@ impl Stop {
 pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Original, Stop>, StepError> {
     let path = target.script;
     if !path.starts_with('/') || path.chars().any(char::is_control) {
-        let message = format!("{}: the path of the script is not absolute", shown(path));
+        let message = format!("{}: the path of the script is not absolute", clean(path));
         return Err(StepError::new(StepErrorKind::Params, message)
             .help("Give the path as `scontrol show job` prints it under Command, from the root."));
     }
@@ -142,20 +143,20 @@ pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Orig
         match ran_script(cx, job).await? {
             None => report.notes.push(format!(
                 "Not compared with what job {} ran: Slurm no longer gives its script.",
-                shown(job)
+                clean(job)
             )),
             Some(ran) if ran == bytes => {}
             Some(ran) => {
                 let ran = String::from_utf8_lossy(&ran);
-                report.difference = Some(bounded(unified(&format!("job {}", shown(job)), path, &ran, text)));
+                report.difference = Some(bounded(unified(&format!("job {}", clean(job)), path, &ran, text)));
                 if !target.accept_difference {
-                    let reason = format!("the script on disk is not the one that job {} ran", shown(job));
+                    let reason = format!("the script on disk is not the one that job {} ran", clean(job));
                     let report = Report { reason: Some(reason), ..report };
                     return Ok(Err(Stop { outcome: DIFFERS.0, report }));
                 }
                 report.notes.push(format!(
                     "The script on disk is not the one that job {} ran; the difference was accepted.",
-                    shown(job)
+                    clean(job)
                 ));
             }
         }
@@ -191,7 +192,7 @@ pub(super) fn propose<O: Clone>(
         commands: Vec::new(),
         diffs: vec![FileDiff { path: path.clone(), unified: diff }],
         notes,
-        undo: Some(format!("{} gets its present content back, unless someone edits it first.", shown(&path))),
+        undo: Some(format!("{} gets its present content back, unless someone edits it first.", clean(&path))),
         predicted: vec![Predicted { outcome: done.outcome.clone(), output: done.output.clone() }],
         writes: vec![FileWrite { path: path.clone(), content: content.as_bytes().to_vec() }],
         intent: Intent {
@@ -234,10 +235,10 @@ pub(super) async fn confirm<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
     Ok(match present(cx, intent).await? {
         Present::After => Confirmation::Happened(done.clone()),
         Present::Before => Confirmation::DidNot,
-        Present::Gone => Confirmation::Unknown(format!("{} is gone", shown(&intent.path))),
+        Present::Gone => Confirmation::Unknown(format!("{} is gone", clean(&intent.path))),
         Present::Other => Confirmation::Unknown(format!(
             "{} is neither as it was nor as it was to be: someone else edited it",
-            shown(&intent.path)
+            clean(&intent.path)
         )),
     })
 }
@@ -247,7 +248,7 @@ pub(super) async fn undo<O>(cx: &StepCx, intent: &Intent<O>) -> Result<Undone, S
     if intent.done.is_none() {
         return Ok(Undone::NothingToDo("nothing was edited".to_owned()));
     }
-    let path = shown(&intent.path);
+    let path = clean(&intent.path);
     let edited_since = format!("{path} was edited by someone else since");
     match present(cx, intent).await? {
         Present::Before => Ok(Undone::NothingToDo(format!("{path} has its former content"))),

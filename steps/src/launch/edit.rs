@@ -10,8 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Report, Target, UNCHANGED};
-use super::edits::{Changed, apply, shown};
+use super::edits::{Changed, apply};
 use super::script::{valid_name, valid_value};
+use crate::text::clean;
 
 /// Sets and unsets environment variables of the launch.
 pub(crate) struct Edit;
@@ -77,7 +78,7 @@ fn wanted(params: &Params) -> Result<Vec<(String, Option<String>)>, StepError> {
     let mut wanted: Vec<(String, Option<String>)> = Vec::new();
     for (name, value) in &params.set {
         if !valid_value(value) {
-            return Err(wrong(format!("the value of {} has control characters or is too long", shown(name))));
+            return Err(wrong(format!("the value of {} has control characters or is too long", clean(name))));
         }
         wanted.push((name.clone(), Some(value.clone())));
     }
@@ -85,12 +86,12 @@ fn wanted(params: &Params) -> Result<Vec<(String, Option<String>)>, StepError> {
     let reverted = params.revert.iter().map(|changed| (&changed.name, changed.before.clone()));
     for (name, value) in unset.chain(reverted) {
         if wanted.iter().any(|(other, _)| other == name) {
-            return Err(wrong(format!("{} is to be changed twice", shown(name))));
+            return Err(wrong(format!("{} is to be changed twice", clean(name))));
         }
         wanted.push((name.clone(), value));
     }
     match wanted.iter().find(|(name, _)| !valid_name(name)) {
-        Some((name, _)) => Err(wrong(format!("{} is not the name of an environment variable", shown(name)))),
+        Some((name, _)) => Err(wrong(format!("{} is not the name of an environment variable", clean(name)))),
         None if wanted.is_empty() => Err(wrong("nothing to set or unset".to_owned())),
         None => Ok(wanted),
     }
@@ -130,7 +131,7 @@ impl ChangeStep for Edit {
                 original.stop(UNCHANGED, "it already has these settings").preview(Output::from)
             }
             Ok(edited) => {
-                let headline = format!("{} edited", shown(&params.script));
+                let headline = format!("{} edited", clean(&params.script));
                 change::propose(original, edited, headline, Output::from)
             }
         })

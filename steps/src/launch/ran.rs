@@ -3,7 +3,7 @@
 use engine::site::{Command, Exit};
 use engine::step::{StepCx, StepError, StepErrorKind};
 
-use super::edits::shown;
+use crate::text::clean;
 
 /// The bytes of the script that `job` was submitted with, or `None` where Slurm no longer has it or does not show it:
 /// the job left Slurm's memory, is another user's, or has no script.
@@ -14,7 +14,7 @@ pub(super) async fn ran_script(cx: &StepCx, job: &str) -> Result<Option<Vec<u8>>
     // The tasks of an array and the parts of a heterogeneous job share one script.
     let id = job.split(['_', '+']).next().unwrap_or_default();
     if id.is_empty() || id.len() > 10 || !id.bytes().all(|b| b.is_ascii_digit()) {
-        let message = format!("{} is not the id of a Slurm job", shown(job));
+        let message = format!("{} is not the id of a Slurm job", clean(job));
         return Err(StepError::new(StepErrorKind::Params, message));
     }
     let mut command = Command::argv(["scontrol", "write", "batch_script", id, "-"]);
@@ -38,7 +38,7 @@ pub(super) async fn ran_script(cx: &StepCx, job: &str) -> Result<Option<Vec<u8>>
         Exit::Code(code) => format!("status {code}"),
         Exit::Signal(signal) => format!("signal {signal}"),
     };
-    let said = shown(error.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing"));
+    let said = clean(error.lines().find(|line| !line.trim().is_empty()).unwrap_or("nothing"));
     Err(StepError::failed(format!("scontrol write batch_script {id} ended with {how}: {said}"))
         .help("Check that Slurm answers, with `scontrol ping`."))
 }

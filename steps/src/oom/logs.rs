@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use engine::site::{DirEntry, FileKind, Site, SiteError, SiteErrorKind};
 
-use super::text::clean;
+use crate::text::clean;
 
 /// The files to read, and what could not be found or listed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Logs {
 
     pub(crate) fn problem(&mut self, path: &str, why: &str) {
         if self.problems.len() < 64 {
-            self.problems.push(format!("{}: {}", clean(path.as_bytes()), clean(why.as_bytes())));
+            self.problems.push(format!("{}: {}", clean(path), clean(why)));
         }
     }
 }

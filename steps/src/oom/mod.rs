@@ -23,8 +23,6 @@ mod register;
 mod report;
 mod scan;
 mod sightings;
-mod size;
-mod text;
 mod torch_version;
 
 pub(crate) use progress::step_of;

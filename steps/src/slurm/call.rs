@@ -5,7 +5,7 @@ use std::time::Duration;
 use engine::site::{Command, Exit, Output, SiteError, SiteErrorKind};
 use engine::step::{StepCx, StepError, StepErrorKind};
 
-use super::text::clean;
+use crate::text::clean;
 
 /// How long a program may take to answer. A program that does not find its configuration tries for 60 s.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -66,7 +66,7 @@ pub(crate) fn command<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Com
     command
 }
 
-/// A Slurm command that only asks: times come as seconds since 1970 (or in UTC, see [`super::text::time`]).
+/// A Slurm command that only asks: times come as seconds since 1970 (or in UTC, see [`super::value::time`]).
 pub(crate) fn question<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Command {
     let mut command = command(argv);
     command.env.insert("SLURM_TIME_FORMAT".to_owned(), "%s".to_owned());

@@ -17,7 +17,7 @@ use super::record::Record;
 use super::release::{Standing, Waited, standing, stuck, wait};
 use super::sacct::{SEPARATOR, rows};
 use super::state::State;
-use super::text::{clean, count, names, span};
+use crate::text::{clean, count, names, span};
 
 /// Parameters of `slurm.cancel`.
 #[derive(Debug, Deserialize, JsonSchema)]

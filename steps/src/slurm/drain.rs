@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Refusal, command, refusal, run};
 use super::node::{Node, check_name, show};
-use super::text::clean;
 use super::token::{carries, marked};
+use crate::text::clean;
 
 /// Parameters of `slurm.drain`.
 #[derive(Debug, Deserialize, JsonSchema)]

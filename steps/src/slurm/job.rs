@@ -10,7 +10,7 @@ use super::pin::Pin;
 use super::query::{self, Found};
 use super::record::{Record, Source};
 use super::script::{batch_script, on_disk};
-use super::text::{clean, count, names};
+use crate::text::{clean, count, names};
 
 /// Most of a script that is looked through for log patterns, in bytes.
 const SCRIPT_LIMIT: usize = 1 << 20;

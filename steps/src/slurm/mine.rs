@@ -6,8 +6,8 @@ use super::call::{Refusal, ask};
 use super::id::JobId;
 use super::pin::Pin;
 use super::sacct::{SEPARATOR, rows};
-use super::text::time;
 use super::token::{carries, carries_any};
+use super::value::time;
 
 /// What the search came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub(crate) async fn find(
     } else {
         Search::Unsure(format!(
             "no job carries the mark of this step, but these have the same name and came later: {}",
-            super::text::names(&suspects)
+            crate::text::names(&suspects)
         ))
     }))
 }

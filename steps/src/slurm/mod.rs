@@ -31,9 +31,9 @@ mod state;
 mod submission;
 mod submit;
 mod submit_line;
-mod text;
 mod token;
 mod tres;
+mod value;
 
 pub(crate) use duration::Time;
 #[cfg(test)]
@@ -47,4 +47,3 @@ pub(crate) use register::register;
 pub(crate) use release::{Standing, standing};
 pub(crate) use script::batch_script;
 pub(crate) use state::State;
-pub(crate) use text::{clean, span};

@@ -84,7 +84,7 @@ pub(crate) async fn live(
     if found.is_empty() && !text.trim().is_empty() && !text.contains("not found") {
         return Err(StepError::malformed(format!(
             "the answer of `scontrol show job {id}` is not understood: {}",
-            super::text::clean(&text)
+            crate::text::clean(&text)
         )));
     }
     pick(found, id).map(Ok)
@@ -128,7 +128,7 @@ fn pick(mut found: Vec<Record>, id: &JobId) -> Result<Option<(Record, Vec<Record
         _ => {
             let tasks: Vec<String> = found.iter().map(|record| record.job.clone()).collect();
             Err(StepError::new(StepErrorKind::Params, format!("job {id} is an array, not one job"))
-                .help(format!("Name one task of it: {}.", super::text::names(&tasks))))
+                .help(format!("Name one task of it: {}.", crate::text::names(&tasks))))
         }
     }
 }
@@ -175,7 +175,7 @@ pub(crate) async fn config(cx: &StepCx) -> Result<Option<String>, StepError> {
 pub(crate) fn setting(config: &str, name: &str) -> Option<String> {
     config.lines().find_map(|line| {
         let (key, value) = line.split_once('=')?;
-        (key.trim() == name).then(|| super::text::known(value).map(str::to_owned))?
+        (key.trim() == name).then(|| super::value::known(value).map(str::to_owned))?
     })
 }
 

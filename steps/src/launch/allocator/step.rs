@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Original, Report, Target, UNCHANGED};
-use super::super::edits::{Changed, shown};
+use super::super::edits::Changed;
 use super::super::script::{valid_name, valid_value};
 use super::decide::{Ask, Verdict, decide};
 use super::merge::Dropped;
 use super::settings::{Settings, parse, write};
 use super::version::{Releases, Version};
+use crate::text::clean;
 
 /// Sets keys of the caching allocator.
 pub(crate) struct Allocator;
@@ -127,7 +128,7 @@ fn wanted(params: &Params) -> Result<Settings, StepError> {
         return Err(wrong("no options to set and none to remove"));
     }
     if let Some(key) = params.remove.iter().find(|key| params.options.contains_key(*key)) {
-        return Err(wrong(format!("{} is to be set and to be removed", shown(key))));
+        return Err(wrong(format!("{} is to be set and to be removed", clean(key))));
     }
     let texts = params.options.iter().map(|(key, value)| {
         let text = match value {
@@ -138,7 +139,7 @@ fn wanted(params: &Params) -> Result<Settings, StepError> {
             _ => {
                 return Err(wrong(format!(
                     "the value of {} is not a word, a number or true or false",
-                    shown(key)
+                    clean(key)
                 )));
             }
         };
@@ -147,7 +148,7 @@ fn wanted(params: &Params) -> Result<Settings, StepError> {
             parse(&format!("{key}:{text}")).is_ok_and(|all| all.as_slice() == [(key.clone(), text.clone())]);
         match one && valid_name(key) && valid_value(&text) {
             true => Ok((key.clone(), text)),
-            false => Err(wrong(format!("{}:{} is not a setting", shown(key), shown(&text)))),
+            false => Err(wrong(format!("{}:{} is not a setting", clean(key), clean(&text)))),
         }
     });
     texts.collect()
@@ -159,7 +160,7 @@ fn releases(params: &Params) -> Result<Releases, StepError> {
         None => Ok(None),
         Some(text) => match Version::parse(text) {
             Some(version) => Ok(Some(version)),
-            None => Err(wrong(format!("{} is not a release of PyTorch", shown(text)))),
+            None => Err(wrong(format!("{} is not a release of PyTorch", clean(text)))),
         },
     };
     let (min, max) = match &params.torch {
@@ -206,10 +207,10 @@ fn answer(original: Original, ask: &Ask) -> Result<Preview<Intent<Output>, Outpu
                 merged
                     .dropped
                     .iter()
-                    .map(|gone| format!("{}:{} is dropped: {}.", gone.key, shown(&gone.value), gone.why)),
+                    .map(|gone| format!("{}:{} is dropped: {}.", gone.key, clean(&gone.value), gone.why)),
             );
             let text = write(&merged.settings);
-            let now = if text.is_empty() { "the default".to_owned() } else { shown(&text) };
+            let now = if text.is_empty() { "the default".to_owned() } else { clean(&text) };
             let extra = Extra { before, merged: Some(text), dropped: merged.dropped };
             let headline = format!("Allocator set to {now}");
             change::propose(original, edited, headline, |report| output(report, extra.clone()))

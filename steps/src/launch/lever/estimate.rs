@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::choose::Rung;
+use crate::size::show;
 
 /// How much the job lacked, and which part of the memory the lever shrinks; `None` where the numbers are not known.
 ///
@@ -19,20 +20,14 @@ pub(super) fn estimate(error: &Map<String, Value>, rung: Rung) -> Option<String>
         Rung::Sharding => "frees up to half of the sharded model states, nothing of the activations",
     };
     let live = match bytes("allocated") {
-        Some(allocated) => format!(" {} were in use.", gib(allocated)),
+        Some(allocated) => format!(" {} were in use.", show(allocated)),
         None => String::new(),
     };
     Some(format!(
         "The job lacked {} at that moment ({} asked, {} free).{live} This {frees}; the error does not tell how these \
          divide.",
-        gib(lacked),
-        gib(tried),
-        gib(free)
+        show(lacked),
+        show(tried),
+        show(free)
     ))
-}
-
-fn gib(bytes: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
-    let gib = bytes as f64 / f64::from(1 << 30);
-    format!("{gib:.1} GiB")
 }

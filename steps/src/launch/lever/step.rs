@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Original, Report, Target};
-use super::super::edits::{Changed, apply, shown};
+use super::super::edits::{Changed, apply};
 use super::super::script::valid_name;
 use super::choose::{Ask, Choice, Pull, Rung, choose};
 use super::estimate::estimate;
 use super::names::{Names, customary};
+use crate::text::clean;
 
 const EXHAUSTED: (&str, &str) = ("exhausted", "Every allowed lever was tried or is spent.");
 const UNKNOWN: (&str, &str) =
@@ -120,7 +121,7 @@ fn tried(params: &Params) -> Result<Vec<Rung>, StepError> {
     let entries = params.tried.iter().flatten();
     entries
         .map(|entry| {
-            Rung::of_entry(entry).ok_or_else(|| wrong(format!("{} in tried is no lever", shown(entry))))
+            Rung::of_entry(entry).ok_or_else(|| wrong(format!("{} in tried is no lever", clean(entry))))
         })
         .collect()
 }
@@ -186,7 +187,7 @@ impl ChangeStep for Lever {
         tried(params)?;
         let names = params.names.iter().flat_map(Names::given);
         if let Some(name) = names.into_iter().find(|name| !valid_name(name)) {
-            return Err(wrong(format!("{} is not the name of an environment variable", shown(name))));
+            return Err(wrong(format!("{} is not the name of an environment variable", clean(name))));
         }
         let target = Target {
             script: &params.script,

@@ -13,7 +13,7 @@ use super::facts::{ErrorFields, Facts, ROUNDING};
 use super::foreign::{Foreign, Tenants};
 use super::verdict::{Classification, Verdict};
 use crate::oom::kind::Kind;
-use crate::oom::size::{GIB, MIB, exact};
+use crate::size::{GIB, MIB, exact};
 
 /// Shares of the device, in thousandths. They were chosen on public reports whose cause is known: see the tests.
 mod share {

@@ -14,7 +14,7 @@ use super::verdict::{Classification, Verdict};
 use crate::oom::fixtures::{Case, cases, released_messages, render, size_text};
 use crate::oom::kind::Kind;
 use crate::oom::message::{Passage, Process, read};
-use crate::oom::size::{GIB, MIB, parse_size};
+use crate::size::{GIB, MIB, parse_size};
 
 /// The fields as `oom.read` has them, from the text.
 fn fields(text: &str) -> ErrorFields {

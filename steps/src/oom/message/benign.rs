@@ -1,8 +1,8 @@
 //! Texts that read like a death and are none.
 
-use super::passage::{Pattern, pattern};
 use super::{OomMessage, Passage};
 use crate::oom::kind::Kind;
+use crate::text::{Pattern, pattern};
 
 /// Warnings of the allocator or of a framework while the step goes on.
 static PRESSURE: Pattern = Pattern::new(|| {

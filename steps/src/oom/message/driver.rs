@@ -1,8 +1,8 @@
 //! The driver and the libraries that ask it directly. They print no sizes, or only the one they asked for.
 
-use super::passage::{Pattern, pattern};
 use super::{OomMessage, Passage};
 use crate::oom::kind::Kind;
+use crate::text::{Pattern, pattern};
 
 // c10/cuda/CUDACachingAllocator.cpp and c10/cuda/driver_api.cpp, 2.1–2.13: NVML failed while the message was composed.
 // The code is reached only after the allocator gave up (pytorch/pytorch#112377, #121899).

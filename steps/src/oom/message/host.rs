@@ -1,8 +1,8 @@
 //! Host memory, which no GPU setting helps.
 
-use super::passage::{Pattern, pattern};
 use super::{OomMessage, Passage};
 use crate::oom::kind::Kind;
+use crate::text::{Pattern, pattern};
 
 /// Slurm 20.11 to 26.05 (slurmd/…/task_cgroup_memory.c, srun/launch.c), the kernel, Ray, Kubernetes.
 static KILLED: Pattern = Pattern::new(|| {
