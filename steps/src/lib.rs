@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod control;
+pub mod duration;
 mod gpu;
 mod job;
 mod launch;
