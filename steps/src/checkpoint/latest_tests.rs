@@ -39,10 +39,7 @@ async fn the_newest_complete_one_with_its_age_and_the_loss() {
         (&output["layout"], &output["torn"], &output["complete"]),
         (&json!("hf_trainer"), &json!(false), &json!(true))
     );
-    assert_eq!(
-        summary,
-        ["newest complete: step 500, 3 MiB, 10 min old, 37 steps lost: /out/checkpoint-500"]
-    );
+    assert_eq!(summary, ["newest complete: step 500, 3 MiB, 10 min old, 37 steps lost: /out/checkpoint-500"]);
 }
 
 #[tokio::test]

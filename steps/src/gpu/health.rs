@@ -1,7 +1,5 @@
 //! `gpu.health`: whether a node's GPUs are fit for work.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use engine::step::{Done, Outcomes, Performed, ReadStep, StepCx, StepError, StepErrorKind};
 use jiff::Timestamp;
@@ -11,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::bus::{BusId, Device};
 use super::cards::{Cards, Gpu, cards};
 use super::kernel::{KernelLog, kernel_log};
-use super::params::{Limit, Word};
+use super::params::{Word, limit};
 use super::policy::Policy;
 use super::verdict::{Judged, Verdict, Window, Xid, judge};
+use crate::duration::Timespan;
 use crate::size::show;
 use crate::text::{clean_to, count};
 
@@ -54,7 +53,7 @@ pub(crate) struct Params {
     /// Time limit of each command on the node, `20s` if not given. A hanging nvidia-smi is a finding, not an
     /// error.
     #[serde(default)]
-    timeout: Option<Limit>,
+    timeout: Option<Timespan>,
 }
 
 /// What a node told of its GPUs.
@@ -92,7 +91,7 @@ impl ReadStep for Health {
     }
 
     async fn read(&self, cx: &StepCx, params: Params) -> Result<Performed<Output>, StepError> {
-        let timeout = params.timeout.map_or(Duration::from_secs(20), |limit| limit.0);
+        let timeout = limit(params.timeout)?;
         let window = Window { from: params.from, to: params.to };
         let policy = Policy::shipped().map_err(StepError::failed)?;
         let device = device(params.device.as_ref())?;

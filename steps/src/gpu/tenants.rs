@@ -1,7 +1,5 @@
 //! `gpu.tenants`: who else has memory on a job's GPUs.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use engine::step::{Done, Outcomes, Performed, ReadStep, StepCx, StepError, StepErrorKind};
 use schemars::JsonSchema;
@@ -10,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::bus::Device;
 use super::health::device;
 use super::owners::Owner;
-use super::params::{Limit, Word};
+use super::params::{Word, limit};
 use super::survey::{App, Card, Survey, survey};
+use crate::duration::Timespan;
 use crate::size::show;
+use crate::slurm::JobId;
 use crate::text::{clean_to, count};
 
 /// Memory in use beyond what the listed processes have that is no longer the driver's own (2 GiB; the driver
@@ -32,7 +32,7 @@ pub(crate) struct Params {
     node: String,
     /// Slurm id of the job whose processes are its own: the plain number (a task of an array has one of its
     /// own, `scontrol show job` tells it as JobId).
-    job: Option<Word>,
+    job: Option<JobId>,
     /// Processes that are known to be the job's, beside those that Slurm tells.
     #[serde(default)]
     own_pids: Option<Vec<u32>>,
@@ -42,7 +42,7 @@ pub(crate) struct Params {
     device: Option<Word>,
     /// Time limit of each command on the node, `20s` if not given.
     #[serde(default)]
-    timeout: Option<Limit>,
+    timeout: Option<Timespan>,
 }
 
 /// Whether the job has its GPUs to itself.
@@ -113,7 +113,7 @@ impl ReadStep for Tenants {
     }
 
     async fn read(&self, cx: &StepCx, params: Params) -> Result<Performed<Output>, StepError> {
-        let timeout = params.timeout.map_or(Duration::from_secs(20), |limit| limit.0);
+        let timeout = limit(params.timeout)?;
         let device = device(params.device.as_ref())?;
         let job = params.job.as_ref().map(number).transpose()?;
         cx.say(format!("asking who uses the GPUs of {}", params.node));
@@ -122,9 +122,9 @@ impl ReadStep for Tenants {
     }
 }
 
-fn number(word: &Word) -> Result<u32, StepError> {
-    word.0.parse().map_err(|_| {
-        let what = format!("`{}` is not the plain number of a job", clean_to(&word.0, 40));
+fn number(job: &JobId) -> Result<u32, StepError> {
+    job.as_str().parse().map_err(|_| {
+        let what = format!("`{job}` is not the plain number of a job");
         StepError::new(StepErrorKind::Params, what)
             .help("A task of an array or a part of a heterogeneous job has a number of its own: see JobId in `scontrol show job`.")
     })

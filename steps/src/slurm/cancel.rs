@@ -9,7 +9,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Refusal, ask, command, refusal, run};
-use super::duration::Time;
 use super::id::JobId;
 use super::pin::Pin;
 use super::query;
@@ -17,6 +16,7 @@ use super::record::Record;
 use super::release::{Standing, Waited, standing, stuck, wait};
 use super::sacct::{SEPARATOR, rows};
 use super::state::State;
+use crate::duration::Timespan;
 use crate::text::{clean, count, names, span};
 
 /// Parameters of `slurm.cancel`.
@@ -31,11 +31,11 @@ pub(crate) struct Params {
     /// How long to wait for its nodes, such as `5m`. It should be longer than the cluster's `KillWait` and
     /// `UnkillableStepTimeout` together.
     #[serde(default = "five_minutes")]
-    timeout: Time,
+    timeout: Timespan,
 }
 
-fn five_minutes() -> Time {
-    Time::minutes(5)
+fn five_minutes() -> Timespan {
+    Timespan::minutes(5)
 }
 
 /// What is stopped.

@@ -6,7 +6,6 @@
 mod call;
 mod cancel;
 mod drain;
-mod duration;
 #[cfg(test)]
 pub(crate) mod fake;
 mod fields;
@@ -35,7 +34,6 @@ mod token;
 mod tres;
 mod value;
 
-pub(crate) use duration::Time;
 #[cfg(test)]
 pub(crate) use fixtures::job as fixture_job;
 pub(crate) use id::JobId;
