@@ -3,8 +3,6 @@
 mod ask;
 mod bus;
 mod cards;
-#[cfg(test)]
-pub(crate) mod fake;
 mod health;
 mod kernel;
 mod klog;

@@ -75,20 +75,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
+    use crate::testkit::FakeSite;
 
     /// As Slurm 22.05.8 prints it.
     const PIDS: &str = "PID      JOBID    STEPID   LOCALID GLOBALID\n396      7        batch    0       0       \n\
                         412      7        0        0       0       \n413      7        0        -       -       \n";
 
     async fn look(first: &str, second: &str) -> Option<bool> {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("ssh gpu-20 scontrol listpids 7", PIDS);
         site.answer("ssh gpu-20 cat /proc/412/environ", first);
         site.answer("ssh gpu-20 cat /proc/413/environ", second);
         let expected =
             BTreeMap::from([("PYTORCH_ALLOC_CONF".to_owned(), "expandable_segments:True".to_owned())]);
-        confirmed(&cx(&site), 7, "gpu-20", &expected).await.unwrap()
+        confirmed(&site.cx(), 7, "gpu-20", &expected).await.unwrap()
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -102,10 +102,10 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_node_that_cannot_be_reached_says_nothing() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.error("ssh gpu-20", SiteErrorKind::Unreachable);
         let expected = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
-        assert_eq!(confirmed(&cx(&site), 7, "gpu-20", &expected).await.unwrap(), None);
+        assert_eq!(confirmed(&site.cx(), 7, "gpu-20", &expected).await.unwrap(), None);
     }
 
     proptest! {

@@ -4,8 +4,6 @@ mod classify;
 mod event;
 mod extract;
 #[cfg(test)]
-mod fake_site;
-#[cfg(test)]
 mod fixtures;
 mod kind;
 mod launcher;

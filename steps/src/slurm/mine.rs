@@ -111,17 +111,17 @@ fn number(id: &str) -> Option<JobId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
+    use crate::testkit::FakeSite;
 
     async fn search(squeue: &str, sacct: Result<&str, &str>) -> Search {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("squeue", squeue.replace('|', "\u{1f}"));
         match sacct {
             Ok(text) => site.answer("sacct", text.replace('|', "\u{1f}")),
             Err(text) => site.fail("sacct", 1, text),
         }
         let first = Pin { job: "5".into(), submitted: Some("2026-11-24T02:04:35Z".into()), ..Pin::default() };
-        find(&cx(&site), "run/1", &first, Some("llama")).await.unwrap().unwrap()
+        find(&site.cx(), "run/1", &first, Some("llama")).await.unwrap().unwrap()
     }
 
     fn found(id: &str) -> Search {

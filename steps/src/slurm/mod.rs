@@ -6,8 +6,6 @@
 mod call;
 mod cancel;
 mod drain;
-#[cfg(test)]
-pub(crate) mod fake;
 mod fields;
 #[cfg(test)]
 mod fixtures;

@@ -108,53 +108,53 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
     use crate::slurm::fields::{Fields, JOB_KEYS};
     use crate::slurm::fixtures as fixture;
+    use crate::testkit::FakeSite;
 
     const SCRIPT: &str = "#!/bin/bash\n#SBATCH --gres=gpu:4\nsrun true\n";
     const GONE: &str = "job script retrieval failed: Invalid job id specified";
 
     #[tokio::test(flavor = "current_thread")]
     async fn slurmctld_gives_it_byte_for_byte() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("scontrol write batch_script 12 -", SCRIPT);
-        assert_eq!(batch_script(&cx(&site), "12_3").await.unwrap().unwrap(), SCRIPT.as_bytes());
+        assert_eq!(batch_script(&site.cx(), "12_3").await.unwrap().unwrap(), SCRIPT.as_bytes());
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn the_records_give_it_with_a_title_and_a_line_break() {
-        let site = FakeSite::new();
-        site.complain("scontrol", GONE);
+        let site = FakeSite::shared();
+        site.fail("scontrol", 0, GONE);
         site.answer("sacct -B -j 12", format!("Batch Script for 12\n{}\n{SCRIPT}\n", "-".repeat(80)));
-        assert_eq!(batch_script(&cx(&site), "12").await.unwrap().unwrap(), SCRIPT.as_bytes());
+        assert_eq!(batch_script(&site.cx(), "12").await.unwrap().unwrap(), SCRIPT.as_bytes());
         for nothing in ["", "Batch Script for 12\n-----\nNONE\n\n", "Batch Script for 12\n-----\n\n"] {
-            let site = FakeSite::new();
-            site.complain("scontrol", GONE);
+            let site = FakeSite::shared();
+            site.fail("scontrol", 0, GONE);
             site.answer("sacct -B", nothing);
-            assert_eq!(batch_script(&cx(&site), "12").await.unwrap(), None);
+            assert_eq!(batch_script(&site.cx(), "12").await.unwrap(), None);
         }
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn another_persons_script_is_denied() {
-        let site = FakeSite::new();
-        site.complain("scontrol", "job script retrieval failed: Invalid user id");
-        assert_eq!(batch_script(&cx(&site), "12").await.unwrap_err().kind, StepErrorKind::Denied);
+        let site = FakeSite::shared();
+        site.fail("scontrol", 0, "job script retrieval failed: Invalid user id");
+        assert_eq!(batch_script(&site.cx(), "12").await.unwrap_err().kind, StepErrorKind::Denied);
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn the_path_ends_where_a_file_is() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.file("/root/slurmtry/my dir/train.sbatch", SCRIPT);
         let fields = Fields::split(fixture::RUNNING_22_05, JOB_KEYS, &[]);
         let mut record = Record::from_scontrol(&fields).unwrap();
-        let found = on_disk(&cx(&site), &record).await.unwrap();
+        let found = on_disk(&site.cx(), &record).await.unwrap();
         assert_eq!(found.as_deref(), Some("/root/slurmtry/my dir/train.sbatch"));
         record.command = None;
         record.submit_line = Some("sbatch -N2 train.sbatch --lr 3".to_owned());
-        assert_eq!(on_disk(&cx(&site), &record).await.unwrap(), found);
-        assert_eq!(on_disk(&cx(&FakeSite::new()), &record).await.unwrap(), None, "gone since");
+        assert_eq!(on_disk(&site.cx(), &record).await.unwrap(), found);
+        assert_eq!(on_disk(&FakeSite::shared().cx(), &record).await.unwrap(), None, "gone since");
     }
 
     proptest! {
