@@ -68,7 +68,7 @@ async fn a_doubtful_one_is_named_with_the_one_that_is_sure() {
     .await;
     assert_eq!((outcome.as_str(), &output["torn"], &output["step"]), ("unknown", &Value::Null, &json!(500)));
     insta::assert_snapshot!(summary.join("\n"), @r"
-    cannot tell whether what the framework would resume from is complete: /out/checkpoint-600 (/out/checkpoint-600/trainer_state.json: Permission denied)
+    cannot tell whether what the framework would resume from is complete: /out/checkpoint-600 (/out/checkpoint-600/trainer_state.json: Denied)
     newest complete: step 500, 3 MiB, 10 min old: /out/checkpoint-500
     ");
 }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
 use super::edits::{Changed, Edited};
-use super::ran::ran_script;
 use super::script::Script;
+use crate::slurm::{JobId, batch_script};
 use crate::text::clean;
 
 /// The outcomes that every step of this family can end with.
@@ -29,7 +29,7 @@ pub(super) const CANNOT: (&str, &str) = ("cannot", "The script cannot be edited 
 /// The script to edit.
 pub(super) struct Target<'p> {
     pub(super) script: &'p str,
-    pub(super) job: Option<&'p str>,
+    pub(super) job: Option<&'p JobId>,
     pub(super) accept_difference: bool,
 }
 
@@ -140,23 +140,24 @@ pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Orig
         _ => return cannot(report, "it is not a text file in UTF-8".to_owned()),
     };
     if let Some(job) = target.job {
-        match ran_script(cx, job).await? {
-            None => report.notes.push(format!(
-                "Not compared with what job {} ran: Slurm no longer gives its script.",
-                clean(job)
-            )),
-            Some(ran) if ran == bytes => {}
-            Some(ran) => {
+        let not_compared = |why: &str| format!("Not compared with what job {job} ran: {why}.");
+        match batch_script(cx, job.as_str()).await {
+            Err(error) if error.kind == StepErrorKind::Denied => {
+                report.notes.push(not_compared("only its owner or an operator may read its script"));
+            }
+            Err(error) => return Err(error),
+            Ok(None) => report.notes.push(not_compared("Slurm no longer gives its script")),
+            Ok(Some(ran)) if ran == bytes => {}
+            Ok(Some(ran)) => {
                 let ran = String::from_utf8_lossy(&ran);
-                report.difference = Some(bounded(unified(&format!("job {}", clean(job)), path, &ran, text)));
+                report.difference = Some(bounded(unified(&format!("job {job}"), path, &ran, text)));
                 if !target.accept_difference {
-                    let reason = format!("the script on disk is not the one that job {} ran", clean(job));
+                    let reason = format!("the script on disk is not the one that job {job} ran");
                     let report = Report { reason: Some(reason), ..report };
                     return Ok(Err(Stop { outcome: DIFFERS.0, report }));
                 }
                 report.notes.push(format!(
-                    "The script on disk is not the one that job {} ran; the difference was accepted.",
-                    clean(job)
+                    "The script on disk is not the one that job {job} ran; the difference was accepted."
                 ));
             }
         }

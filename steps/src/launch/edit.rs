@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Report, Target, UNCHANGED};
 use super::edits::{Changed, apply};
 use super::script::{valid_name, valid_value};
+use crate::slurm::JobId;
 use crate::text::clean;
 
 /// Sets and unsets environment variables of the launch.
@@ -25,7 +26,7 @@ pub(crate) struct Params {
     script: String,
     /// Slurm id of the job that ran it: the file is compared with what that job ran. `null`: no comparison.
     #[serde(default)]
-    job: Option<String>,
+    job: Option<JobId>,
     /// Environment variables to set, name to value.
     #[serde(default)]
     set: BTreeMap<String, String>,
@@ -118,7 +119,7 @@ impl ChangeStep for Edit {
         let wanted = wanted(params)?;
         let target = Target {
             script: &params.script,
-            job: params.job.as_deref(),
+            job: params.job.as_ref(),
             accept_difference: params.accept_difference,
         };
         let original = match change::load(cx, &target).await? {

@@ -17,7 +17,7 @@ use super::submit_line::{Known, parse};
 pub(crate) async fn batch_script(cx: &StepCx, job: &str) -> Result<Option<Vec<u8>>, StepError> {
     let id = JobId::parse(job)?;
     // One script serves all tasks of an array, and scontrol reads only the number.
-    match ask(cx, ["scontrol", "write", "batch_script", id.number(), "-"]).await? {
+    let controller = match ask(cx, ["scontrol", "write", "batch_script", id.number(), "-"]).await? {
         Ok(script) => return Ok(Some(script).filter(|script| !script.is_empty())),
         Err(Refusal::Other(text))
             if text.contains("script not specified") || text.contains("no batch script") =>
@@ -27,19 +27,24 @@ pub(crate) async fn batch_script(cx: &StepCx, job: &str) -> Result<Option<Vec<u8
         Err(denied @ Refusal::Denied(_)) => {
             return Err(denied.error(&format!("reading the script of job {id}")));
         }
-        // Forgotten, or slurmctld is away: the records may have it.
-        Err(_) => {}
-    }
-    match ask(cx, ["sacct", "-B", "-j", id.as_str()]).await? {
-        Ok(text) => Ok(recorded(&text)),
+        // The records may have it.
+        Err(refusal) => refusal,
+    };
+    let script = match ask(cx, ["sacct", "-B", "-j", id.as_str()]).await? {
+        Ok(text) => recorded(&text),
         // Releases before 21.08 know no `-B`.
-        Err(Refusal::NoRecords | Refusal::NoSuch) => Ok(None),
+        Err(Refusal::NoRecords | Refusal::NoSuch) => None,
         Err(Refusal::Other(text))
             if text.contains("invalid option") || text.contains("unrecognized option") =>
         {
-            Ok(None)
+            None
         }
-        Err(refusal) => Err(refusal.error(&format!("reading the script of job {id}"))),
+        Err(refusal) => return Err(refusal.error(&format!("reading the script of job {id}"))),
+    };
+    match (script, controller) {
+        // A controller that is away may still have the script: that nobody has it is not known.
+        (None, away @ Refusal::Unreachable(_)) => Err(away.error(&format!("reading the script of job {id}"))),
+        (script, _) => Ok(script),
     }
 }
 
@@ -134,6 +139,14 @@ mod tests {
             site.answer("sacct -B", nothing);
             assert_eq!(batch_script(&site.cx(), "12").await.unwrap(), None);
         }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_controller_that_is_away_is_no_proof_that_there_is_none() {
+        let site = FakeSite::shared();
+        site.fail("scontrol", 1, "Unable to contact slurm controller (connect failure)");
+        site.fail("sacct -B", 1, "Slurm accounting storage is disabled");
+        assert_eq!(batch_script(&site.cx(), "12").await.unwrap_err().kind, StepErrorKind::Unreachable);
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -17,6 +17,7 @@ use super::decide::{Ask, Verdict, decide};
 use super::merge::Dropped;
 use super::settings::{Settings, parse, write};
 use super::version::{Releases, Version};
+use crate::slurm::JobId;
 use crate::text::clean;
 
 /// Sets keys of the caching allocator.
@@ -30,7 +31,7 @@ pub(crate) struct Params {
     script: String,
     /// Slurm id of the job that ran it: the file is compared with what that job ran. `null`: no comparison.
     #[serde(default)]
-    job: Option<String>,
+    job: Option<JobId>,
     /// Keys to set, for example `expandable_segments: true`. Keys that are set already and not named here are kept.
     #[serde(default)]
     options: BTreeMap<String, Value>,
@@ -240,7 +241,7 @@ impl ChangeStep for Allocator {
         let ask = ask(params)?;
         let target = Target {
             script: &params.script,
-            job: params.job.as_deref(),
+            job: params.job.as_ref(),
             accept_difference: params.accept_difference,
         };
         match change::load(cx, &target).await? {

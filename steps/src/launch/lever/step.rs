@@ -16,6 +16,7 @@ use super::super::script::valid_name;
 use super::choose::{Ask, Choice, Pull, Rung, choose};
 use super::estimate::estimate;
 use super::names::{Names, customary};
+use crate::slurm::JobId;
 use crate::text::clean;
 
 const EXHAUSTED: (&str, &str) = ("exhausted", "Every allowed lever was tried or is spent.");
@@ -33,7 +34,7 @@ pub(crate) struct Params {
     script: String,
     /// Slurm id of the job that ran it: the file is compared with what that job ran. `null`: no comparison.
     #[serde(default)]
-    job: Option<String>,
+    job: Option<JobId>,
     /// Levers taken so far, as an earlier `launch.lever` gave them in `tried`. `null`: none.
     #[serde(default)]
     tried: Option<Vec<String>>,
@@ -191,7 +192,7 @@ impl ChangeStep for Lever {
         }
         let target = Target {
             script: &params.script,
-            job: params.job.as_deref(),
+            job: params.job.as_ref(),
             accept_difference: params.accept_difference,
         };
         match change::load(cx, &target).await? {
