@@ -39,14 +39,6 @@ pub(crate) fn jobs(text: &str) -> BTreeMap<u32, u32> {
     text.lines().filter_map(line).collect()
 }
 
-/// Reads `scontrol listpids JOB`: the processes of a job on the node where it ran.
-pub(crate) fn listed(text: &str) -> BTreeSet<u32> {
-    text.lines()
-        .filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok())
-        .filter(|pid| *pid > 1)
-        .collect()
-}
-
 /// Reads `scontrol -d -o show job JOB`: the indexes of the GPUs that the job was given on `node`, from
 /// `Nodes=gpu-20 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:2(IDX:2-3)`.
 ///
@@ -105,12 +97,6 @@ mod tests {
     }
 
     #[test]
-    fn reads_listpids() {
-        let text = "PID      JOBID    STEPID   LOCALID GLOBALID\n-1       123      extern   0       0\n4711     123      0        0       0\n4712     123      0        -       -\n";
-        assert_eq!(listed(text), BTreeSet::from([4711, 4712]));
-    }
-
-    #[test]
     fn reads_the_gpus_that_a_job_was_given() {
         let two = "JobId=1 JobName=Nodes=x Nodes=gpu-20 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:2(IDX:2-3) Nodes=gpu-21 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:3(IDX:0,4-5)";
         assert_eq!(granted(two, "gpu-21.cluster"), Some(BTreeSet::from([0, 4, 5])));
@@ -125,7 +111,7 @@ mod tests {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), from: u32, to: u32) {
             let text = String::from_utf8_lossy(&bytes);
-            let _ = (processes(&text), jobs(&text), listed(&text), granted(&text, "n"));
+            let _ = (processes(&text), jobs(&text), granted(&text, "n"));
             let _ = granted(&format!("Nodes=n CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:{from}-{to})"), "n");
         }
     }

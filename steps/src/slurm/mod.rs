@@ -16,6 +16,7 @@ mod mine;
 mod node;
 mod options;
 mod patterns;
+mod pids;
 mod pin;
 mod poll;
 mod query;
@@ -32,10 +33,12 @@ mod token;
 mod tres;
 mod value;
 
+pub(crate) use call::question;
 #[cfg(test)]
 pub(crate) use fixtures::job as fixture_job;
 pub(crate) use id::JobId;
 pub(crate) use logs::find as find_logs;
+pub(crate) use pids::{list_pids, read_pids};
 pub(crate) use poll::Poll;
 pub(crate) use query::{Found, job as find_job, live as live_job, nodes as unfold_nodes};
 pub(crate) use record::Record;
