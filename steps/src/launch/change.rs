@@ -8,6 +8,7 @@ use engine::step::{
     Confirmation, Done, FileDiff, FileWrite, Performed, Predicted, Preview, StepCx, StepError, StepErrorKind,
     Undone,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
@@ -33,27 +34,28 @@ pub(super) struct Target<'p> {
     pub(super) accept_difference: bool,
 }
 
-/// The part of the output that is the same for every step of this family.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Report {
+/// What every step of this family yields.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Report {
+    /// The script.
     pub(super) path: String,
+    /// The variables that are changed at the launch.
     pub(super) changed: Vec<Changed>,
-    pub(super) before_digest: Option<String>,
-    pub(super) after_digest: Option<String>,
-    pub(super) diff: Option<String>,
-    pub(super) difference: Option<String>,
-    pub(super) reason: Option<String>,
-    pub(super) notes: Vec<String>,
-}
-
-impl Report {
     /// The changed variables as a rank's environment must show them; removed ones are left out.
-    pub(super) fn environment(&self) -> BTreeMap<String, String> {
-        self.changed
-            .iter()
-            .filter_map(|changed| Some((changed.name.clone(), changed.after.clone()?)))
-            .collect()
-    }
+    pub(super) environment: BTreeMap<String, String>,
+    /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
+    pub(super) before_digest: Option<String>,
+    /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
+    pub(super) after_digest: Option<String>,
+    /// The edit, as a unified diff; `null` if there is none.
+    pub(super) diff: Option<String>,
+    /// How the file differs from what the job ran, as a unified diff (at most 300 lines); `null` if it does not, or that is
+    /// not known.
+    pub(super) difference: Option<String>,
+    /// Why it is not edited; `null` if it is.
+    pub(super) reason: Option<String>,
+    /// What a person should know about the edit.
+    pub(super) notes: Vec<String>,
 }
 
 /// A script that was read and may be edited.
@@ -185,6 +187,9 @@ pub(super) fn propose<O: Clone>(
     report.diff = Some(diff.clone());
     let mut summary = vec![headline];
     summary.extend(edited.changed.iter().take(3).map(Changed::line));
+    let values =
+        edited.changed.iter().filter_map(|changed| Some((changed.name.clone(), changed.after.clone()?)));
+    report.environment = values.collect();
     report.changed = edited.changed;
     let (path, notes) = (report.path.clone(), report.notes.clone());
     let done = Done { outcome: EDITED.0.to_owned(), output: output(report), summary };

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Original, Report, Target, UNCHANGED};
-use super::super::edits::Changed;
 use super::super::script::{valid_name, valid_value};
 use super::decide::{Ask, Verdict, decide};
 use super::merge::Dropped;
@@ -64,59 +63,25 @@ pub(crate) struct Torch {
 /// What it yields.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// The script.
-    path: String,
-    /// The variables that are changed at the launch.
-    changed: Vec<Changed>,
-    /// The changed variables as a rank's environment must show them; removed ones are left out.
-    environment: BTreeMap<String, String>,
-    /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
-    before_digest: Option<String>,
-    /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
-    after_digest: Option<String>,
-    /// The edit, as a unified diff; `null` if there is none.
-    diff: Option<String>,
-    /// How the file differs from what the job ran, as a unified diff (at most 300 lines); `null` if it does not, or that is
-    /// not known.
-    difference: Option<String>,
-    /// Why it is not edited; `null` if it is.
-    reason: Option<String>,
+    #[serde(flatten)]
+    report: Report,
+    #[serde(flatten)]
+    settings: InForce,
+}
+
+/// The allocator's settings.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct InForce {
     /// The allocator's settings that the script had in force; `null` if none.
     before: Option<String>,
     /// The settings in force with the new script; `null` if it is not edited.
     merged: Option<String>,
     /// Keys that were left out of them, and why.
     dropped: Vec<Dropped>,
-    /// What a person should know about the edit.
-    notes: Vec<String>,
 }
 
-/// What this step adds to the report.
-#[derive(Debug, Clone, Default)]
-struct Extra {
-    before: Option<String>,
-    merged: Option<String>,
-    dropped: Vec<Dropped>,
-}
-
-fn output(report: Report, extra: Extra) -> Output {
-    let environment = report.environment();
-    let Report { path, changed, before_digest, after_digest, diff, difference, reason, notes } = report;
-    let Extra { before, merged, dropped } = extra;
-    Output {
-        path,
-        changed,
-        environment,
-        before_digest,
-        after_digest,
-        diff,
-        difference,
-        reason,
-        before,
-        merged,
-        dropped,
-        notes,
-    }
+fn output(report: Report, settings: InForce) -> Output {
+    Output { report, settings }
 }
 
 fn wrong(message: impl std::fmt::Display) -> StepError {
@@ -194,7 +159,7 @@ fn answer(original: Original, ask: &Ask) -> Result<Preview<Intent<Output>, Outpu
     let decided = decide(&original.script, ask, &mut notes)?;
     let before = decided.before;
     original.report.notes.append(&mut notes);
-    let stopped = Extra { before: before.clone(), ..Extra::default() };
+    let stopped = InForce { before: before.clone(), ..InForce::default() };
     Ok(match decided.verdict {
         Verdict::Cannot(why) => original.stop(CANNOT, why).preview(|report| output(report, stopped.clone())),
         Verdict::Same => {
@@ -212,7 +177,7 @@ fn answer(original: Original, ask: &Ask) -> Result<Preview<Intent<Output>, Outpu
             );
             let text = write(&merged.settings);
             let now = if text.is_empty() { "the default".to_owned() } else { clean(&text) };
-            let extra = Extra { before, merged: Some(text), dropped: merged.dropped };
+            let extra = InForce { before, merged: Some(text), dropped: merged.dropped };
             let headline = format!("Allocator set to {now}");
             change::propose(original, edited, headline, |report| output(report, extra.clone()))
         }
@@ -246,7 +211,7 @@ impl ChangeStep for Allocator {
         };
         match change::load(cx, &target).await? {
             Ok(original) => answer(original, &ask),
-            Err(stop) => Ok(stop.preview(|report| output(report, Extra::default()))),
+            Err(stop) => Ok(stop.preview(|report| output(report, InForce::default()))),
         }
     }
 

@@ -1,7 +1,5 @@
 //! `launch.lever`: takes the next lever.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use engine::step::{
     ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, StepErrorKind, Undone,
@@ -11,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Original, Report, Target};
-use super::super::edits::{Changed, apply};
+use super::super::edits::apply;
 use super::super::script::valid_name;
 use super::choose::{Ask, Choice, Pull, Rung, choose};
 use super::estimate::estimate;
@@ -61,23 +59,8 @@ pub(crate) struct Params {
 /// What it yields.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// The script.
-    path: String,
-    /// The variables that are changed at the launch.
-    changed: Vec<Changed>,
-    /// The changed variables as a rank's environment must show them; removed ones are left out.
-    environment: BTreeMap<String, String>,
-    /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
-    before_digest: Option<String>,
-    /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
-    after_digest: Option<String>,
-    /// The edit, as a unified diff; `null` if there is none.
-    diff: Option<String>,
-    /// How the file differs from what the job ran, as a unified diff (at most 300 lines); `null` if it does not, or that is
-    /// not known.
-    difference: Option<String>,
-    /// Why it is not edited; `null` if it is.
-    reason: Option<String>,
+    #[serde(flatten)]
+    report: Report,
     /// The lever; `null` if none is taken.
     rung: Option<Rung>,
     /// What it does, one line; `null` if none is taken.
@@ -88,28 +71,16 @@ pub(crate) struct Output {
     changes_training: Option<bool>,
     /// What the lever can be expected to free; `null` if the error's numbers are not known.
     estimate: Option<String>,
-    /// What a person should know about the edit.
-    notes: Vec<String>,
 }
 
 fn output(report: Report, tried: Vec<String>, pull: Option<(&Pull, Option<String>)>) -> Output {
-    let environment = report.environment();
-    let Report { path, changed, before_digest, after_digest, diff, difference, reason, notes } = report;
     Output {
-        path,
-        changed,
-        environment,
-        before_digest,
-        after_digest,
-        diff,
-        difference,
-        reason,
+        report,
         rung: pull.as_ref().map(|(pull, _)| pull.rung),
         description: pull.as_ref().map(|(pull, _)| pull.description.clone()),
         tried,
         changes_training: pull.as_ref().map(|(pull, _)| pull.rung == Rung::Sequence),
         estimate: pull.and_then(|(_, estimate)| estimate),
-        notes,
     }
 }
 
