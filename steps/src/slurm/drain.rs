@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Refusal, command, refusal, run};
+use super::mine::{carries, marked};
 use super::node::{Node, check_name, show};
-use super::token::{carries, marked};
 use crate::text::clean;
 
 /// Parameters of `slurm.drain`.

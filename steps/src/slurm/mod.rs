@@ -29,8 +29,6 @@ mod state;
 mod submission;
 mod submit;
 mod submit_line;
-mod token;
-mod tres;
 mod value;
 
 pub(crate) use call::question;

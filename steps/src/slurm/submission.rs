@@ -1,11 +1,11 @@
 //! The command line of a repeated submission, made from what is known of the first.
 
 use super::id::JobId;
+use super::mine::marked;
 use super::options::SbatchOption;
 use super::record::Record;
 use super::script::absolute;
 use super::submit_line::{Known, Submission, parse};
-use super::token::marked;
 
 /// What the new submission is made of.
 #[derive(Debug)]

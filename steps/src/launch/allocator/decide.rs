@@ -5,8 +5,7 @@ use engine::step::StepError;
 use super::super::edits::{Edited, apply};
 use super::super::script::{Reading, Script, Unclear};
 use super::knowledge::{Knowledge, knowledge};
-use super::merge::{Merged, merge};
-use super::settings::{Settings, parse, write};
+use super::settings::{Merged, Settings, merge, parse, write};
 use super::version::Releases;
 use crate::text::clean;
 

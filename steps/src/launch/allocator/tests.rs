@@ -3,8 +3,7 @@ use serde_json::{Value, json};
 
 use super::super::tests::{GALLERY, preview, told, with};
 use super::knowledge::knowledge;
-use super::merge::merge;
-use super::settings::{get, parse, write};
+use super::settings::{get, merge, parse, write};
 use super::version::{Releases, Version};
 
 fn releases(min: &str, max: Option<&str>) -> Releases {

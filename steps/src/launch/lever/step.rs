@@ -12,8 +12,8 @@ use super::super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Original, Repo
 use super::super::edits::apply;
 use super::super::script::valid_name;
 use super::choose::{Ask, Choice, Pull, Rung, choose};
-use super::estimate::estimate;
 use super::names::{Names, customary};
+use crate::size::show;
 use crate::slurm::JobId;
 use crate::text::clean;
 
@@ -136,6 +136,33 @@ fn answer(original: Original, params: &Params) -> Result<Preview<Intent<Output>,
     Ok(change::propose(original, edited, headline, |report| {
         output(report, taken.clone(), Some((&pull, estimate.clone())))
     }))
+}
+
+/// How much the job lacked, and which part of the memory the lever shrinks; `None` where the numbers are not known.
+///
+/// What each lever frees follows from where memory goes: model states (weights, gradients, optimizer) as in
+/// arXiv:1910.02054, activations as in arXiv:2205.05198.
+fn estimate(error: &Map<String, Value>, rung: Rung) -> Option<String> {
+    let bytes = |name: &str| error.get(name).and_then(Value::as_u64);
+    let (tried, free) = (bytes("tried")?, bytes("free")?);
+    let lacked = tried.checked_sub(free).filter(|lacked| *lacked > 0)?;
+    let frees = match rung {
+        Rung::MicroBatch => "frees about half of the activations, nothing of the model states",
+        Rung::Sequence => "frees at least half of the activations, nothing of the model states",
+        Rung::ActivationCheckpointing => "frees most of the activations, nothing of the model states",
+        Rung::Sharding => "frees up to half of the sharded model states, nothing of the activations",
+    };
+    let live = match bytes("allocated") {
+        Some(allocated) => format!(" {} were in use.", show(allocated)),
+        None => String::new(),
+    };
+    Some(format!(
+        "The job lacked {} at that moment ({} asked, {} free).{live} This {frees}; the error does not tell how these \
+         divide.",
+        show(lacked),
+        show(tried),
+        show(free)
+    ))
 }
 
 #[async_trait]
