@@ -124,7 +124,7 @@ async fn read_file(
             next = scanner.next() => Some(next),
         };
         let Some(next) = next else {
-            let path = clean(&path);
+            let path = clean(path);
             return Err(StepError::failed(format!(
                 "oom.read: stopped at byte {} of {path}",
                 scanner.position()
