@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::{Serialize, Serializer};
 
-/// A length of time as people write it: `30s`, `5m`, `1h 30m`, `250ms`. At most a year.
+/// A length of time as people write it: `30s`, `5m`, `1h 30m`, `250ms`, or a whole number of seconds where a template or
+/// YAML delivers one. At most a year.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Timespan(pub Duration);
 
@@ -19,6 +21,15 @@ impl Timespan {
     /// So many seconds.
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
+    }
+
+    /// So many minutes.
+    pub const fn minutes(minutes: u64) -> Self {
+        Self::seconds(minutes * 60)
+    }
+
+    fn bounded(self) -> Result<Self, String> {
+        if self.0 > LONGEST { Err(format!("{self} is more than a year")) } else { Ok(self) }
     }
 }
 
@@ -32,10 +43,7 @@ impl FromStr for Timespan {
             .map_err(|_| format!("{shown:?} is no length of time; write it like 30s, 5m or 1h 30m"))?;
         let duration = Duration::try_from(parsed)
             .map_err(|_| format!("{shown:?} is negative; a length of time is not"))?;
-        if duration > LONGEST {
-            return Err(format!("{shown:?} is more than a year"));
-        }
-        Ok(Self(duration))
+        Self(duration).bounded()
     }
 }
 
@@ -54,8 +62,23 @@ impl Serialize for Timespan {
 
 impl<'de> Deserialize<'de> for Timespan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        struct Form;
+        impl Visitor<'_> for Form {
+            type Value = Timespan;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a length of time such as 30s, 5m or 2h, or a whole number of seconds")
+            }
+
+            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Timespan, E> {
+                Timespan::seconds(seconds).bounded().map_err(E::custom)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Timespan, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_any(Form)
     }
 }
 
@@ -66,8 +89,8 @@ impl JsonSchema for Timespan {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "type": "string",
-            "description": "A length of time: `30s`, `5m`, `1h 30m`.",
+            "type": ["string", "integer"],
+            "description": "A length of time: `30s`, `5m`, `1h 30m`, or a whole number of seconds.",
             "examples": ["30s", "5m", "2h"],
         })
     }
@@ -91,6 +114,16 @@ mod tests {
         for text in ["", "5", "-5m", "soon", "5 parsecs", "9000000h"] {
             assert_eq!(parsed(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn takes_numbers_of_seconds_from_templates() {
+        let read = |text: &str| serde_json::from_str(text).ok().map(|Timespan(duration)| duration.as_secs());
+        assert_eq!([read("45"), read("\"0s\""), read("\"10m\"")], [Some(45), Some(0), Some(600)]);
+        for wrong in ["-5", "4.5", "\"45\"", "\"soon\"", "9000000000", "18446744073709551615", "null"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+        assert_eq!(serde_json::to_string(&Timespan::minutes(5)).unwrap(), "\"5m\"");
     }
 
     proptest! {

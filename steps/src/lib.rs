@@ -9,9 +9,11 @@ mod launch;
 mod oom;
 mod shell;
 pub mod site;
+mod size;
 mod slurm;
 #[doc(hidden)]
 pub mod testkit;
+mod text;
 mod wiring;
 
 use engine::step::Registry;

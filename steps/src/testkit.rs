@@ -3,14 +3,17 @@
 //! Commands answer what the test said they would, files live in memory, the clock moves only by
 //! [`FakeSite::advance`] and by sleeping, and every call is kept for the test to look at.
 
-use std::collections::BTreeMap;
+mod acting;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod told;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use engine::site::{
-    Command, DirEntry, Exit, FileKind, FileStat, Output, Program, Site, SiteError, SiteErrorKind, digest,
-};
+use engine::site::{Command, Exit, Output, Program, SiteError, SiteErrorKind};
 use engine::step::StepCx;
 use jiff::Timestamp;
 
@@ -84,11 +87,15 @@ pub struct FakeSite {
 type Matcher = Box<dyn Fn(&Command) -> bool + Send>;
 type Reply = Box<dyn FnMut(&Command) -> Answer + Send>;
 type Event = Box<dyn FnOnce(&FakeSite) + Send>;
+type Hook = Box<dyn FnMut(&FakeSite) + Send>;
 
 struct State {
     now: Timestamp,
     rules: Vec<(Matcher, Reply)>,
+    lines: Vec<(String, VecDeque<Answer>)>,
     files: BTreeMap<String, Entry>,
+    broken: BTreeMap<String, SiteErrorKind>,
+    on_sleep: Option<Hook>,
     events: Vec<(Timestamp, Event)>,
     calls: Vec<Call>,
 }
@@ -111,29 +118,42 @@ impl FakeSite {
     /// An empty site on which it is 2026-11-24 03:12:44 UTC.
     pub fn new() -> Self {
         let now = Timestamp::from_second(1_795_489_964).unwrap_or_default();
-        let state =
-            State { now, rules: Vec::new(), files: BTreeMap::new(), events: Vec::new(), calls: Vec::new() };
+        let state = State {
+            now,
+            rules: Vec::new(),
+            lines: Vec::new(),
+            files: BTreeMap::new(),
+            broken: BTreeMap::new(),
+            on_sleep: None,
+            events: Vec::new(),
+            calls: Vec::new(),
+        };
         Self { state: Mutex::new(state) }
     }
 
-    /// A step's context on this site, with the token `test-run/1`.
+    /// [`FakeSite::new`], to be shared with a step's context.
+    pub fn shared() -> Arc<Self> {
+        Arc::new(Self::new())
+    }
+
+    /// A step's context on this site, with the token `run/1`.
     pub fn cx(self: &Arc<Self>) -> StepCx {
-        StepCx::new(self.clone(), "test-run/1")
+        StepCx::new(self.clone(), "run/1")
     }
 
     /// Local commands whose argv begins with `prefix` get these answers in turn; the last one repeats.
     ///
     /// Of several rules that match, the one added last answers.
     pub fn local<'a>(&self, prefix: impl IntoIterator<Item = &'a str>, answers: impl IntoAnswers) {
-        self.answer(None, prefix, answers);
+        self.begins(None, prefix, answers);
     }
 
     /// Commands on `host` whose argv begins with `prefix` get these answers in turn; the last one repeats.
     pub fn host<'a>(&self, host: &str, prefix: impl IntoIterator<Item = &'a str>, answers: impl IntoAnswers) {
-        self.answer(Some(host.to_owned()), prefix, answers);
+        self.begins(Some(host.to_owned()), prefix, answers);
     }
 
-    fn answer<'a>(
+    fn begins<'a>(
         &self,
         host: Option<String>,
         prefix: impl IntoIterator<Item = &'a str>,
@@ -177,6 +197,31 @@ impl FakeSite {
         self.state().rules.push((Box::new(matches), Box::new(reply)));
     }
 
+    /// Command lines (as a person would type them, without variables) that begin so and that no other rule matches get
+    /// this answer after those given before for the same beginning; the last one repeats. The longest beginning counts.
+    pub fn line(&self, start: &str, answer: Answer) {
+        let mut state = self.state();
+        match state.lines.iter_mut().find(|(known, _)| known == start) {
+            Some((_, answers)) => answers.push_back(answer),
+            None => state.lines.push((start.to_owned(), VecDeque::from([answer]))),
+        }
+    }
+
+    /// [`FakeSite::line`]: it prints this and returns 0.
+    pub fn answer(&self, start: &str, stdout: impl Into<Vec<u8>>) {
+        self.line(start, ok(stdout));
+    }
+
+    /// [`FakeSite::line`]: it says this on standard error and returns `code`.
+    pub fn fail(&self, start: &str, code: i32, stderr: &str) {
+        self.line(start, exit(code, "", stderr));
+    }
+
+    /// [`FakeSite::line`]: it does not come to its end.
+    pub fn error(&self, start: &str, kind: SiteErrorKind) {
+        self.line(start, fails(kind, format!("{start}: {kind:?}")));
+    }
+
     /// Puts a file there, modified now, with mode `0o644`; its directories come by themselves.
     pub fn file(&self, path: &str, content: impl Into<Vec<u8>>) {
         let mut state = self.state();
@@ -211,6 +256,11 @@ impl FakeSite {
         self.state().files.retain(|name, _| name != path && !name.starts_with(&below));
     }
 
+    /// Lets every read or listing of a path fail.
+    pub fn broken(&self, path: &str, kind: SiteErrorKind) {
+        self.state().broken.insert(path.to_owned(), kind);
+    }
+
     /// The present content of a file, or `None` if it is not there.
     pub fn content(&self, path: &str) -> Option<Vec<u8>> {
         self.state().files.get(path).and_then(|entry| entry.content.clone())
@@ -221,6 +271,11 @@ impl FakeSite {
         let mut state = self.state();
         let when = state.now + after;
         state.events.push((when, Box::new(event)));
+    }
+
+    /// Calls this after each pause: a world that moves while a step waits.
+    pub fn on_sleep(&self, hook: impl FnMut(&FakeSite) + Send + 'static) {
+        self.state().on_sleep = Some(Box::new(hook));
     }
 
     /// Moves the clock; what was due in between happens in order.
@@ -258,11 +313,30 @@ impl FakeSite {
 
     /// The commands that were run so far, as a person would type them.
     pub fn commands(&self) -> Vec<String> {
-        let line = |call: &Call| match call {
-            Call::Run(command) => Some(command.to_string()),
+        self.runs().iter().map(Command::to_string).collect()
+    }
+
+    /// [`FakeSite::commands`] without their variables.
+    pub fn lines(&self) -> Vec<String> {
+        self.runs().iter().map(line).collect()
+    }
+
+    /// The commands that were run so far.
+    pub fn runs(&self) -> Vec<Command> {
+        let run = |call: &Call| match call {
+            Call::Run(command) => Some(command.clone()),
             _ => None,
         };
-        self.state().calls.iter().filter_map(line).collect()
+        self.state().calls.iter().filter_map(run).collect()
+    }
+
+    /// How long was slept in all.
+    pub fn slept(&self) -> Duration {
+        let pause = |call: &Call| match call {
+            Call::Sleep(pause) => *pause,
+            _ => Duration::ZERO,
+        };
+        self.state().calls.iter().map(pause).sum()
     }
 
     /// Whether no file was replaced or removed so far. Commands are judged by the test itself.
@@ -273,6 +347,13 @@ impl FakeSite {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A command as a person would type it, without its variables.
+fn line(command: &Command) -> String {
+    let mut bare = command.clone();
+    bare.env.clear();
+    bare.to_string()
 }
 
 /// One answer, or several in turn.
@@ -296,189 +377,5 @@ impl IntoAnswers for Vec<Answer> {
 impl<const N: usize> IntoAnswers for [Answer; N] {
     fn into_answers(self) -> Vec<Answer> {
         self.into()
-    }
-}
-
-impl State {
-    fn parents_of(&mut self, path: &str) {
-        let now = self.now;
-        let mut rest = path;
-        while let Some((parent, _)) = rest.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
-            let directory = Entry { content: None, modified: now, mode: 0o755 };
-            self.files.entry(parent.to_owned()).or_insert(directory);
-            rest = parent;
-        }
-    }
-
-    fn stat(&self, path: &str) -> Option<FileStat> {
-        let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
-        let entry = self.files.get(path)?;
-        let (kind, size) = match &entry.content {
-            Some(content) => (FileKind::File, content.len() as u64),
-            None => (FileKind::Dir, 4096),
-        };
-        Some(FileStat { kind, size, modified: entry.modified, mode: entry.mode })
-    }
-
-    fn file(&self, path: &str) -> Result<&Vec<u8>, SiteError> {
-        let missing = || SiteError::new(SiteErrorKind::NotFound, format!("{path}: no such file"));
-        let entry = self.files.get(path).ok_or_else(missing)?;
-        let directory = || SiteError::new(SiteErrorKind::Io, format!("{path}: is a directory"));
-        entry.content.as_ref().ok_or_else(directory)
-    }
-}
-
-#[async_trait]
-impl Site for FakeSite {
-    async fn run(&self, command: &Command) -> Answer {
-        let mut state = self.state();
-        state.calls.push(Call::Run(command.clone()));
-        let State { rules, .. } = &mut *state;
-        let unknown = || fails(SiteErrorKind::NotStarted, format!("no scripted answer for: {command}"));
-        let answer = rules
-            .iter_mut()
-            .rev()
-            .find(|(matches, _)| matches(command))
-            .map_or_else(unknown, |(_, reply)| reply(command));
-        answer.map(|mut output| {
-            for stream in [&mut output.stdout, &mut output.stderr] {
-                output.truncated |= stream.len() > command.output_limit;
-                stream.truncate(command.output_limit);
-            }
-            output
-        })
-    }
-
-    async fn read(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
-        let mut state = self.state();
-        state.calls.push(Call::Read { path: path.to_owned(), offset, length });
-        let content = state.file(path)?;
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
-        let end = start.saturating_add(length).min(content.len());
-        Ok(content[start..end].to_vec())
-    }
-
-    async fn stat(&self, path: &str) -> Result<Option<FileStat>, SiteError> {
-        let mut state = self.state();
-        state.calls.push(Call::Stat(path.to_owned()));
-        Ok(state.stat(path))
-    }
-
-    async fn list(&self, path: &str) -> Result<Vec<DirEntry>, SiteError> {
-        let mut state = self.state();
-        state.calls.push(Call::List(path.to_owned()));
-        let path = path.trim_end_matches('/');
-        match state.stat(path) {
-            Some(stat) if stat.kind == FileKind::Dir => {}
-            Some(_) => return Err(SiteError::new(SiteErrorKind::Io, format!("{path}: not a directory"))),
-            None => {
-                return Err(SiteError::new(SiteErrorKind::NotFound, format!("{path}: no such directory")));
-            }
-        }
-        let below = format!("{path}/");
-        let names = state.files.keys().filter_map(|name| name.strip_prefix(&below));
-        let entries = names.filter(|name| !name.contains('/')).filter_map(|name| {
-            state.stat(&format!("{below}{name}")).map(|stat| DirEntry { name: name.to_owned(), stat })
-        });
-        Ok(entries.collect())
-    }
-
-    async fn replace(&self, path: &str, expected: Option<&str>, content: &[u8]) -> Result<(), SiteError> {
-        let mut state = self.state();
-        state.calls.push(Call::Replace {
-            path: path.to_owned(),
-            expected: expected.map(str::to_owned),
-            content: content.to_vec(),
-        });
-        let present = state.files.get(path).and_then(|entry| entry.content.as_deref()).map(digest);
-        if present.as_deref() != expected {
-            let message = format!("{path}: is no longer what it was expected to be");
-            return Err(SiteError::new(SiteErrorKind::Conflict, message));
-        }
-        drop(state);
-        self.file(path, content);
-        Ok(())
-    }
-
-    async fn remove(&self, path: &str, expected: &str) -> Result<(), SiteError> {
-        let mut state = self.state();
-        state.calls.push(Call::Remove { path: path.to_owned(), expected: expected.to_owned() });
-        let Some(entry) = state.files.get(path) else { return Ok(()) };
-        if entry.content.as_deref().map(digest).as_deref() != Some(expected) {
-            let message = format!("{path}: is no longer what it was expected to be");
-            return Err(SiteError::new(SiteErrorKind::Conflict, message));
-        }
-        state.files.remove(path);
-        Ok(())
-    }
-
-    fn now(&self) -> Timestamp {
-        self.state().now
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        self.state().calls.push(Call::Sleep(duration));
-        self.advance(duration);
-        tokio::task::yield_now().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn answers_in_turn_and_the_last_repeats() {
-        let site = FakeSite::new();
-        site.local(["squeue"], [ok("PENDING"), ok("RUNNING")]);
-        let ask =
-            || async { site.run(&Command::argv(["squeue", "-j", "7"])).await.unwrap().text().into_owned() };
-        assert_eq!([ask().await, ask().await, ask().await], ["PENDING", "RUNNING", "RUNNING"]);
-        let elsewhere = site.run(&Command::argv(["squeue"]).on("gpu-1")).await.unwrap_err();
-        assert_eq!(elsewhere.kind, SiteErrorKind::NotStarted);
-        assert_eq!(site.commands()[3], "ssh gpu-1 squeue");
-    }
-
-    #[tokio::test]
-    async fn the_last_rule_wins_and_output_is_bounded() {
-        let site = FakeSite::new();
-        site.script("a", ok("first"));
-        site.script("ab", exit(3, "second", "x"));
-        let mut command = Command::script("echo ab");
-        command.output_limit = 2;
-        let output = site.run(&command).await.unwrap();
-        assert_eq!(
-            (output.exit, output.stdout.as_slice(), output.truncated),
-            (Exit::Code(3), &b"se"[..], true)
-        );
-    }
-
-    #[tokio::test]
-    async fn files_behave_like_files() {
-        let site = FakeSite::new();
-        site.file("/a/b/c", "hello");
-        assert_eq!(site.read("/a/b/c", 1, 3).await.unwrap(), b"ell");
-        assert_eq!(site.read("/a/b/c", 9, 3).await.unwrap(), b"");
-        assert_eq!(site.list("/a").await.unwrap()[0].name, "b");
-        assert_eq!(site.stat("/nothing").await.unwrap(), None);
-        let stale = site.replace("/a/b/c", Some(&digest(b"other")), b"new").await.unwrap_err();
-        assert_eq!(stale.kind, SiteErrorKind::Conflict);
-        site.replace("/a/b/c", Some(&digest(b"hello")), b"new").await.unwrap();
-        site.remove("/a/b/c", &digest(b"new")).await.unwrap();
-        site.remove("/a/b/c", &digest(b"new")).await.unwrap();
-        assert_eq!(site.content("/a/b/c"), None);
-    }
-
-    #[tokio::test]
-    async fn sleeping_moves_the_clock_and_lets_things_happen() {
-        let site = FakeSite::new();
-        let start = site.now();
-        site.later(Duration::from_secs(20), |site| site.file("/log", "two"));
-        site.later(Duration::from_secs(10), |site| site.file("/log", "one"));
-        site.sleep(Duration::from_secs(15)).await;
-        assert_eq!(site.content("/log").unwrap(), b"one");
-        site.sleep(Duration::from_secs(15)).await;
-        assert_eq!(site.content("/log").unwrap(), b"two");
-        assert_eq!(site.now().duration_since(start), jiff::SignedDuration::from_secs(30));
     }
 }

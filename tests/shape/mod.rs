@@ -35,12 +35,30 @@ fn arrows_point_one_way() {
     assert_eq!(arrows, allowed.into());
 }
 
+/// The Rust files below a directory that are part of the program: modules declared `#[cfg(test)]` are left out.
 fn sources(dir: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = files(dir);
+    let tests: BTreeSet<PathBuf> = found
+        .iter()
+        .flat_map(|(path, text)| {
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            let names = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]");
+            let names = names.filter_map(|pair| {
+                pair[1].trim_start_matches("pub(crate) ").strip_prefix("mod ")?.strip_suffix(';')
+            });
+            names.map(|name| path.with_file_name(name).with_extension("rs")).collect::<Vec<_>>()
+        })
+        .collect();
+    found.retain(|(path, _)| !tests.contains(path));
+    found
+}
+
+fn files(dir: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
         if path.is_dir() {
-            found.extend(sources(&path));
+            found.extend(files(&path));
         } else if path.extension().is_some_and(|ext| ext == "rs") {
             let text = fs::read_to_string(&path).unwrap();
             found.push((path, text));

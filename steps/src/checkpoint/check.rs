@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use regex::Regex;
-
-use super::layout::regex;
+use crate::text::{Pattern, pattern};
 
 /// A file inside a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,9 +40,9 @@ impl Check {
     }
 }
 
-static SHARD: LazyLock<Regex> = LazyLock::new(|| regex(r"^(.*)-(\d{5,6})-of-(\d{5,6})\.(safetensors|bin)$"));
-static ZERO: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"zero_pp_rank_(\d+)_mp_rank_(\d+)(?:_\d+)?_(optim|model)_states\.pt$"));
+static SHARD: Pattern = Pattern::new(|| pattern(r"^(.*)-(\d{5,6})-of-(\d{5,6})\.(safetensors|bin)$"));
+static ZERO: Pattern =
+    LazyLock::new(|| pattern(r"zero_pp_rank_(\d+)_mp_rank_(\d+)(?:_\d+)?_(optim|model)_states\.pt$"));
 
 fn has(items: &[Item], path: &str) -> bool {
     items.iter().any(|item| item.path == path && item.size > 0)

@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use regex::Regex;
-
-use super::layout::{regex, root_of};
-use crate::gpu::text::clean;
+use super::layout::root_of;
+use crate::text::{Pattern, clean_to, pattern};
 
 /// A directory that a text names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,25 +15,25 @@ pub(crate) struct Hint {
     pub(crate) by: String,
 }
 
-static ASSIGNMENT: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+static ASSIGNMENT: Pattern = Pattern::new(|| {
+    pattern(
         r#"(?:^|[\s;])(?:export\s+|declare\s+-x\s+)?([A-Za-z_][A-Za-z0-9_]*)=("[^"]*"|'[^']*'|[^\s;"'|&]*)"#,
     )
 });
-static VARIABLE: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+static VARIABLE: Pattern = Pattern::new(|| {
+    pattern(
         r"^(?:(?:SAVE_)?(?:CHECKPOINT|CKPT)S?(?:_(?:DIR|PATH|SAVE_PATH|ROOT|FOLDER))?|(?:OUTPUT|SAVE|OUT)_?(?:DIR|PATH)|SAVE_CHECKPOINT_PATH)$",
     )
 });
-static FLAG: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+static FLAG: Pattern = Pattern::new(|| {
+    pattern(
         r#"(?:^|\s)(--(?:save|save[-_]dir|save[-_]path|output[-_]dir|checkpoint[-_](?:dir|path)|ckpt[-_](?:dir|path)|default[-_]root[-_]dir|checkpoint\.folder|job\.dump_folder))(?:=|\s+)("[^"]*"|'[^']*'|[^\s;"'|&]+)"#,
     )
 });
-static USE: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))"));
-static LOGGED: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+static USE: Pattern =
+    LazyLock::new(|| pattern(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))"));
+static LOGGED: Pattern = Pattern::new(|| {
+    pattern(
         r"(?i)\b(?:sav|load|resum|restor)\w*\b[^/\n]{0,60}?\b(?:checkpoint|model|state)\b[^/\n]{0,60}?[\s:'=]((?:\.{0,2}/)?[A-Za-z0-9_./=@%+-]*/[A-Za-z0-9_./=@%+-]+)",
     )
 });
@@ -122,7 +120,7 @@ pub(crate) fn absolute(path: &str, workdir: Option<&str>) -> Option<String> {
 impl Hint {
     /// `/out/run1 (--output_dir)`.
     pub(crate) fn label(&self) -> String {
-        format!("{} ({})", clean(&self.path, 160), self.by)
+        format!("{} ({})", clean_to(&self.path, 160), self.by)
     }
 }
 

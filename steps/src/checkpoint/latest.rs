@@ -11,7 +11,8 @@ use super::gather::{bytes, head};
 use super::hints::{Hint, absolute, from_log, from_script};
 use super::layout::{Layout, root_of};
 use super::{Candidate, Survey, latest};
-use crate::gpu::text::{clean, count, gib};
+use crate::size::show;
+use crate::text::{clean_to, count, span};
 
 /// Bytes of a script that are read.
 const SCRIPT: usize = 1 << 20;
@@ -110,7 +111,7 @@ impl ReadStep for Latest {
                 None => {
                     reasons.push(format!(
                         "{} is relative, and the working directory is not known",
-                        clean(dir, 160)
+                        clean_to(dir, 160)
                     ));
                     None
                 }
@@ -144,7 +145,7 @@ async fn search(
             continue;
         }
         match &survey.unreadable {
-            Some(why) => reasons.push(format!("{}: {}", hint.label(), clean(why, 160))),
+            Some(why) => reasons.push(format!("{}: {}", hint.label(), clean_to(why, 160))),
             None if survey.candidates.is_empty() => {
                 reasons.push(format!("{}: holds no checkpoint", hint.label()));
                 empty.get_or_insert(survey);
@@ -169,7 +170,7 @@ async fn search(
 async fn hints(cx: &StepCx, params: &Params, reasons: &mut Vec<String>) -> Result<Vec<Hint>, StepError> {
     let site = &*cx.site;
     let mut hints = Vec::new();
-    let mut unread = |why: String| reasons.push(format!("not read: {}", clean(&why, 160)));
+    let mut unread = |why: String| reasons.push(format!("not read: {}", clean_to(&why, 160)));
     // What the program itself says it saved is surer than what a script seems to ask for.
     for log in params.logs.iter().flatten().take(16) {
         let size = site.stat(log).await.ok().flatten().map_or(0, |stat| stat.size);
@@ -193,7 +194,7 @@ fn conclude(mut survey: Survey, mut reasons: Vec<String>, params: &Params, now: 
     let outcome = survey.outcome(params.before_step);
     survey.candidates.truncate(20);
     let chosen = survey.newest(params.before_step).or_else(|| survey.doubtful(params.before_step)).cloned();
-    reasons.extend(survey.unreadable.iter().map(|why| clean(why, 240)));
+    reasons.extend(survey.unreadable.iter().map(|why| clean_to(why, 240)));
     reasons.append(&mut survey.reasons);
     let newer = |candidate: &&Candidate| {
         candidate.step.is_none()
@@ -201,7 +202,8 @@ fn conclude(mut survey: Survey, mut reasons: Vec<String>, params: &Params, now: 
             && chosen.as_ref().is_some_and(|c| c.modified < candidate.modified)
     };
     if let Some(other) = survey.candidates.iter().find(newer) {
-        reasons.push(format!("{} was written later; its step is not in its name", clean(&other.path, 160)));
+        reasons
+            .push(format!("{} was written later; its step is not in its name", clean_to(&other.path, 160)));
     }
     let of = |field: fn(&Candidate) -> Option<u64>| chosen.as_ref().and_then(field);
     let modified = chosen.as_ref().and_then(|candidate| candidate.modified);
@@ -239,16 +241,16 @@ fn summarise(
     now: Timestamp,
 ) -> (&'static str, Vec<String>) {
     let step = |step: Option<u64>| step.map_or("step unknown".to_owned(), |step| format!("step {step}"));
-    let dir = clean(&survey.dir, 160);
+    let dir = clean_to(&survey.dir, 160);
     let newest = chosen.map(|candidate| {
-        let size = candidate.bytes.map_or(String::new(), |bytes| format!(", {}", gib(bytes)));
-        let age = candidate
-            .modified
-            .map_or(String::new(), |at| format!(", {} old", age(now.duration_since(at).as_secs())));
+        let size = candidate.bytes.map_or(String::new(), |bytes| format!(", {}", show(bytes)));
+        let age = candidate.modified.map_or(String::new(), |at| {
+            format!(", {} old", span(now.duration_since(at).as_secs().max(0).unsigned_abs()))
+        });
         let lost = lost(candidate.step, params).map_or(String::new(), |n| {
             format!(", {} lost", count(usize::try_from(n).unwrap_or(usize::MAX), "step"))
         });
-        format!("{}{size}{age}{lost}: {}", step(candidate.step), clean(&candidate.path, 160))
+        format!("{}{size}{age}{lost}: {}", step(candidate.step), clean_to(&candidate.path, 160))
     });
     let whole = chosen.is_some_and(|candidate| candidate.complete == Some(true));
     let good = |newest: Option<String>| {
@@ -260,7 +262,7 @@ fn summarise(
     let about = |path: Option<&str>| {
         let candidate = survey.candidates.iter().find(|candidate| Some(candidate.path.as_str()) == path);
         let why = candidate.map(|candidate| candidate.why.as_str()).or(reasons.first().map(String::as_str));
-        format!("{} ({})", path.map_or(dir.clone(), |path| clean(path, 160)), why.unwrap_or("no reason"))
+        format!("{} ({})", path.map_or(dir.clone(), |path| clean_to(path, 160)), why.unwrap_or("no reason"))
     };
     match (outcome, newest) {
         (Outcome::Found, newest) => {
@@ -293,16 +295,6 @@ fn summarise(
             let why = reasons.first().cloned().unwrap_or_default();
             ("unknown", vec![format!("checkpoints unknown: {why}")])
         }
-    }
-}
-
-/// `40 s`, `12 min`, `3.5 h`, `4 d`.
-fn age(seconds: i64) -> String {
-    match seconds {
-        ..=119 => format!("{} s", seconds.max(0)),
-        120..=7_199 => format!("{} min", seconds / 60),
-        7_200..=172_799 => format!("{:.1} h", seconds as f64 / 3600.0),
-        _ => format!("{} d", seconds / 86_400),
     }
 }
 

@@ -12,6 +12,8 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::text::{Pattern, pattern};
+
 /// Megatron's file with the number of the last committed iteration.
 pub(crate) const TRACKER: &str = "latest_checkpointed_iteration.txt";
 /// DeepSpeed's file with the last tag.
@@ -50,16 +52,16 @@ pub(crate) struct Named {
     pub(crate) unfinished: bool,
 }
 
-struct Pattern {
+struct Shape {
     layout: Layout,
     dir: bool,
     regex: Regex,
     unfinished: bool,
 }
 
-static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
+static PATTERNS: LazyLock<Vec<Shape>> = LazyLock::new(|| {
     let pattern =
-        |layout, dir, text: &str, unfinished| Pattern { layout, dir, regex: regex(text), unfinished };
+        |layout, dir, text: &str, unfinished| Shape { layout, dir, regex: pattern(text), unfinished };
     vec![
         pattern(Layout::Megatron, true, r"^iter_(\d+)$", false),
         pattern(Layout::Megatron, true, r"^release$", false),
@@ -85,14 +87,9 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         ),
     ]
 });
-static STEP: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)step[=_-](\d{1,18})"));
-static SUSPECT: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"(?i)ckpt|checkpoint|step|iter|epoch|\.pt$|\.pth$|\.distcp$"));
-
-#[expect(clippy::unwrap_used, reason = "the pattern is a literal, and a test compiles it")]
-pub(crate) fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap()
-}
+static STEP: Pattern = Pattern::new(|| pattern(r"(?i)step[=_-](\d{1,18})"));
+static SUSPECT: Pattern =
+    Pattern::new(|| pattern(r"(?i)ckpt|checkpoint|step|iter|epoch|\.pt$|\.pth$|\.distcp$"));
 
 /// What the name of a file (or, with `dir`, of a directory) says of a checkpoint.
 pub(crate) fn named(name: &str, dir: bool) -> Option<Named> {

@@ -4,7 +4,7 @@ use engine::site::DirEntry;
 
 use super::choose::{Candidate, Pick, Survey};
 use super::layout::{LATEST, Layout, TRACKER, is_dir, named, requeue_number};
-use crate::gpu::text::clean;
+use crate::text::clean_to;
 
 /// What the file that names the last checkpoint says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,13 +75,13 @@ pub(crate) fn resume(
 fn tracked(survey: &mut Survey, layout: Layout, found: &[DirEntry], tracker: &Tracker) -> Option<Pick> {
     let file = tracker_file(layout).unwrap_or_default();
     let text = match tracker {
-        Tracker::Says(text) => clean(text, 40),
+        Tracker::Says(text) => clean_to(text, 40),
         Tracker::Absent => {
             survey.reasons.push(format!("there is no {file}: the framework would start from nothing"));
             return None;
         }
         Tracker::Unreadable(why) => {
-            survey.reasons.push(clean(why, 160));
+            survey.reasons.push(clean_to(why, 160));
             return Some(Pick { path: None, step: None, complete: None });
         }
     };
@@ -95,7 +95,7 @@ fn tracked(survey: &mut Survey, layout: Layout, found: &[DirEntry], tracker: &Tr
     // A tag may have any name; only those with a step are looked into.
     let there = found.iter().any(|entry| entry.name == wanted && is_dir(entry));
     let state = if there { "was not looked into" } else { "is not there" };
-    survey.reasons.push(format!("{file} names {}, which {state}", clean(&wanted, 60)));
+    survey.reasons.push(format!("{file} names {}, which {state}", clean_to(&wanted, 60)));
     let step = named(&wanted, true).and_then(|named| named.step);
     let path = Some(format!("{}/{wanted}", survey.dir));
     Some(Pick { path, step, complete: if there { None } else { Some(false) } })

@@ -9,7 +9,7 @@ use super::gather::{Tree, bytes, entries, head, tree};
 use super::layout::{LATEST, Layout, Named, TRACKER, is_dir, layout, named, suspect};
 use super::resume::{Tracker, resume, tracker_file};
 use super::seal::{Seal, sealed};
-use crate::gpu::text::clean;
+use crate::text::clean_to;
 
 /// Checkpoints that are looked into at most, the newest first.
 const MOST: usize = 20;
@@ -43,7 +43,7 @@ pub(crate) async fn latest(site: &dyn Site, dir: &str) -> Result<Survey, StepErr
         return of_layout(site, dir, layout, &found).await;
     }
     let odd: Vec<String> =
-        found.iter().filter(|e| suspect(&e.name)).take(3).map(|e| clean(&e.name, 60)).collect();
+        found.iter().filter(|e| suspect(&e.name)).take(3).map(|e| clean_to(&e.name, 60)).collect();
     let reasons = match odd.as_slice() {
         [] => Vec::new(),
         odd => vec![format!("laid out like nothing known: {}", odd.join(", "))],
@@ -140,7 +140,7 @@ async fn of_layout(
 fn candidate(path: String, step: Option<u64>, tree: &Tree, check: Check) -> Candidate {
     let (complete, why) = match (&tree.partial, check.complete) {
         // What was not seen may be what is missing, or what seems to be missing.
-        (Some(partial), _) => (None, format!("{}, but {}", check.why, clean(partial, 120))),
+        (Some(partial), _) => (None, format!("{}, but {}", check.why, clean_to(partial, 120))),
         (None, complete) => (complete, check.why),
     };
     Candidate {
@@ -149,7 +149,7 @@ fn candidate(path: String, step: Option<u64>, tree: &Tree, check: Check) -> Cand
         complete,
         bytes: Some(tree.bytes),
         modified: tree.modified,
-        why: clean(&why, 240),
+        why: clean_to(&why, 240),
     }
 }
 
@@ -239,7 +239,7 @@ async fn seal_newest(site: &dyn Site, survey: &mut Survey) -> Result<(), StepErr
         }
         let Some(name) = cut else { break };
         candidate.complete = Some(false);
-        candidate.why = format!("the end of {} is missing", clean(&name, 80));
+        candidate.why = format!("the end of {} is missing", clean_to(&name, 80));
         if let Some(pick) =
             survey.resume_pick.as_mut().filter(|pick| pick.path.as_deref() == Some(&*candidate.path))
         {

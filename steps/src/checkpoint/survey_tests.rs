@@ -1,21 +1,26 @@
+use std::sync::Arc;
+
+use engine::site::SiteErrorKind;
+
 use super::*;
 use crate::checkpoint::choose::Outcome;
 use crate::checkpoint::seal::tests::{archive, weights};
-use crate::gpu::fake::Fake;
+use crate::testkit::FakeSite;
+use crate::testkit::told::{Told, told};
 
 fn state(step: u64) -> String {
     format!("{{\n  \"epoch\": 1.0,\n  \"global_step\": {step},\n  \"log_history\": []\n}}\n")
 }
 
-fn hf(fake: Fake, step: u64, age: i64) -> Fake {
+fn hf(fake: Arc<FakeSite>, step: u64, age: i64) -> Arc<FakeSite> {
     let dir = format!("/out/checkpoint-{step}");
-    fake.file(&format!("{dir}/model.safetensors"), weights(), age)
-        .file(&format!("{dir}/optimizer.pt"), archive(), age)
-        .file(&format!("{dir}/trainer_state.json"), state(step), age)
+    fake.aged(&format!("{dir}/model.safetensors"), weights(), age)
+        .aged(&format!("{dir}/optimizer.pt"), archive(), age)
+        .aged(&format!("{dir}/trainer_state.json"), state(step), age)
 }
 
-async fn look(fake: Fake) -> (Outcome, Survey) {
-    let survey = latest(&fake, "/out/").await.unwrap();
+async fn look(fake: Arc<FakeSite>) -> (Outcome, Survey) {
+    let survey = latest(&*fake, "/out/").await.unwrap();
     (survey.outcome(None), survey)
 }
 
@@ -37,13 +42,10 @@ fn list(survey: &Survey) -> String {
 
 #[tokio::test]
 async fn trainer_resumes_from_the_highest_number_even_if_it_is_torn() {
-    let fake = hf(hf(Fake::default(), 100, 900), 90, 600).file(
-        "/out/checkpoint-1000/model.safetensors",
-        weights(),
-        60,
-    );
+    let fake =
+        hf(hf(told(), 100, 900), 90, 600).aged("/out/checkpoint-1000/model.safetensors", weights(), 60);
     let (outcome, survey) =
-        look(fake.file("/out/tmp-checkpoint-1100/x", "", 1).file("/out/runs/a", "", 1)).await;
+        look(fake.aged("/out/tmp-checkpoint-1100/x", "", 1).aged("/out/runs/a", "", 1)).await;
     assert_eq!(outcome, Outcome::Torn);
     assert_eq!(survey.newest(None).unwrap().path, "/out/checkpoint-100");
     insta::assert_snapshot!(list(&survey), @r#"
@@ -57,30 +59,27 @@ async fn trainer_resumes_from_the_highest_number_even_if_it_is_torn() {
 
 #[tokio::test]
 async fn a_marker_does_not_hide_a_cut_file() {
-    let fake = hf(hf(Fake::default(), 100, 900), 200, 600).file(
-        "/out/checkpoint-200/optimizer.pt",
-        &archive()[..1000],
-        600,
-    );
+    let fake =
+        hf(hf(told(), 100, 900), 200, 600).aged("/out/checkpoint-200/optimizer.pt", &archive()[..1000], 600);
     let (outcome, survey) = look(fake).await;
     assert_eq!(outcome, Outcome::Torn);
     assert_eq!(survey.candidates[0].why, "the end of optimizer.pt is missing");
     assert_eq!(survey.newest(None).unwrap().step, Some(100));
 }
 
-fn megatron(fake: Fake, step: u64) -> Fake {
+fn megatron(fake: Arc<FakeSite>, step: u64) -> Arc<FakeSite> {
     let dir = format!("/out/iter_{step:07}");
-    fake.file(&format!("{dir}/__0_0.distcp"), "x", 60)
-        .file(&format!("{dir}/common.pt"), archive(), 60)
-        .file(&format!("{dir}/.metadata"), "x", 60)
-        .file(&format!("{dir}/metadata.json"), "{}", 60)
+    fake.aged(&format!("{dir}/__0_0.distcp"), "x", 60)
+        .aged(&format!("{dir}/common.pt"), archive(), 60)
+        .aged(&format!("{dir}/.metadata"), "x", 60)
+        .aged(&format!("{dir}/metadata.json"), "{}", 60)
 }
 
 #[tokio::test]
 async fn megatron_follows_its_tracker() {
     let tracker = format!("/out/{TRACKER}");
-    let dirs = || megatron(megatron(Fake::default(), 40), 80).file("/out/iter_0000120/__0_0.distcp", "x", 1);
-    let (outcome, survey) = look(dirs().file(&tracker, "40\n", 60)).await;
+    let dirs = || megatron(megatron(told(), 40), 80).aged("/out/iter_0000120/__0_0.distcp", "x", 1);
+    let (outcome, survey) = look(dirs().aged(&tracker, "40\n", 60)).await;
     assert_eq!((outcome, survey.newest(None).unwrap().step), (Outcome::Found, Some(40)));
     insta::assert_snapshot!(list(&survey), @r#"
     Some(120) Some(false) it has no .metadata
@@ -88,14 +87,14 @@ async fn megatron_follows_its_tracker() {
     Some(40) Some(true) metadata.json, which is written last, is there
     resumes from Some("/out/iter_0000040") Some(true)
     "#);
-    assert_eq!(look(dirs().file(&tracker, "120", 60)).await.0, Outcome::Torn);
-    let (outcome, survey) = look(dirs().file(&tracker, "", 60)).await;
+    assert_eq!(look(dirs().aged(&tracker, "120", 60)).await.0, Outcome::Torn);
+    let (outcome, survey) = look(dirs().aged(&tracker, "", 60)).await;
     assert_eq!(
         (outcome, survey.reasons[0].as_str()),
         (Outcome::Torn, "latest_checkpointed_iteration.txt says \"\": the framework cannot resume")
     );
     assert_eq!(
-        look(dirs().file(&tracker, "999", 60)).await.1.reasons[0],
+        look(dirs().aged(&tracker, "999", 60)).await.1.reasons[0],
         "latest_checkpointed_iteration.txt names iter_0000999, which is not there"
     );
     let (outcome, survey) = look(dirs()).await;
@@ -107,30 +106,30 @@ async fn megatron_follows_its_tracker() {
 
 #[tokio::test]
 async fn deepspeed_follows_latest() {
-    let tag = |fake: Fake, step: u64, ranks: u32| {
+    let tag = |fake: Arc<FakeSite>, step: u64, ranks: u32| {
         let dir = format!("/out/global_step{step}");
         (0..ranks).fold(
-            fake.file(&format!("{dir}/mp_rank_00_model_states.pt"), archive(), 60),
+            fake.aged(&format!("{dir}/mp_rank_00_model_states.pt"), archive(), 60),
             |fake, rank| {
-                fake.file(&format!("{dir}/zero_pp_rank_{rank}_mp_rank_00_optim_states.pt"), archive(), 60)
+                fake.aged(&format!("{dir}/zero_pp_rank_{rank}_mp_rank_00_optim_states.pt"), archive(), 60)
             },
         )
     };
-    let two = |ranks| tag(tag(Fake::default(), 100, 4), 200, ranks);
-    let (outcome, survey) = look(two(4).file("/out/latest", "global_step200", 1)).await;
+    let two = |ranks| tag(tag(told(), 100, 4), 200, ranks);
+    let (outcome, survey) = look(two(4).aged("/out/latest", "global_step200", 1)).await;
     assert_eq!((outcome, survey.newest(None).unwrap().step), (Outcome::Found, Some(200)));
-    let (outcome, survey) = look(two(3).file("/out/latest", "global_step200", 1)).await;
+    let (outcome, survey) = look(two(3).aged("/out/latest", "global_step200", 1)).await;
     assert_eq!((outcome, survey.newest(None).unwrap().step), (Outcome::Unknown, Some(100)));
     assert_eq!(survey.candidates[0].why, "3 files of optimizer states, another checkpoint has 4");
-    assert_eq!(look(two(4).file("/out/latest", "global_step300", 1)).await.0, Outcome::Torn);
+    assert_eq!(look(two(4).aged("/out/latest", "global_step300", 1)).await.0, Outcome::Torn);
 }
 
 #[tokio::test]
 async fn torchtitan_ignores_what_has_no_marker() {
-    let fake = Fake::default()
-        .file("/out/checkpoint/step-10/.metadata", "x", 60)
-        .file("/out/checkpoint/step-10/__0_0.distcp", "x", 60)
-        .file("/out/checkpoint/step-20/__0_0.distcp", "x", 60);
+    let fake = told()
+        .aged("/out/checkpoint/step-10/.metadata", "x", 60)
+        .aged("/out/checkpoint/step-10/__0_0.distcp", "x", 60)
+        .aged("/out/checkpoint/step-20/__0_0.distcp", "x", 60);
     let (outcome, survey) = look(fake).await;
     assert_eq!(
         (outcome, survey.dir.as_str(), survey.layout),
@@ -141,11 +140,11 @@ async fn torchtitan_ignores_what_has_no_marker() {
 
 #[tokio::test]
 async fn lightning_and_its_requeue_checkpoint() {
-    let fake = Fake::default()
-        .file("/out/lightning_logs/version_0/checkpoints/epoch=0-step=5.ckpt", archive(), 900)
-        .file("/out/lightning_logs/version_3/checkpoints/epoch=0-step=9.ckpt", archive(), 90)
-        .file("/out/lightning_logs/version_3/checkpoints/epoch=1-step=18.ckpt", &archive()[..99], 9)
-        .file("/out/lightning_logs/version_3/checkpoints/hpc_ckpt_2.ckpt", archive(), 5);
+    let fake = told()
+        .aged("/out/lightning_logs/version_0/checkpoints/epoch=0-step=5.ckpt", archive(), 900)
+        .aged("/out/lightning_logs/version_3/checkpoints/epoch=0-step=9.ckpt", archive(), 90)
+        .aged("/out/lightning_logs/version_3/checkpoints/epoch=1-step=18.ckpt", &archive()[..99], 9)
+        .aged("/out/lightning_logs/version_3/checkpoints/hpc_ckpt_2.ckpt", archive(), 5);
     let (outcome, survey) = look(fake).await;
     assert_eq!((outcome, survey.newest(None).unwrap().step), (Outcome::Found, Some(9)));
     assert!(survey.resume_pick.unwrap().path.unwrap().ends_with("version_3/checkpoints/hpc_ckpt_2.ckpt"));
@@ -153,10 +152,10 @@ async fn lightning_and_its_requeue_checkpoint() {
 
 #[tokio::test]
 async fn nemo_marks_what_is_not_finished() {
-    let part = |fake: Fake, step: u64, last: &str| {
-        fake.file(&format!("/out/m-step={step}-consumed_samples=8.0{last}/weights/.metadata"), "x", 60)
+    let part = |fake: Arc<FakeSite>, step: u64, last: &str| {
+        fake.aged(&format!("/out/m-step={step}-consumed_samples=8.0{last}/weights/.metadata"), "x", 60)
     };
-    let fake = part(part(Fake::default(), 10, ""), 20, "-last").file(
+    let fake = part(part(told(), 10, ""), 20, "-last").aged(
         "/out/m-step=20-consumed_samples=8.0-last-unfinished",
         "",
         1,
@@ -171,7 +170,7 @@ async fn nemo_marks_what_is_not_finished() {
 
 #[tokio::test]
 async fn plain_files_and_one_distributed_checkpoint() {
-    let fake = Fake::default().file("/out/model_step_100.pt", archive(), 60).file(
+    let fake = told().aged("/out/model_step_100.pt", archive(), 60).aged(
         "/out/model_step_200.pt",
         "\u{80}old pickle",
         6,
@@ -181,47 +180,48 @@ async fn plain_files_and_one_distributed_checkpoint() {
         (outcome, survey.newest(None).unwrap().step, survey.candidates[0].complete),
         (Outcome::Found, Some(100), None)
     );
-    let (outcome, survey) = look(Fake::default().file("/out/__0_0.distcp", "x", 60)).await;
+    let (outcome, survey) = look(told().aged("/out/__0_0.distcp", "x", 60)).await;
     assert_eq!((outcome, survey.layout), (Outcome::None, Some(Layout::TorchDcp)));
 }
 
 #[tokio::test]
 async fn nothing_there_nothing_known_and_nothing_readable_differ() {
-    assert_eq!(look(Fake::default().file("/out/train.log", "x", 1)).await.0, Outcome::None);
-    let (outcome, survey) = look(Fake::default().file("/out/epoch_3/model", "x", 1)).await;
+    assert_eq!(look(told().aged("/out/train.log", "x", 1)).await.0, Outcome::None);
+    let (outcome, survey) = look(told().aged("/out/epoch_3/model", "x", 1)).await;
     assert_eq!(
         (outcome, survey.reasons[0].as_str()),
         (Outcome::Unknown, "laid out like nothing known: epoch_3")
     );
-    assert_eq!(look(Fake::default()).await.0, Outcome::Unknown);
-    assert_eq!(look(hf(Fake::default(), 1, 1).deny("/out")).await.0, Outcome::Unknown);
-    let (outcome, survey) = look(hf(Fake::default(), 1, 1).deny("/out/checkpoint-1")).await;
+    assert_eq!(look(told()).await.0, Outcome::Unknown);
+    assert_eq!(look(hf(told(), 1, 1).faulty("/out", SiteErrorKind::Denied)).await.0, Outcome::Unknown);
+    let (outcome, survey) = look(hf(told(), 1, 1).faulty("/out/checkpoint-1", SiteErrorKind::Denied)).await;
     assert_eq!((outcome, survey.candidates[0].complete), (Outcome::Unknown, None));
 }
 
 #[tokio::test]
 async fn a_file_system_that_does_not_answer_is_an_error() {
-    let error = latest(&Fake::default().hang("/out"), "/out").await.unwrap_err();
+    let error = latest(&*told().faulty("/out", SiteErrorKind::Timeout), "/out").await.unwrap_err();
     assert_eq!(error.kind, engine::step::StepErrorKind::Timeout);
 }
 
 #[tokio::test]
 async fn what_may_not_be_read_is_neither_torn_nor_complete() {
-    let fake = hf(hf(Fake::default(), 100, 9), 200, 1).deny("/out/checkpoint-200/trainer_state.json");
+    let fake = hf(hf(told(), 100, 9), 200, 1)
+        .faulty("/out/checkpoint-200/trainer_state.json", SiteErrorKind::Denied);
     let (outcome, survey) = look(fake).await;
     assert_eq!((outcome, survey.candidates[0].complete), (Outcome::Unknown, None));
     assert_eq!(survey.newest(None).unwrap().step, Some(100));
-    let fake = megatron(Fake::default(), 40).file(&format!("/out/{TRACKER}"), "40", 1);
-    let (_, survey) = look(fake.deny(&format!("/out/{TRACKER}"))).await;
+    let fake = megatron(told(), 40).aged(&format!("/out/{TRACKER}"), "40", 1);
+    let (_, survey) = look(fake.faulty(&format!("/out/{TRACKER}"), SiteErrorKind::Denied)).await;
     assert_eq!(survey.resume_pick.unwrap().complete, None);
 }
 
 #[tokio::test]
 async fn a_lone_file_does_not_hide_the_directory_of_checkpoints() {
-    let fake = Fake::default()
-        .file("/out/training_state_last.pt", archive(), 1)
-        .file("/out/release/notes", "x", 1)
-        .file("/out/checkpoints/epoch=0-step=5.ckpt", archive(), 900);
+    let fake = told()
+        .aged("/out/training_state_last.pt", archive(), 1)
+        .aged("/out/release/notes", "x", 1)
+        .aged("/out/checkpoints/epoch=0-step=5.ckpt", archive(), 900);
     let (_, survey) = look(fake).await;
     assert_eq!((survey.dir.as_str(), survey.newest(None).unwrap().step), ("/out/checkpoints", Some(5)));
 }

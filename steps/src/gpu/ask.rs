@@ -6,7 +6,7 @@ use engine::site::{Command, Exit, Output, Site, SiteErrorKind};
 use engine::step::StepError;
 
 use super::smi::{Cell, Refusal, Row, Table, invalid_field, refusal, table};
-use super::text::clean;
+use crate::text::clean_to;
 
 /// How a command on a node ended, as far as a diagnosis cares.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(crate) async fn run(site: &dyn Site, command: Command) -> Result<Ran, StepEr
     match site.run(&command).await {
         Ok(output) => Ok(Ran::Ended(output)),
         Err(error) if error.kind == SiteErrorKind::Timeout => Ok(Ran::Hung),
-        Err(error) if error.kind == SiteErrorKind::Denied => Ok(Ran::Denied(clean(&error.message, 160))),
+        Err(error) if error.kind == SiteErrorKind::Denied => Ok(Ran::Denied(clean_to(&error.message, 160))),
         Err(error) => {
             let help = "Nothing was changed. See whether the node answers ssh, then try again.";
             Err(StepError::from(error).help(help))

@@ -1,7 +1,5 @@
 //! `gpu.health`: whether a node's GPUs are fit for work.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use engine::step::{Done, Outcomes, Performed, ReadStep, StepCx, StepError, StepErrorKind};
 use jiff::Timestamp;
@@ -11,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::bus::{BusId, Device};
 use super::cards::{Cards, Gpu, cards};
 use super::kernel::{KernelLog, kernel_log};
-use super::params::{Limit, Word};
+use super::params::{Word, limit};
 use super::policy::Policy;
-use super::text::{clean, count, gib};
 use super::verdict::{Judged, Verdict, Window, Xid, judge};
+use crate::duration::Timespan;
+use crate::size::show;
+use crate::text::{clean_to, count};
 
 /// Xid lines that the output holds at most; those that count come first.
 const MOST_XIDS: usize = 100;
@@ -53,7 +53,7 @@ pub(crate) struct Params {
     /// Time limit of each command on the node, `20s` if not given. A hanging nvidia-smi is a finding, not an
     /// error.
     #[serde(default)]
-    timeout: Option<Limit>,
+    timeout: Option<Timespan>,
 }
 
 /// What a node told of its GPUs.
@@ -91,7 +91,7 @@ impl ReadStep for Health {
     }
 
     async fn read(&self, cx: &StepCx, params: Params) -> Result<Performed<Output>, StepError> {
-        let timeout = params.timeout.map_or(Duration::from_secs(20), |limit| limit.0);
+        let timeout = limit(params.timeout)?;
         let window = Window { from: params.from, to: params.to };
         let policy = Policy::shipped().map_err(StepError::failed)?;
         let device = device(params.device.as_ref())?;
@@ -112,7 +112,7 @@ impl ReadStep for Health {
 pub(crate) fn device(word: Option<&Word>) -> Result<Option<Device>, StepError> {
     word.map(|word| {
         Device::parse(word).ok_or_else(|| {
-            let what = format!("`{}` names no GPU", clean(&word.0, 60));
+            let what = format!("`{}` names no GPU", clean_to(&word.0, 60));
             StepError::new(StepErrorKind::Params, what)
                 .help("Give a bus id (0000:3b:00.0) or a uuid (GPU-…).")
         })
@@ -177,7 +177,7 @@ fn inventory(gpus: &[Gpu], driver: Option<&str>, log: &KernelLog, xids: &[Xid]) 
     let size = gpus
         .iter()
         .find_map(|gpu| gpu.memory_total)
-        .map_or(String::new(), |bytes| format!(" ({})", gib(bytes)));
+        .map_or(String::new(), |bytes| format!(" ({})", show(bytes)));
     let driver = driver.map_or(String::new(), |driver| format!(", driver {driver}"));
     let cards = if gpus.is_empty() {
         "no GPU answered".to_owned()

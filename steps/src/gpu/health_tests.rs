@@ -1,8 +1,12 @@
-use super::*;
-use crate::gpu::fake::Fake;
+use std::sync::Arc;
+
 use engine::site::SiteErrorKind;
 use engine::step::{Read, Step};
 use serde_json::{Value, json};
+
+use super::*;
+use crate::testkit::FakeSite;
+use crate::testkit::told::{Told, told};
 
 const QUERY: &str = "ssh gpu-21 nvidia-smi --query-gpu=index,uuid,pci.bus_id,driver_version,memory.total,memory.used,mig.mode.current,ecc.mode.current,ecc.errors.uncorrected.volatile.total,ecc.errors.uncorrected.volatile.sram,ecc.errors.uncorrected.volatile.dram,ecc.errors.uncorrected.aggregate.total,ecc.errors.uncorrected.aggregate.sram,ecc.errors.uncorrected.aggregate.dram,gpu_recovery_action,name --format=csv,noheader,nounits";
 const REMAP: &str = "ssh gpu-21 nvidia-smi --query-remapped-rows=gpu_uuid,remapped_rows.pending,remapped_rows.failure --format=csv,noheader,nounits";
@@ -19,8 +23,8 @@ GPU-455e672a-0000-0000-0000-000000000001, No, No
 GPU-455e672a-0000-0000-0000-000000000002, Yes, No
 ";
 
-fn healthy() -> Fake {
-    Fake::default().ran(QUERY, 0, GPUS_580, "").ran(REMAP, 0, REMAP_580, "").ran(JOURNAL, 0, BOOT, "")
+fn healthy() -> Arc<FakeSite> {
+    told().ran(QUERY, 0, GPUS_580, "").ran(REMAP, 0, REMAP_580, "").ran(JOURNAL, 0, BOOT, "")
 }
 
 fn log(lines: &[&str]) -> String {
@@ -29,10 +33,10 @@ fn log(lines: &[&str]) -> String {
         .fold(BOOT.to_owned(), |log, line| format!("{log}2026-03-05T11:00:00+0000 gpu-21 kernel: {line}\n"))
 }
 
-async fn ask(fake: Fake, extra: Value) -> (String, Value, Vec<String>) {
+async fn ask(fake: Arc<FakeSite>, extra: Value) -> (String, Value, Vec<String>) {
     let mut params = json!({"node": "gpu-21", "from": "2026-03-05T10:00:00Z", "to": "2026-03-05T11:30:00Z"});
     params.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-    let (_, cx) = fake.cx();
+    let cx = fake.cx();
     match Read::new(Health).perform(&cx, &params, &Value::Null).await.unwrap() {
         Performed::Done(done) => (done.outcome, done.output, done.summary),
         Performed::Ask(..) => panic!("a read asks nothing"),
@@ -176,29 +180,30 @@ async fn refused_by_the_node_is_unknown_and_unreachable_is_an_error() {
         "tail -c 33554432 /var/log/syslog",
     ]
     .iter()
-    .fold(Fake::default().broke(QUERY, SiteErrorKind::Denied), |fake, command| {
+    .fold(told().broke(QUERY, SiteErrorKind::Denied), |fake, command| {
         fake.broke(&format!("ssh gpu-21 {command}"), SiteErrorKind::Denied)
     });
     let (outcome, output, _) = ask(denied, json!({})).await;
     assert_eq!((outcome.as_str(), output["unknowns"].as_array().unwrap().len()), ("unknown", 2));
-    let (_, cx) = healthy().broke(QUERY, SiteErrorKind::Unreachable).cx();
+    let cx = healthy().broke(QUERY, SiteErrorKind::Unreachable).cx();
     let error = Read::new(Health).perform(&cx, &json!({"node": "gpu-21"}), &Value::Null).await.unwrap_err();
     assert_eq!(error.kind, StepErrorKind::Unreachable);
 }
 
 #[tokio::test]
 async fn it_only_runs_commands_that_read() {
-    let (site, cx) = healthy().cx();
+    let site = healthy();
+    let cx = site.cx();
     Read::new(Health)
         .perform(&cx, &json!({"node": "gpu-21", "from": "2026-03-05T10:00:00Z"}), &Value::Null)
         .await
         .unwrap();
-    assert_eq!(*site.calls.lock().unwrap(), [QUERY, REMAP, JOURNAL]);
+    assert_eq!(site.commands(), [QUERY, REMAP, JOURNAL]);
 }
 
 #[tokio::test]
 async fn a_device_that_names_nothing_is_refused() {
-    let (_, cx) = healthy().cx();
+    let cx = healthy().cx();
     let error = Read::new(Health)
         .perform(&cx, &json!({"node": "gpu-21", "device": "cuda:x"}), &Value::Null)
         .await

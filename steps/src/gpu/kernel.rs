@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::ask::{Ran, run};
 use super::klog::{Clock, Event, Found, search};
-use super::text::clean;
+use crate::text::clean_to;
 
 /// Bytes of a log that are taken.
 const LIMIT: usize = 32 << 20;
@@ -160,7 +160,7 @@ fn readable(source: &Source, output: &Output) -> Result<(), String> {
     if said.contains("not seeing messages") || said.contains("insufficient permissions") {
         return Err("not allowed to see the system's messages".to_owned());
     }
-    let first = clean(stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or_default(), 120);
+    let first = clean_to(stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or_default(), 120);
     match output.exit {
         Exit::Code(0) => Ok(()),
         // grep and journalctl return 1 for "nothing there" in some releases; without a word on stderr it is
@@ -183,8 +183,11 @@ async fn node_clock(site: &dyn Site, node: &str, timeout: Duration) -> Result<Op
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::gpu::fake::Fake;
+    use crate::testkit::FakeSite;
+    use crate::testkit::told::{Told, told};
     use engine::site::SiteErrorKind;
 
     const JOURNAL: &str = "ssh gpu-21 journalctl -k -o short-iso --no-pager";
@@ -196,7 +199,7 @@ mod tests {
     const XID: &str =
         "NVRM: Xid (PCI:0000:05:00): 95, pid=7062, Uncontained: LTC TAG (0x2,0x1). RST: Yes, D-RST: No";
 
-    fn without_files(fake: Fake) -> Fake {
+    fn without_files(fake: Arc<FakeSite>) -> Arc<FakeSite> {
         ["kern.log", "messages", "syslog"].iter().fold(fake, |fake, name| {
             let path = format!("/var/log/{name}");
             let denied = format!("tail: cannot open '{path}' for reading: Permission denied\n");
@@ -204,8 +207,8 @@ mod tests {
         })
     }
 
-    async fn read(fake: Fake, from: &str) -> KernelLog {
-        kernel_log(&fake, "gpu-21", from.parse().ok(), Duration::from_secs(20)).await.unwrap()
+    async fn read(fake: Arc<FakeSite>, from: &str) -> KernelLog {
+        kernel_log(&*fake, "gpu-21", from.parse().ok(), Duration::from_secs(20)).await.unwrap()
     }
 
     #[tokio::test]
@@ -213,7 +216,7 @@ mod tests {
         let text = format!(
             "2026-03-05T09:00:00+0000 gpu-21 kernel: Linux\n2026-03-05T11:00:00+0000 gpu-21 kernel: {XID}\n"
         );
-        let log = read(Fake::default().ran(JOURNAL, 0, &text, ""), "2026-03-05T10:00:00Z").await;
+        let log = read(told().ran(JOURNAL, 0, &text, ""), "2026-03-05T10:00:00Z").await;
         assert_eq!((log.sources, log.events.len(), log.gaps), (vec!["journalctl"], 1, vec![]));
     }
 
@@ -227,15 +230,14 @@ mod tests {
             XID.replace("95", "79")
         );
         let log =
-            read(Fake::default().ran(JOURNAL, 0, &now, "").ran(BOOTS, 0, &all, ""), "2026-03-05T10:00:00Z")
-                .await;
+            read(told().ran(JOURNAL, 0, &now, "").ran(BOOTS, 0, &all, ""), "2026-03-05T10:00:00Z").await;
         assert_eq!(log.events.iter().map(|e| e.report.xid.unwrap()).collect::<Vec<_>>(), [79, 95]);
         assert_eq!(log.gaps, Vec::<String>::new());
     }
 
     #[tokio::test]
     async fn an_unprivileged_reader_learns_that_nothing_was_seen() {
-        let fake = without_files(Fake::default())
+        let fake = without_files(told())
             .ran(JOURNAL, 0, "-- No entries --\n", HINT)
             .ran(DMESG, 1, "", "dmesg: read kernel buffer failed: Operation not permitted\n")
             .ran(DMESG_T, 1, "", "dmesg: read kernel buffer failed: Operation not permitted\n")
@@ -247,7 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_old_dmesg_is_placed_by_the_nodes_own_clock() {
-        let fake = Fake::default()
+        let fake = told()
             .broke(JOURNAL, SiteErrorKind::Timeout)
             .ran(DMESG, 1, "", "dmesg: unrecognized option '--time-format'\n")
             .ran(DATE, 0, "2026-03-05T13:00:00+0100\n", "")
@@ -265,7 +267,7 @@ mod tests {
     #[tokio::test]
     async fn a_log_that_starts_too_late_is_a_gap() {
         let text = "2026-03-05T11:30:00,000000+00:00 x\n";
-        let fake = without_files(Fake::default())
+        let fake = without_files(told())
             .ran(JOURNAL, 127, "", "sh: journalctl: not found\n")
             .ran(DMESG, 0, text, "")
             .ran(DATE, 0, "2026-03-05T12:00:00+0000\n", "")
@@ -276,8 +278,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_unreachable_node_is_an_error_that_retry_knows() {
-        let fake = Fake::default().broke(JOURNAL, SiteErrorKind::Unreachable);
-        let error = kernel_log(&fake, "gpu-21", None, Duration::from_secs(20)).await.unwrap_err();
+        let fake = told().broke(JOURNAL, SiteErrorKind::Unreachable);
+        let error = kernel_log(&*fake, "gpu-21", None, Duration::from_secs(20)).await.unwrap_err();
         assert_eq!(error.kind, engine::step::StepErrorKind::Unreachable);
     }
 }

@@ -3,8 +3,6 @@
 mod ask;
 mod bus;
 mod cards;
-#[cfg(test)]
-pub(crate) mod fake;
 mod health;
 mod kernel;
 mod klog;
@@ -16,7 +14,6 @@ mod register;
 mod smi;
 mod survey;
 mod tenants;
-pub(crate) mod text;
 mod verdict;
 mod xid;
 

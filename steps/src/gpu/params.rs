@@ -4,30 +4,19 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use engine::step::{StepError, StepErrorKind};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-/// A word that may have been written as a number: a job id, the index of a GPU.
+use crate::duration::Timespan;
+
+/// A word that may have been written as a number: the index of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word(pub(crate) String);
-
-/// A time limit: whole seconds, or text with a unit (`20s`, `2m`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limit(pub(crate) Duration);
 
 impl JsonSchema for Word {
     fn schema_name() -> Cow<'static, str> {
         "Word".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "integer"] })
-    }
-}
-
-impl JsonSchema for Limit {
-    fn schema_name() -> Cow<'static, str> {
-        "Limit".into()
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
@@ -41,22 +30,17 @@ impl<'de> Deserialize<'de> for Word {
     }
 }
 
-impl<'de> Deserialize<'de> for Limit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = deserializer.deserialize_any(Scalar("a time such as `20s`, or seconds"))?;
-        let bad = || de::Error::custom(format!("`{text}` is not a time such as `20s` or `2m`"));
-        let duration = match text.parse::<u64>() {
-            Ok(seconds) => Duration::from_secs(seconds),
-            Err(_) => {
-                let span: jiff::SignedDuration = text.parse().map_err(|_| bad())?;
-                Duration::try_from(span).map_err(|_| bad())?
-            }
-        };
-        if duration.is_zero() || duration > Duration::from_secs(86_400) {
-            return Err(de::Error::custom(format!("`{text}` is not between one second and a day")));
-        }
-        Ok(Self(duration))
+/// The time limit of each command on a node: 20 s if none is given.
+///
+/// # Errors
+/// It is not between one second and a day: a command that gets no time would look as if it hung.
+pub(crate) fn limit(timeout: Option<Timespan>) -> Result<Duration, StepError> {
+    let Timespan(limit) = timeout.unwrap_or(Timespan::seconds(20));
+    if limit < Duration::from_secs(1) || limit > Duration::from_secs(86_400) {
+        let what = format!("a time limit of {} is not between a second and a day", Timespan(limit));
+        return Err(StepError::new(StepErrorKind::Params, what));
     }
+    Ok(limit)
 }
 
 struct Scalar(&'static str);
@@ -96,10 +80,15 @@ mod tests {
             (word("123"), word("\" 123_4 \""), word("\"\""), word("[]")),
             (Some("123".into()), Some("123_4".into()), None, None)
         );
-        let limit = |json: &str| serde_json::from_str::<Limit>(json).map(|l| l.0.as_secs()).ok();
+    }
+
+    #[test]
+    fn limits_leave_time_to_answer() {
+        let seconds = |timeout| limit(timeout).ok().map(|limit| limit.as_secs());
+        assert_eq!([seconds(None), seconds(Some(Timespan::minutes(2)))], [Some(20), Some(120)]);
         assert_eq!(
-            (limit("20"), limit("\"2m\""), limit("\"0s\""), limit("-3"), limit("\"soon\"")),
-            (Some(20), Some(120), None, None, None)
+            [seconds(Some(Timespan::seconds(0))), seconds(Some(Timespan::seconds(90_000)))],
+            [None, None]
         );
     }
 }

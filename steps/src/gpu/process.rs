@@ -1,11 +1,8 @@
 //! What ps, `/proc/PID/cgroup` and Slurm tell of the processes of a node.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
-use regex::Regex;
-
-use super::text::clean;
+use crate::text::{Pattern, clean_to, pattern};
 
 /// A process that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,19 +19,14 @@ pub(crate) fn processes(text: &str) -> BTreeMap<u32, Process> {
         let (pid, rest) = line.trim().split_once(char::is_whitespace)?;
         let rest = rest.trim_start();
         let (user, args) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-        Some((pid.parse().ok()?, Process { user: clean(user, 32), args: clean(args, 120) }))
+        Some((pid.parse().ok()?, Process { user: clean_to(user, 32), args: clean_to(args, 120) }))
     };
     text.lines().filter_map(line).collect()
 }
 
-static CGROUP: LazyLock<Regex> = LazyLock::new(|| regex(r"^/proc/(\d+)/cgroup:.*/job_(\d+)(?:/|$)"));
-static DETAIL: LazyLock<Regex> = LazyLock::new(|| regex(r"\bNodes=(\S+) CPU_IDs=\S+ Mem=\S+ GRES=(\S*)"));
-static INDEXES: LazyLock<Regex> = LazyLock::new(|| regex(r"\bgpu[^,()]*\(IDX:([0-9,-]+)\)"));
-
-#[expect(clippy::unwrap_used, reason = "the pattern is a literal, and a test compiles it")]
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap()
-}
+static CGROUP: Pattern = Pattern::new(|| pattern(r"^/proc/(\d+)/cgroup:.*/job_(\d+)(?:/|$)"));
+static DETAIL: Pattern = Pattern::new(|| pattern(r"\bNodes=(\S+) CPU_IDs=\S+ Mem=\S+ GRES=(\S*)"));
+static INDEXES: Pattern = Pattern::new(|| pattern(r"\bgpu[^,()]*\(IDX:([0-9,-]+)\)"));
 
 /// Reads `grep -sH job_ /proc/PID/cgroup …`: the Slurm job in whose cgroup a process is. Slurm's paths end in
 /// `/job_123/step_0` with cgroup v1 (`/slurm/uid_0/job_123`) and v2
@@ -45,14 +37,6 @@ pub(crate) fn jobs(text: &str) -> BTreeMap<u32, u32> {
         Some((found[1].parse().ok()?, found[2].parse().ok()?))
     };
     text.lines().filter_map(line).collect()
-}
-
-/// Reads `scontrol listpids JOB`: the processes of a job on the node where it ran.
-pub(crate) fn listed(text: &str) -> BTreeSet<u32> {
-    text.lines()
-        .filter_map(|line| line.split_ascii_whitespace().next()?.parse().ok())
-        .filter(|pid| *pid > 1)
-        .collect()
 }
 
 /// Reads `scontrol -d -o show job JOB`: the indexes of the GPUs that the job was given on `node`, from
@@ -100,7 +84,7 @@ mod tests {
             "      1 root       /sbin/init\n  80613 user\\x41   python -u \x1b[31mtrain.py\nrubbish\n  7 a\n",
         );
         assert_eq!(all.len(), 3);
-        assert_eq!(all[&80613].args, "python -u [31mtrain.py");
+        assert_eq!(all[&80613].args, "python -u train.py");
         assert_eq!(all[&7].args, "");
     }
 
@@ -110,12 +94,6 @@ mod tests {
                     /proc/12/cgroup:0::/system.slice/slurmstepd.scope/job_77/step_batch/user/task_0\n\
                     /proc/13/cgroup:0::/user.slice/job_x\n";
         assert_eq!(jobs(text), BTreeMap::from([(11, 123), (12, 77)]));
-    }
-
-    #[test]
-    fn reads_listpids() {
-        let text = "PID      JOBID    STEPID   LOCALID GLOBALID\n-1       123      extern   0       0\n4711     123      0        0       0\n4712     123      0        -       -\n";
-        assert_eq!(listed(text), BTreeSet::from([4711, 4712]));
     }
 
     #[test]
@@ -133,7 +111,7 @@ mod tests {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), from: u32, to: u32) {
             let text = String::from_utf8_lossy(&bytes);
-            let _ = (processes(&text), jobs(&text), listed(&text), granted(&text, "n"));
+            let _ = (processes(&text), jobs(&text), granted(&text, "n"));
             let _ = granted(&format!("Nodes=n CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:{from}-{to})"), "n");
         }
     }

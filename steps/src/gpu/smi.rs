@@ -5,7 +5,7 @@
 
 use engine::site::Exit;
 
-use super::text::clean;
+use crate::text::clean_to;
 
 /// One value of a csv row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +31,11 @@ impl Cell {
             "n/a" | "not supported" | "" => Self::Unsupported,
             "insufficient permissions" | "no permission" => Self::Denied,
             "gpu is lost" | "gpu requires reset" | "requires reset" | "reset required" => {
-                Self::Lost(clean(inner, 60))
+                Self::Lost(clean_to(inner, 60))
             }
-            "unknown error" | "err!" | "not found" | "unknown" => Self::Error(clean(inner, 60)),
-            _ if text.starts_with('[') && text.ends_with(']') => Self::Error(clean(inner, 60)),
-            _ => Self::Value(clean(text, 200)),
+            "unknown error" | "err!" | "not found" | "unknown" => Self::Error(clean_to(inner, 60)),
+            _ if text.starts_with('[') && text.ends_with(']') => Self::Error(clean_to(inner, 60)),
+            _ => Self::Value(clean_to(text, 200)),
         }
     }
 
@@ -92,9 +92,9 @@ pub(crate) fn table(text: &str, columns: usize) -> Table {
         if lower.contains("unable to determine the device handle")
             || lower.contains("gpu is lost") && cells.len() < columns
         {
-            table.lost.push(clean(line, 160));
+            table.lost.push(clean_to(line, 160));
         } else if columns == 0 || cells.len() != columns || columns == 1 && line.contains(' ') {
-            table.other.push(clean(line, 160));
+            table.other.push(clean_to(line, 160));
         } else if !is_heading(cells[0]) {
             table.rows.push(cells.into_iter().map(Cell::read).collect());
         }
@@ -130,7 +130,7 @@ pub(crate) enum Refusal {
 /// What an exit status other than 0 and the text beside it mean.
 pub(crate) fn refusal(exit: Exit, stdout: &str, stderr: &str) -> Refusal {
     let said = [stdout, stderr].into_iter().flat_map(str::lines).map(str::trim).find(|line| !line.is_empty());
-    let said = clean(said.unwrap_or("it said nothing"), 160);
+    let said = clean_to(said.unwrap_or("it said nothing"), 160);
     let text = format!("{stdout}\n{stderr}").to_ascii_lowercase();
     let with = |meaning: &str| format!("{meaning} ({said})");
     match exit {

@@ -9,9 +9,10 @@ use engine::step::StepError;
 use super::ask::{Answer, Problem, Ran, query, run};
 use super::bus::BusId;
 use super::owners::Known;
-use super::process::{granted, jobs, listed, processes};
+use super::process::{granted, jobs, processes};
 use super::smi::{Cell, Refusal};
-use super::text::clean;
+use crate::slurm::{list_pids, question, read_pids};
+use crate::text::clean_to;
 
 /// Processes that are looked up at most.
 const MOST: usize = 256;
@@ -74,11 +75,9 @@ pub(crate) async fn survey(
     let answer = query(site, node, "--query-gpu", CARD_FIELDS, timeout).await?;
     survey.cards = cards(&answer);
     if let Some(job) = job {
-        let listed = list_pids(site, node, job, timeout, &mut survey.notes).await?;
+        let listed = by_slurm(site, node, job, timeout, &mut survey.notes).await?;
         survey.known.own = merge(own_pids, listed);
-        let mut show =
-            Command::argv(["scontrol", "-d", "-o", "show", "job", &job.to_string()]).timeout(timeout);
-        show.env_remove = vec!["SLURM_CLUSTERS".to_owned()];
+        let show = question(["scontrol", "-d", "-o", "show", "job", &job.to_string()]).timeout(timeout);
         // Only used to leave out the GPUs of others; without it all count.
         if let Ok(output) = site.run(&show).await {
             survey.granted = granted(&output.text(), node);
@@ -145,17 +144,17 @@ fn cards(answer: &Answer) -> Vec<Card> {
 }
 
 /// The job's processes on the node by Slurm's word; `None` if Slurm cannot tell.
-async fn list_pids(
+async fn by_slurm(
     site: &dyn Site,
     node: &str,
     job: u32,
     timeout: Duration,
     notes: &mut Vec<String>,
 ) -> Result<Option<BTreeSet<u32>>, StepError> {
-    let mut command = Command::argv(["scontrol", "listpids", &job.to_string()]).on(node).timeout(timeout);
-    command.env_remove = vec!["SLURM_CLUSTERS".to_owned()];
-    let why = match run(site, command).await? {
-        Ran::Ended(output) if output.success() => return Ok(Some(listed(&output.text()))),
+    let why = match run(site, list_pids(job.into(), node).timeout(timeout)).await? {
+        Ran::Ended(output) if output.success() => {
+            return Ok(Some(read_pids(&output.text()).iter().map(|process| process.pid).collect()));
+        }
         // "Job 123 does not exist on this node.", "No job steps exist on this node.": it has no process here
         // (any more).
         Ran::Ended(output) if output.err_text().contains("exist on this node") => {
@@ -164,7 +163,7 @@ async fn list_pids(
         Ran::Ended(output) if matches!(output.exit, Exit::Code(126 | 127)) => {
             "there is no scontrol".to_owned()
         }
-        Ran::Ended(output) => clean(output.err_text().lines().next().unwrap_or("it said nothing"), 120),
+        Ran::Ended(output) => clean_to(output.err_text().lines().next().unwrap_or("it said nothing"), 120),
         Ran::Hung => "no answer".to_owned(),
         Ran::Denied(why) => why,
     };

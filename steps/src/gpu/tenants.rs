@@ -1,7 +1,5 @@
 //! `gpu.tenants`: who else has memory on a job's GPUs.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use engine::step::{Done, Outcomes, Performed, ReadStep, StepCx, StepError, StepErrorKind};
 use schemars::JsonSchema;
@@ -10,9 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::bus::Device;
 use super::health::device;
 use super::owners::Owner;
-use super::params::{Limit, Word};
+use super::params::{Word, limit};
 use super::survey::{App, Card, Survey, survey};
-use super::text::{clean, count, gib};
+use crate::duration::Timespan;
+use crate::size::show;
+use crate::slurm::JobId;
+use crate::text::{clean_to, count};
 
 /// Memory in use beyond what the listed processes have that is no longer the driver's own (2 GiB; the driver
 /// keeps about half a GiB for itself).
@@ -31,7 +32,7 @@ pub(crate) struct Params {
     node: String,
     /// Slurm id of the job whose processes are its own: the plain number (a task of an array has one of its
     /// own, `scontrol show job` tells it as JobId).
-    job: Option<Word>,
+    job: Option<JobId>,
     /// Processes that are known to be the job's, beside those that Slurm tells.
     #[serde(default)]
     own_pids: Option<Vec<u32>>,
@@ -41,7 +42,7 @@ pub(crate) struct Params {
     device: Option<Word>,
     /// Time limit of each command on the node, `20s` if not given.
     #[serde(default)]
-    timeout: Option<Limit>,
+    timeout: Option<Timespan>,
 }
 
 /// Whether the job has its GPUs to itself.
@@ -112,7 +113,7 @@ impl ReadStep for Tenants {
     }
 
     async fn read(&self, cx: &StepCx, params: Params) -> Result<Performed<Output>, StepError> {
-        let timeout = params.timeout.map_or(Duration::from_secs(20), |limit| limit.0);
+        let timeout = limit(params.timeout)?;
         let device = device(params.device.as_ref())?;
         let job = params.job.as_ref().map(number).transpose()?;
         cx.say(format!("asking who uses the GPUs of {}", params.node));
@@ -121,9 +122,9 @@ impl ReadStep for Tenants {
     }
 }
 
-fn number(word: &Word) -> Result<u32, StepError> {
-    word.0.parse().map_err(|_| {
-        let what = format!("`{}` is not the plain number of a job", clean(&word.0, 40));
+fn number(job: &JobId) -> Result<u32, StepError> {
+    job.as_str().parse().map_err(|_| {
+        let what = format!("`{job}` is not the plain number of a job");
         StepError::new(StepErrorKind::Params, what)
             .help("A task of an array or a part of a heterogeneous job has a number of its own: see JobId in `scontrol show job`.")
     })
@@ -217,7 +218,7 @@ fn conclude(node: String, found: Survey, device: Option<&Device>) -> Done<Output
             format!("{node}: {} on the GPUs, all of the job", count(counting().count(), "process"))
         }
         Verdict::Shared => {
-            let has = foreign_bytes.map_or("an unknown amount of memory".to_owned(), gib);
+            let has = foreign_bytes.map_or("an unknown amount of memory".to_owned(), show);
             format!("{node}: {} not of the job, with {has}", count(foreign.len(), "process"))
         }
         Verdict::Unknown => format!("{node}: unknown: {}", gaps.join("; ")),
@@ -237,7 +238,7 @@ fn unaccounted(found: &Survey, cards: &[Card]) -> Vec<String> {
         let over = card.used?.checked_sub(known)?;
         (over > UNACCOUNTED && !card.mig).then(|| {
             let bus = card.bus.map_or("a GPU".to_owned(), |bus| bus.to_string());
-            format!("{} are in use on {bus} that no listed process has", gib(over))
+            format!("{} are in use on {bus} that no listed process has", show(over))
         })
     };
     cards.iter().filter_map(over).collect()
@@ -246,7 +247,7 @@ fn unaccounted(found: &Survey, cards: &[Card]) -> Vec<String> {
 /// `pid 80613, 90.7 GiB on 0000:3b:00.0: python (job 77, user eve)`.
 fn line(tenant: &Tenant) -> String {
     let pid = tenant.pid.map_or("?".to_owned(), |pid| pid.to_string());
-    let bytes = tenant.bytes.map_or("memory unknown".to_owned(), gib);
+    let bytes = tenant.bytes.map_or("memory unknown".to_owned(), show);
     let whose = match (tenant.owner, tenant.job, &tenant.user) {
         (Owner::Orphan, ..) => "no such process on the node".to_owned(),
         (_, Some(job), Some(user)) => format!("job {job}, user {user}"),
@@ -254,7 +255,7 @@ fn line(tenant: &Tenant) -> String {
         _ => "owner unknown".to_owned(),
     };
     let on = tenant.bus_id.as_deref().unwrap_or("a GPU");
-    let name = clean(tenant.name.as_deref().unwrap_or("name unknown"), 60);
+    let name = clean_to(tenant.name.as_deref().unwrap_or("name unknown"), 60);
     format!("pid {pid}, {bytes} on {on}: {name} ({whose})")
 }
 

@@ -1,8 +1,12 @@
-use super::*;
-use crate::gpu::fake::Fake;
+use std::sync::Arc;
+
 use engine::site::SiteErrorKind;
 use engine::step::{Read, Step};
 use serde_json::{Value, json};
+
+use super::*;
+use crate::testkit::FakeSite;
+use crate::testkit::told::{Told, told};
 
 const APPS: &str = "ssh gpu-21 nvidia-smi --query-compute-apps=pid,used_memory,gpu_uuid,gpu_bus_id,process_name --format=csv,noheader,nounits";
 const CARDS: &str = "ssh gpu-21 nvidia-smi --query-gpu=index,uuid,pci.bus_id,memory.used,mig.mode.current --format=csv,noheader,nounits";
@@ -27,9 +31,9 @@ fn card(gpu: u32, mib: u32) -> String {
 }
 
 /// Job 123 was given GPUs 2 and 3 and has one process on GPU 2.
-fn node() -> Fake {
+fn node() -> Arc<FakeSite> {
     let cards: String = (0..4).map(|gpu| card(gpu, 600)).collect();
-    Fake::default()
+    told()
         .ran(APPS, 0, &app(11, 90_000, 2), "")
         .ran(CARDS, 0, &(cards.replace("2B:00.0, 600", "2B:00.0, 90600")), "")
         .ran(
@@ -48,10 +52,10 @@ fn node() -> Fake {
         )
 }
 
-async fn ask(fake: Fake, extra: Value) -> (String, Value, Vec<String>) {
+async fn ask(fake: Arc<FakeSite>, extra: Value) -> (String, Value, Vec<String>) {
     let mut params = json!({"node": "gpu-21", "job": 123});
     params.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-    let (_, cx) = fake.cx();
+    let cx = fake.cx();
     match Read::new(Tenants).perform(&cx, &params, &Value::Null).await.unwrap() {
         Performed::Done(done) => (done.outcome, done.output, done.summary),
         Performed::Ask(..) => panic!("a read asks nothing"),
@@ -77,7 +81,7 @@ async fn a_job_alone_is_clean() {
 }
 
 /// Foreign process 12 on GPU 3, orphan 99 on GPU 2, job 77's process 13 on its own GPU 0.
-fn shared() -> Fake {
+fn shared() -> Arc<FakeSite> {
     let apps = app(11, 50_000, 2) + &app(12, 20_480, 3) + &app(99, 39_936, 2) + &app(13, 70_000, 0);
     node()
         .ran(APPS, 0, &apps, "")
@@ -186,7 +190,7 @@ async fn a_node_that_hides_processes_makes_no_orphans() {
 async fn a_hang_is_unknown_and_unreachable_is_an_error() {
     let (outcome, output, _) = ask(node().broke(APPS, SiteErrorKind::Timeout), json!({})).await;
     assert_eq!((outcome.as_str(), &output["foreign_bytes"]), ("unknown", &Value::Null));
-    let (_, cx) = node().broke(APPS, SiteErrorKind::Unreachable).cx();
+    let cx = node().broke(APPS, SiteErrorKind::Unreachable).cx();
     let error = Read::new(Tenants)
         .perform(&cx, &json!({"node": "gpu-21", "job": null}), &Value::Null)
         .await
@@ -204,7 +208,7 @@ async fn without_a_job_and_its_processes_no_owner_is_guessed() {
 
 #[tokio::test]
 async fn an_array_task_needs_its_own_number() {
-    let (_, cx) = node().cx();
+    let cx = node().cx();
     let error = Read::new(Tenants)
         .perform(&cx, &json!({"node": "gpu-21", "job": "123_4"}), &Value::Null)
         .await

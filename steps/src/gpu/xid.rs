@@ -5,11 +5,9 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
-
 use super::bus::BusId;
 use super::policy::fatal;
-use super::text::clean;
+use crate::text::{Pattern, clean_to, pattern};
 
 /// Characters of a line that are kept.
 const TEXT: usize = 200;
@@ -31,21 +29,16 @@ pub(crate) struct Report {
     pub(crate) fatal_switch: bool,
 }
 
-static XID: LazyLock<Regex> = LazyLock::new(|| {
-    regex(
+static XID: Pattern = Pattern::new(|| {
+    pattern(
         r"NVRM: Xid \((?:PCI:)?([0-9a-fA-F:.]+)(?: GPU-I:\d+)?(?: GPU-CI:\d+)?\): (\d+)(?:, pid='?([^,']*)'?)?(?:, name=([^,]*))?",
     )
 });
-static LOST: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"NVRM: (?:The NVIDIA )?GPU (?:at (?:PCI:)?)?([0-9a-fA-F:.]+):? (?:GPU )?has fallen off the bus")
+static LOST: Pattern = Pattern::new(|| {
+    pattern(r"NVRM: (?:The NVIDIA )?GPU (?:at (?:PCI:)?)?([0-9a-fA-F:.]+):? (?:GPU )?has fallen off the bus")
 });
-static SWITCH: LazyLock<Regex> =
-    LazyLock::new(|| regex(r"nvidia-nvswitch\d+: SXid \((?:PCI:)?([0-9a-fA-F:.]+)\): \d+,"));
-
-#[expect(clippy::unwrap_used, reason = "the pattern is a literal, and a test compiles it")]
-fn regex(pattern: &str) -> Regex {
-    Regex::new(pattern).unwrap()
-}
+static SWITCH: Pattern =
+    LazyLock::new(|| pattern(r"nvidia-nvswitch\d+: SXid \((?:PCI:)?([0-9a-fA-F:.]+)\): \d+,"));
 
 /// Reads one line of a kernel log; `None` if no NVIDIA error is in it.
 pub(crate) fn report(line: &str) -> Option<Report> {
@@ -56,8 +49,8 @@ pub(crate) fn report(line: &str) -> Option<Report> {
             bus: group(1).and_then(BusId::parse),
             xid: Some(group(2)?.parse().ok()?),
             pid: group(3).and_then(|pid| pid.parse().ok()),
-            name: name.map(|name| clean(name, 64)),
-            text: clean(line.get(found.get(0)?.start()..)?, TEXT),
+            name: name.map(|name| clean_to(name, 64)),
+            text: clean_to(line.get(found.get(0)?.start()..)?, TEXT),
             fatal_switch: false,
         });
     }
@@ -67,12 +60,12 @@ pub(crate) fn report(line: &str) -> Option<Report> {
             xid: Some(79),
             pid: None,
             name: None,
-            text: clean(line.get(found.get(0)?.start()..)?, TEXT),
+            text: clean_to(line.get(found.get(0)?.start()..)?, TEXT),
             fatal_switch: false,
         });
     }
     let found = SWITCH.captures(line)?;
-    let text = clean(line.get(found.get(0)?.start()..)?, TEXT);
+    let text = clean_to(line.get(found.get(0)?.start()..)?, TEXT);
     let bus = found.get(1).and_then(|m| BusId::parse(m.as_str()));
     Some(Report { bus, xid: None, pid: None, name: None, fatal_switch: fatal(&text), text })
 }
@@ -128,7 +121,7 @@ mod tests {
             "A".repeat(500)
         );
         let text = report(&line).unwrap().text;
-        assert!(text.starts_with("NVRM: Xid (PCI:0000:05:00): 13, ]0;xAAA"), "{text}");
+        assert!(text.starts_with("NVRM: Xid (PCI:0000:05:00): 13, AAA"), "{text}");
         assert_eq!(text.chars().count(), TEXT);
     }
 

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use engine::site::{Command, SiteErrorKind};
 use engine::step::{StepCx, StepError};
 
+use crate::slurm::{list_pids, read_pids};
+
 /// Most processes that are looked at.
 const MOST: usize = 16;
 
@@ -20,12 +22,12 @@ pub(crate) async fn confirmed(
     node: &str,
     expected: &BTreeMap<String, String>,
 ) -> Result<Option<bool>, StepError> {
-    let number = number.to_string();
-    let Some(list) = on(cx, node, &["scontrol", "listpids", &number]).await? else { return Ok(None) };
+    let Some(list) = ask(cx, list_pids(number, node)).await? else { return Ok(None) };
     let mut ranks = Vec::new();
-    for pid in task_pids(&String::from_utf8_lossy(&list)) {
-        let path = format!("/proc/{pid}/environ");
-        if let Some(bytes) = on(cx, node, &["cat", &path]).await? {
+    let processes = read_pids(&String::from_utf8_lossy(&list));
+    for process in processes.iter().filter(|process| process.of_step).take(MOST) {
+        let path = format!("/proc/{}/environ", process.pid);
+        if let Some(bytes) = ask(cx, Command::argv(["cat", &path]).on(node)).await? {
             ranks.extend(Some(read(&bytes)).filter(|environ| !environ.is_empty()));
         }
     }
@@ -41,24 +43,13 @@ pub(crate) async fn confirmed(
     Ok(Some(ranks.iter().all(has_all)))
 }
 
-async fn on(cx: &StepCx, node: &str, argv: &[&str]) -> Result<Option<Vec<u8>>, StepError> {
-    match cx.site.run(&Command::argv(argv.iter().copied()).on(node)).await {
+async fn ask(cx: &StepCx, command: Command) -> Result<Option<Vec<u8>>, StepError> {
+    match cx.site.run(&command).await {
         Ok(output) if output.success() => Ok(Some(output.stdout)),
         Ok(_) => Ok(None),
         Err(error) if error.kind == SiteErrorKind::NotRecorded => Err(error.into()),
         Err(_) => Ok(None),
     }
-}
-
-/// The processes of the numbered steps in an answer of `scontrol listpids`; the batch script is none of them.
-fn task_pids(list: &str) -> Vec<u32> {
-    let pid = |line: &str| {
-        let mut words = line.split_whitespace();
-        let (pid, _, step) = (words.next()?, words.next()?, words.next()?);
-        step.parse::<u32>().ok()?;
-        pid.parse().ok()
-    };
-    list.lines().filter_map(pid).take(MOST).collect()
 }
 
 /// The variables in the bytes of `/proc/PID/environ`.
@@ -75,20 +66,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
+    use crate::testkit::FakeSite;
 
     /// As Slurm 22.05.8 prints it.
     const PIDS: &str = "PID      JOBID    STEPID   LOCALID GLOBALID\n396      7        batch    0       0       \n\
                         412      7        0        0       0       \n413      7        0        -       -       \n";
 
     async fn look(first: &str, second: &str) -> Option<bool> {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("ssh gpu-20 scontrol listpids 7", PIDS);
         site.answer("ssh gpu-20 cat /proc/412/environ", first);
         site.answer("ssh gpu-20 cat /proc/413/environ", second);
         let expected =
             BTreeMap::from([("PYTORCH_ALLOC_CONF".to_owned(), "expandable_segments:True".to_owned())]);
-        confirmed(&cx(&site), 7, "gpu-20", &expected).await.unwrap()
+        confirmed(&site.cx(), 7, "gpu-20", &expected).await.unwrap()
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -102,16 +93,15 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_node_that_cannot_be_reached_says_nothing() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.error("ssh gpu-20", SiteErrorKind::Unreachable);
         let expected = BTreeMap::from([("A".to_owned(), "1".to_owned())]);
-        assert_eq!(confirmed(&cx(&site), 7, "gpu-20", &expected).await.unwrap(), None);
+        assert_eq!(confirmed(&site.cx(), 7, "gpu-20", &expected).await.unwrap(), None);
     }
 
     proptest! {
         #[test]
-        fn no_answer_panics(text in "\\PC{0,100}", bytes in prop::collection::vec(any::<u8>(), 0..100)) {
-            let _ = task_pids(&text);
+        fn no_answer_panics(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
             let _ = read(&bytes);
         }
     }

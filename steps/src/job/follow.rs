@@ -113,12 +113,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
+    use crate::testkit::FakeSite;
 
     #[tokio::test(flavor = "current_thread")]
     async fn only_whole_new_lines() {
-        let site = FakeSite::new();
-        let cx = cx(&site);
+        let site = FakeSite::shared();
+        let cx = site.cx();
         let mut log = Follow::new("/log");
         assert!(log.lines(&cx, None).await.unwrap().is_empty());
         site.file("/log", "a\nb\rhal");
@@ -131,31 +131,31 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn what_an_earlier_job_wrote_is_skipped() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.file("/log", "old\n");
         let mut log = Follow::new("/log");
-        log.skip_present(&cx(&site)).await.unwrap();
+        log.skip_present(&site.cx()).await.unwrap();
         site.file("/log", "old\nnew\n");
-        assert_eq!(log.lines(&cx(&site), None).await.unwrap(), ["new"]);
+        assert_eq!(log.lines(&site.cx(), None).await.unwrap(), ["new"]);
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_file_that_the_ranks_have_not_opened_yet_is_an_earlier_jobs() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.file("/log", "old\n");
         let mut log = Follow::new("/log");
-        // Its time of change is 03:00.
-        let after = Some("2026-11-24T03:01:00Z".parse().unwrap());
-        assert!(log.lines(&cx(&site), after).await.unwrap().is_empty());
-        let before = Some("2026-11-24T02:59:00Z".parse().unwrap());
-        assert_eq!(log.lines(&cx(&site), before).await.unwrap(), ["old"]);
+        // Its time of change is 03:12:44.
+        let after = Some("2026-11-24T03:13:00Z".parse().unwrap());
+        assert!(log.lines(&site.cx(), after).await.unwrap().is_empty());
+        let before = Some("2026-11-24T03:12:00Z".parse().unwrap());
+        assert_eq!(log.lines(&site.cx(), before).await.unwrap(), ["old"]);
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_line_without_end_stays_bounded() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.file("/log", [b"x".repeat(1 << 20), b"\ny\n".to_vec()].concat());
-        let lines = Follow::new("/log").lines(&cx(&site), None).await.unwrap();
+        let lines = Follow::new("/log").lines(&site.cx(), None).await.unwrap();
         assert_eq!((lines[0].len(), lines[1].as_str()), (LINE, "y"));
     }
 

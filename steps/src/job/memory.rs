@@ -4,9 +4,10 @@
 //! `memory_reserved`, `memory_allocated`, `mem_get_info`. A figure counts only with its unit, or where the printed
 //! text says it.
 
-use std::sync::LazyLock;
-
 use regex::Regex;
+
+use crate::size::parse_size;
+use crate::text::{Pattern, cut, pattern};
 
 /// Figures of one line, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,12 +26,11 @@ const LINE: usize = 2000;
 /// Reads `max_reserved 62.41GiB`, `peak_reserved=63907MiB`, `reserved-allocated 3.10GiB`, `gap=1200MiB`,
 /// `allocated=100MiB reserved=300MiB`, `free_total=[1024, 81079]MiB`.
 pub(crate) fn of_line(line: &str) -> Memory {
-    let mut end = line.len().min(LINE);
-    while !line.is_char_boundary(end) {
-        end -= 1;
-    }
-    let line = &line[..end];
-    let size = |pattern: &Regex| bytes(pattern.captures(line)?);
+    let line = cut(line, LINE);
+    let size = |pattern: &Regex| {
+        let found = pattern.captures(line)?;
+        parse_size(&format!("{}{}", &found[1], &found[2]))
+    };
     let difference = || size(&RESERVED)?.checked_sub(size(&ALLOCATED)?);
     Memory { peak_reserved: size(&PEAK), gap: size(&GAP).or_else(difference), capacity: size(&TOTAL) }
 }
@@ -38,34 +38,15 @@ pub(crate) fn of_line(line: &str) -> Memory {
 const FIGURE: &str = r"['\x22]?\s*[:= ]\s*(\d{1,15}(?:\.\d{1,6})?)\s*([KMGT]i?B|[KMG]iB|bytes|B)\b";
 
 fn named(names: &str) -> Regex {
-    Regex::new(&format!(r"(?i)(?:^|[^\w-])(?:{names}){FIGURE}")).expect("a valid pattern")
+    pattern(&format!(r"(?i)(?:^|[^\w-])(?:{names}){FIGURE}"))
 }
 
-static PEAK: LazyLock<Regex> = LazyLock::new(|| {
-    named(r"(?:max|peak)[_ -](?:memory[_ -])?reserved|(?:max|peak)[_ -]reserved[_ -]memory")
-});
-static GAP: LazyLock<Regex> = LazyLock::new(|| named(r"reserved\s?-\s?allocated|gap"));
-static RESERVED: LazyLock<Regex> = LazyLock::new(|| named(r"(?:memory[_ ])?reserved"));
-static ALLOCATED: LazyLock<Regex> = LazyLock::new(|| named(r"(?:memory[_ ])?allocated"));
-static TOTAL: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"free_total=\[\s*\d{1,9}\s*,\s*(\d{1,9})\s*\](MiB)").expect("a valid pattern")
-});
-
-/// Number and unit as bytes. `GB` is taken as `GiB`: PyTorch's own messages and the scripts around it divide by powers
-/// of two whatever they print.
-fn bytes(found: regex::Captures<'_>) -> Option<u64> {
-    let number: f64 = found.get(1)?.as_str().parse().ok()?;
-    let power = match found.get(2)?.as_str().chars().next()?.to_ascii_uppercase() {
-        'K' => 10,
-        'M' => 20,
-        'G' => 30,
-        'T' => 40,
-        _ => 0,
-    };
-    let bytes = number * (1u64 << power) as f64;
-    // Beyond an exabyte it is no memory figure.
-    (bytes.is_finite() && bytes < 1e18).then_some(bytes.round() as u64)
-}
+static PEAK: Pattern =
+    Pattern::new(|| named(r"(?:max|peak)[_ -](?:memory[_ -])?reserved|(?:max|peak)[_ -]reserved[_ -]memory"));
+static GAP: Pattern = Pattern::new(|| named(r"reserved\s?-\s?allocated|gap"));
+static RESERVED: Pattern = Pattern::new(|| named(r"(?:memory[_ ])?reserved"));
+static ALLOCATED: Pattern = Pattern::new(|| named(r"(?:memory[_ ])?allocated"));
+static TOTAL: Pattern = Pattern::new(|| pattern(r"free_total=\[\s*\d{1,9}\s*,\s*(\d{1,9})\s*\](MiB)"));
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::probe::Probes;
 use super::tally::Trend;
 use super::watching::{Verdict, Watching};
-use crate::slurm::{JobId, Poll, Time, clean, span};
+use crate::duration::Timespan;
+use crate::slurm::{JobId, Poll};
+use crate::text::{clean, span};
 
 /// Parameters of `job.watch`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -34,31 +36,31 @@ pub(crate) struct Params {
     pub(crate) newer_than_step: Option<u64>,
     /// How long to follow it at most, waiting in the queue included, such as `2h`.
     #[serde(default = "two_hours")]
-    pub(crate) timeout: Time,
+    pub(crate) timeout: Timespan,
     /// How long a running job may report no new step, such as `10m`; longer than it takes to load a model.
     #[serde(default = "ten_minutes")]
-    pub(crate) stall: Time,
+    pub(crate) stall: Timespan,
     /// Its log files; unknown or not given: those that Slurm and the job's script name.
     #[serde(default)]
     pub(crate) logs: Option<Vec<String>>,
     /// Longest pause between two looks, such as `10s`.
     #[serde(default = "ten_seconds")]
-    pub(crate) poll: Time,
+    pub(crate) poll: Timespan,
     /// Variables that its ranks must have in their environment, by name; looked up on one node once it trains.
     #[serde(default)]
     pub(crate) expect_env: BTreeMap<String, String>,
 }
 
-fn two_hours() -> Time {
-    Time::minutes(120)
+fn two_hours() -> Timespan {
+    Timespan::minutes(120)
 }
 
-fn ten_minutes() -> Time {
-    Time::minutes(10)
+fn ten_minutes() -> Timespan {
+    Timespan::minutes(10)
 }
 
-fn ten_seconds() -> Time {
-    Time::seconds(10)
+fn ten_seconds() -> Timespan {
+    Timespan::seconds(10)
 }
 
 /// How far the job got.

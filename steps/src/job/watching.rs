@@ -11,9 +11,9 @@ use super::probe::{Checkpoint, Probes};
 use super::tally::Tally;
 use super::watch::{Output, Params};
 use crate::slurm::{
-    Found, Record, Standing, State, batch_script, clean, find_job, find_logs, live_job, span, standing,
-    unfold_nodes,
+    Found, Record, Standing, State, batch_script, find_job, find_logs, live_job, standing, unfold_nodes,
 };
+use crate::text::{clean, span};
 
 /// Looks after which logs and nodes are looked up anew: ranks open their files one by one.
 const REFRESH: u32 = 5;

@@ -8,12 +8,14 @@ use engine::step::{
     Confirmation, Done, FileDiff, FileWrite, Performed, Predicted, Preview, StepCx, StepError, StepErrorKind,
     Undone,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use similar::TextDiff;
 
-use super::edits::{Changed, Edited, shown};
-use super::ran::ran_script;
+use super::edits::{Changed, Edited};
 use super::script::Script;
+use crate::slurm::{JobId, batch_script};
+use crate::text::clean;
 
 /// The outcomes that every step of this family can end with.
 pub(super) const EDITED: (&str, &str) = ("edited", "The script was edited.");
@@ -28,31 +30,32 @@ pub(super) const CANNOT: (&str, &str) = ("cannot", "The script cannot be edited 
 /// The script to edit.
 pub(super) struct Target<'p> {
     pub(super) script: &'p str,
-    pub(super) job: Option<&'p str>,
+    pub(super) job: Option<&'p JobId>,
     pub(super) accept_difference: bool,
 }
 
-/// The part of the output that is the same for every step of this family.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Report {
+/// What every step of this family yields.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Report {
+    /// The script.
     pub(super) path: String,
+    /// The variables that are changed at the launch.
     pub(super) changed: Vec<Changed>,
-    pub(super) before_digest: Option<String>,
-    pub(super) after_digest: Option<String>,
-    pub(super) diff: Option<String>,
-    pub(super) difference: Option<String>,
-    pub(super) reason: Option<String>,
-    pub(super) notes: Vec<String>,
-}
-
-impl Report {
     /// The changed variables as a rank's environment must show them; removed ones are left out.
-    pub(super) fn environment(&self) -> BTreeMap<String, String> {
-        self.changed
-            .iter()
-            .filter_map(|changed| Some((changed.name.clone(), changed.after.clone()?)))
-            .collect()
-    }
+    pub(super) environment: BTreeMap<String, String>,
+    /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
+    pub(super) before_digest: Option<String>,
+    /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
+    pub(super) after_digest: Option<String>,
+    /// The edit, as a unified diff; `null` if there is none.
+    pub(super) diff: Option<String>,
+    /// How the file differs from what the job ran, as a unified diff (at most 300 lines); `null` if it does not, or that is
+    /// not known.
+    pub(super) difference: Option<String>,
+    /// Why it is not edited; `null` if it is.
+    pub(super) reason: Option<String>,
+    /// What a person should know about the edit.
+    pub(super) notes: Vec<String>,
 }
 
 /// A script that was read and may be edited.
@@ -104,8 +107,8 @@ impl Original {
 impl Stop {
     /// The preview that ends the node at once.
     pub(super) fn preview<O>(self, output: impl Fn(Report) -> O) -> Preview<Intent<O>, O> {
-        let path = shown(&self.report.path);
-        let reason = self.report.reason.as_deref().map(shown).unwrap_or_default();
+        let path = clean(&self.report.path);
+        let reason = self.report.reason.as_deref().map(clean).unwrap_or_default();
         let line = if reason.is_empty() { path } else { format!("{path}: {reason}") };
         Preview::nothing(Done::new(self.outcome, output(self.report)).line(line))
     }
@@ -118,7 +121,7 @@ impl Stop {
 pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Original, Stop>, StepError> {
     let path = target.script;
     if !path.starts_with('/') || path.chars().any(char::is_control) {
-        let message = format!("{}: the path of the script is not absolute", shown(path));
+        let message = format!("{}: the path of the script is not absolute", clean(path));
         return Err(StepError::new(StepErrorKind::Params, message)
             .help("Give the path as `scontrol show job` prints it under Command, from the root."));
     }
@@ -139,23 +142,24 @@ pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Orig
         _ => return cannot(report, "it is not a text file in UTF-8".to_owned()),
     };
     if let Some(job) = target.job {
-        match ran_script(cx, job).await? {
-            None => report.notes.push(format!(
-                "Not compared with what job {} ran: Slurm no longer gives its script.",
-                shown(job)
-            )),
-            Some(ran) if ran == bytes => {}
-            Some(ran) => {
+        let not_compared = |why: &str| format!("Not compared with what job {job} ran: {why}.");
+        match batch_script(cx, job.as_str()).await {
+            Err(error) if error.kind == StepErrorKind::Denied => {
+                report.notes.push(not_compared("only its owner or an operator may read its script"));
+            }
+            Err(error) => return Err(error),
+            Ok(None) => report.notes.push(not_compared("Slurm no longer gives its script")),
+            Ok(Some(ran)) if ran == bytes => {}
+            Ok(Some(ran)) => {
                 let ran = String::from_utf8_lossy(&ran);
-                report.difference = Some(bounded(unified(&format!("job {}", shown(job)), path, &ran, text)));
+                report.difference = Some(bounded(unified(&format!("job {job}"), path, &ran, text)));
                 if !target.accept_difference {
-                    let reason = format!("the script on disk is not the one that job {} ran", shown(job));
+                    let reason = format!("the script on disk is not the one that job {job} ran");
                     let report = Report { reason: Some(reason), ..report };
                     return Ok(Err(Stop { outcome: DIFFERS.0, report }));
                 }
                 report.notes.push(format!(
-                    "The script on disk is not the one that job {} ran; the difference was accepted.",
-                    shown(job)
+                    "The script on disk is not the one that job {job} ran; the difference was accepted."
                 ));
             }
         }
@@ -183,6 +187,9 @@ pub(super) fn propose<O: Clone>(
     report.diff = Some(diff.clone());
     let mut summary = vec![headline];
     summary.extend(edited.changed.iter().take(3).map(Changed::line));
+    let values =
+        edited.changed.iter().filter_map(|changed| Some((changed.name.clone(), changed.after.clone()?)));
+    report.environment = values.collect();
     report.changed = edited.changed;
     let (path, notes) = (report.path.clone(), report.notes.clone());
     let done = Done { outcome: EDITED.0.to_owned(), output: output(report), summary };
@@ -191,7 +198,7 @@ pub(super) fn propose<O: Clone>(
         commands: Vec::new(),
         diffs: vec![FileDiff { path: path.clone(), unified: diff }],
         notes,
-        undo: Some(format!("{} gets its present content back, unless someone edits it first.", shown(&path))),
+        undo: Some(format!("{} gets its present content back, unless someone edits it first.", clean(&path))),
         predicted: vec![Predicted { outcome: done.outcome.clone(), output: done.output.clone() }],
         writes: vec![FileWrite { path: path.clone(), content: content.as_bytes().to_vec() }],
         intent: Intent {
@@ -234,10 +241,10 @@ pub(super) async fn confirm<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
     Ok(match present(cx, intent).await? {
         Present::After => Confirmation::Happened(done.clone()),
         Present::Before => Confirmation::DidNot,
-        Present::Gone => Confirmation::Unknown(format!("{} is gone", shown(&intent.path))),
+        Present::Gone => Confirmation::Unknown(format!("{} is gone", clean(&intent.path))),
         Present::Other => Confirmation::Unknown(format!(
             "{} is neither as it was nor as it was to be: someone else edited it",
-            shown(&intent.path)
+            clean(&intent.path)
         )),
     })
 }
@@ -247,7 +254,7 @@ pub(super) async fn undo<O>(cx: &StepCx, intent: &Intent<O>) -> Result<Undone, S
     if intent.done.is_none() {
         return Ok(Undone::NothingToDo("nothing was edited".to_owned()));
     }
-    let path = shown(&intent.path);
+    let path = clean(&intent.path);
     let edited_since = format!("{path} was edited by someone else since");
     match present(cx, intent).await? {
         Present::Before => Ok(Undone::NothingToDo(format!("{path} has its former content"))),

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::script::{Reading, Refusal, Script, remove, set};
+use crate::text::clean;
 
 /// One variable that an edit changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,7 +22,7 @@ pub(crate) struct Changed {
 impl Changed {
     /// A short line for people.
     pub(super) fn line(&self) -> String {
-        let show = |value: &Option<String>| value.as_deref().map_or("not set".to_owned(), shown);
+        let show = |value: &Option<String>| value.as_deref().map_or("not set".to_owned(), clean);
         let at = self.line.map_or(String::new(), |line| format!(" (line {line})"));
         format!("{}: {} -> {}{at}", self.name, show(&self.before), show(&self.after))
     }
@@ -91,14 +92,4 @@ pub(super) fn apply(script: &Script, wanted: &[(String, Option<String>)]) -> Res
     }
     notes.dedup();
     Ok(Edited { script: after, changed, notes })
-}
-
-/// A text from a script or a parameter, fit for a line on a terminal: no control characters, not too long.
-pub(super) fn shown(text: &str) -> String {
-    const LONGEST: usize = 160;
-    let mut out: String = text.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
-    if text.chars().count() > LONGEST {
-        out.push('…');
-    }
-    out
 }

@@ -9,7 +9,6 @@ mod change;
 mod edit;
 mod edits;
 mod lever;
-mod ran;
 mod register;
 mod script;
 #[cfg(test)]

@@ -1,105 +1,27 @@
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use engine::site::{
-    Command, DirEntry, Exit, FileKind, FileStat, Output, Program, Site, SiteError, SiteErrorKind, digest,
-};
-use engine::step::{
-    AnyPreview, Confirmation, Performed, Registry, Step, StepCx, StepError, StepErrorKind, Undone,
-};
-use jiff::Timestamp;
+use engine::site::digest;
+use engine::step::{AnyPreview, Confirmation, Performed, Registry, Step, StepError, StepErrorKind, Undone};
 use serde_json::{Value, json};
+
+use crate::testkit::told::files;
+use crate::testkit::{FakeSite, exit};
 
 pub(super) const PATH: &str = "/home/u/train.sbatch";
 
-/// A site with files and the answers of `scontrol write batch_script`; what was done to it is recorded.
-#[derive(Default)]
-pub(super) struct Fake {
-    pub(super) files: Mutex<BTreeMap<String, Vec<u8>>>,
-    pub(super) scripts: Mutex<BTreeMap<String, Output>>,
-    pub(super) calls: Mutex<Vec<String>>,
+/// A site on which the script has this content.
+pub(super) fn with(content: impl AsRef<[u8]>) -> Arc<FakeSite> {
+    files(&[(PATH, content.as_ref())])
 }
 
-impl Fake {
-    pub(super) fn with(content: impl AsRef<[u8]>) -> Arc<Self> {
-        let fake = Self::default();
-        fake.put(content);
-        Arc::new(fake)
-    }
-
-    pub(super) fn put(&self, content: impl AsRef<[u8]>) {
-        self.files.lock().unwrap().insert(PATH.to_owned(), content.as_ref().to_vec());
-    }
-
-    pub(super) fn content(&self) -> String {
-        String::from_utf8(self.files.lock().unwrap()[PATH].clone()).unwrap()
-    }
-
-    /// What Slurm answers when asked for a job's script.
-    pub(super) fn ran(&self, job: &str, code: i32, stdout: &str, stderr: &str) {
-        let (stdout, stderr) = (stdout.into(), stderr.into());
-        let output =
-            Output { exit: Exit::Code(code), stdout, stderr, truncated: false, took: Duration::ZERO };
-        self.scripts.lock().unwrap().insert(job.to_owned(), output);
-    }
-
-    pub(super) fn cx(self: &Arc<Self>) -> StepCx {
-        StepCx::new(Arc::clone(self) as Arc<dyn Site>, "run/1")
-    }
+fn text(site: &FakeSite) -> String {
+    String::from_utf8(site.content(PATH).unwrap()).unwrap()
 }
 
-#[async_trait]
-impl Site for Fake {
-    async fn run(&self, command: &Command) -> Result<Output, SiteError> {
-        self.calls.lock().unwrap().push(command.to_string());
-        let Program::Argv(argv) = &command.program else { panic!("a shell is asked") };
-        assert_eq!(argv[..3], ["scontrol", "write", "batch_script"]);
-        assert_eq!(argv[4], "-");
-        let scripts = self.scripts.lock().unwrap();
-        scripts.get(&argv[3]).cloned().ok_or_else(|| SiteError::new(SiteErrorKind::NotStarted, "no scontrol"))
-    }
-
-    async fn read(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
-        let files = self.files.lock().unwrap();
-        let file = files.get(path).ok_or_else(|| SiteError::new(SiteErrorKind::NotFound, "gone"))?;
-        Ok(file.iter().skip(usize::try_from(offset).unwrap()).take(length).copied().collect())
-    }
-
-    async fn stat(&self, path: &str) -> Result<Option<FileStat>, SiteError> {
-        let stat = |file: &Vec<u8>| FileStat {
-            kind: FileKind::File,
-            size: file.len() as u64,
-            modified: Timestamp::UNIX_EPOCH,
-            mode: 0o755,
-        };
-        Ok(self.files.lock().unwrap().get(path).map(stat))
-    }
-
-    async fn list(&self, _path: &str) -> Result<Vec<DirEntry>, SiteError> {
-        Ok(Vec::new())
-    }
-
-    async fn replace(&self, path: &str, expected: Option<&str>, content: &[u8]) -> Result<(), SiteError> {
-        self.calls.lock().unwrap().push(format!("replace {path}"));
-        let mut files = self.files.lock().unwrap();
-        if files.get(path).map(|file| digest(file)).as_deref() != expected {
-            return Err(SiteError::new(SiteErrorKind::Conflict, format!("{path} is another")));
-        }
-        files.insert(path.to_owned(), content.to_vec());
-        Ok(())
-    }
-
-    async fn remove(&self, _path: &str, _expected: &str) -> Result<(), SiteError> {
-        panic!("nothing is ever removed");
-    }
-
-    fn now(&self) -> Timestamp {
-        panic!("no step of this family reads the clock");
-    }
-
-    async fn sleep(&self, _duration: Duration) {}
+/// What Slurm answers when asked for a job's script; nothing is in its records.
+fn ran(site: &FakeSite, job: &str, code: i32, stdout: &str, stderr: &str) {
+    site.local(["scontrol", "write", "batch_script", job, "-"], exit(code, stdout, stderr));
+    site.fail("sacct -B", 1, "Slurm accounting storage is disabled");
 }
 
 pub(super) fn step(kind: &str) -> Arc<dyn Step> {
@@ -113,7 +35,7 @@ pub(super) fn block<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// The preview of a step on the script at [`PATH`], which is added to the parameters.
-pub(super) fn preview(fake: &Arc<Fake>, kind: &str, mut params: Value) -> Result<AnyPreview, StepError> {
+pub(super) fn preview(fake: &Arc<FakeSite>, kind: &str, mut params: Value) -> Result<AnyPreview, StepError> {
     params["script"] = json!(PATH);
     block(step(kind).preview(&fake.cx(), &params))
 }
@@ -150,12 +72,12 @@ pub(super) const GALLERY: &[(&str, &str)] = &[
 fn an_edit_is_previewed_made_confirmed_and_taken_back() {
     let before = "#!/bin/bash\nexport A=1\nsrun python x.py\n";
     let after = "#!/bin/bash\nexport A='2 3'\nexport B=4\nsrun python x.py\n";
-    let fake = Fake::with(before);
-    fake.ran("123", 0, before, "");
+    let fake = with(before);
+    ran(&fake, "123", 0, before, "");
     let (step, cx) = (step("launch.edit"), fake.cx());
     let params = json!({ "script": PATH, "job": "123_4", "set": { "A": "2 3", "B": "4" } });
     let preview = block(step.preview(&cx, &params)).unwrap();
-    assert_eq!(fake.calls.lock().unwrap().as_slice(), ["LC_ALL=C scontrol write batch_script 123 -"]);
+    assert_eq!(fake.lines(), ["scontrol write batch_script 123 -"]);
     assert_eq!(preview.writes[0].content, after.as_bytes());
     assert_eq!(preview.predicted[0].outcome, "edited");
     insta::assert_snapshot!(preview.diffs[0].unified, @r"
@@ -173,7 +95,7 @@ fn an_edit_is_previewed_made_confirmed_and_taken_back() {
     assert!(matches!(block(step.undo(&cx, &params, intent)).unwrap(), Undone::NothingToDo(_)));
 
     let Performed::Done(done) = block(step.perform(&cx, &params, intent)).unwrap() else { panic!() };
-    assert_eq!(fake.content(), after);
+    assert_eq!(text(&fake), after);
     assert_eq!(done.output, preview.predicted[0].output);
     assert_eq!(done.output["before_digest"], digest(before.as_bytes()));
     assert_eq!(done.output["after_digest"], digest(after.as_bytes()));
@@ -184,31 +106,31 @@ fn an_edit_is_previewed_made_confirmed_and_taken_back() {
     assert_eq!(block(step.confirm(&cx, &params, intent)).unwrap(), Confirmation::Happened(done));
 
     assert!(matches!(block(step.undo(&cx, &params, intent)).unwrap(), Undone::Restored(_)));
-    assert_eq!(fake.content(), before);
+    assert_eq!(text(&fake), before);
     assert!(matches!(block(step.undo(&cx, &params, intent)).unwrap(), Undone::NothingToDo(_)));
 }
 
 #[test]
 fn what_someone_else_wrote_is_never_overwritten() {
-    let fake = Fake::with("export A=1\nsrun python x.py\n");
+    let fake = with("export A=1\nsrun python x.py\n");
     let (step, cx) = (step("launch.edit"), fake.cx());
     let params = json!({ "script": PATH, "set": { "A": "2" } });
     let intent = block(step.preview(&cx, &params)).unwrap().intent;
-    fake.put("export A=9\nsrun python x.py\n");
+    fake.file(PATH, "export A=9\nsrun python x.py\n");
     let error = block(step.perform(&cx, &params, &intent)).unwrap_err();
     assert_eq!(error.kind, StepErrorKind::Drifted);
     assert!(matches!(block(step.confirm(&cx, &params, &intent)).unwrap(), Confirmation::Unknown(_)));
     assert!(matches!(block(step.undo(&cx, &params, &intent)).unwrap(), Undone::Cannot(_)));
-    assert_eq!(fake.content(), "export A=9\nsrun python x.py\n");
-    fake.files.lock().unwrap().clear();
+    assert_eq!(text(&fake), "export A=9\nsrun python x.py\n");
+    fake.gone(PATH);
     assert!(matches!(block(step.confirm(&cx, &params, &intent)).unwrap(), Confirmation::Unknown(_)));
     assert!(matches!(block(step.undo(&cx, &params, &intent)).unwrap(), Undone::Cannot(_)));
 }
 
 #[test]
 fn the_file_is_compared_with_what_the_job_ran() {
-    let fake = Fake::with("export A=2\nsrun python x.py\n");
-    fake.ran("7", 0, "export A=1\nsrun python x.py\n", "");
+    let fake = with("export A=2\nsrun python x.py\n");
+    ran(&fake, "7", 0, "export A=1\nsrun python x.py\n", "");
     let shown = preview(&fake, "launch.edit", json!({ "job": "7", "set": { "A": "2" } })).unwrap();
     let done = shown.nothing_to_do.unwrap();
     assert_eq!(done.outcome, "differs");
@@ -221,13 +143,18 @@ fn the_file_is_compared_with_what_the_job_ran() {
     assert_eq!(done.outcome, "unchanged");
     assert!(done.output["difference"].is_string());
 
-    for error in ["Invalid job id specified", "Invalid user id", "Job script not specified"] {
-        fake.ran("8", 1, "", &format!("job script retrieval failed: {error}\n"));
+    for (error, why) in [
+        ("Invalid job id specified", "Slurm no longer gives its script"),
+        ("Job script not specified", "Slurm no longer gives its script"),
+        ("Invalid user id", "only its owner or an operator may read its script"),
+        ("Access/permission denied", "only its owner or an operator may read its script"),
+    ] {
+        ran(&fake, "8", 1, "", &format!("job script retrieval failed: {error}\n"));
         let shown = preview(&fake, "launch.edit", json!({ "job": "8", "set": { "A": "3" } })).unwrap();
-        assert_eq!(shown.notes, ["Not compared with what job 8 ran: Slurm no longer gives its script."]);
+        assert_eq!(shown.notes, [format!("Not compared with what job 8 ran: {why}.")]);
         assert_eq!(shown.predicted[0].output["difference"], Value::Null);
     }
-    fake.ran("9", 1, "", "slurm_load_jobs error: Unable to contact slurm controller\n");
+    ran(&fake, "9", 1, "", "slurm_load_jobs error: Unable to contact slurm controller\n");
     let error = preview(&fake, "launch.edit", json!({ "job": "9", "set": { "A": "3" } })).unwrap_err();
     assert!(error.message.contains("Unable to contact"), "{error}");
 }
@@ -241,10 +168,10 @@ fn what_cannot_be_edited_says_why() {
         (b"if (\n", "cannot: the script is not understood as shell text near line 1"),
         (b"export A=2\nsrun python x.py\n", "unchanged: it already has these settings"),
     ] {
-        let shown = preview(&Fake::with(content), "launch.edit", json!({ "set": { "A": "2" } })).unwrap();
+        let shown = preview(&with(content), "launch.edit", json!({ "set": { "A": "2" } })).unwrap();
         assert_eq!(told(&shown), outcome);
     }
-    let shown = preview(&Arc::new(Fake::default()), "launch.edit", json!({ "set": { "A": "2" } })).unwrap();
+    let shown = preview(&FakeSite::shared(), "launch.edit", json!({ "set": { "A": "2" } })).unwrap();
     assert_eq!(told(&shown), format!("cannot: {PATH}: no such file").replace(&format!("{PATH}: "), ""));
 }
 
@@ -260,19 +187,19 @@ fn wrong_parameters_break_before_anything_is_asked() {
         json!({ "set": { "A": "1" }, "job": "-h" }),
         json!({ "set": { "A": "1" }, "jobs": "1" }),
     ] {
-        let fake = Fake::with("srun python x.py");
+        let fake = with("srun python x.py");
         let error = preview(&fake, "launch.edit", params.clone()).unwrap_err();
         assert_eq!(error.kind, StepErrorKind::Params, "{params}");
-        assert!(fake.calls.lock().unwrap().is_empty());
+        assert!(fake.calls().is_empty());
     }
     let params = json!({ "script": "train.sbatch", "set": { "A": "1" } });
-    let error = block(step("launch.edit").preview(&Fake::with("").cx(), &params)).unwrap_err();
+    let error = block(step("launch.edit").preview(&with("").cx(), &params)).unwrap_err();
     assert_eq!(error.kind, StepErrorKind::Params);
 }
 
 #[test]
 fn notes_name_what_could_undo_the_edit() {
-    let fake = Fake::with("export A=${A:-1}\nB=1\nsource env.sh\nsrun --export=NONE bash inner.sh --b $B\n");
+    let fake = with("export A=${A:-1}\nB=1\nsource env.sh\nsrun --export=NONE bash inner.sh --b $B\n");
     let shown = preview(&fake, "launch.edit", json!({ "set": { "A": "2" } })).unwrap();
     insta::assert_snapshot!(told(&shown), @r"
     @@ -1,4 +1,4 @@
@@ -287,14 +214,16 @@ fn notes_name_what_could_undo_the_edit() {
 
 #[test]
 fn every_kind_has_schemas_and_declares_its_outcomes() {
-    for kind in ["launch.edit", "launch.allocator", "launch.lever"] {
+    for (kind, own) in [("launch.edit", "path"), ("launch.allocator", "merged"), ("launch.lever", "rung")] {
         let step = step(kind);
         let spec = step.spec();
         for property in spec.params["properties"].as_object().unwrap().values() {
             assert!(property["description"].is_string(), "{kind}: {property}");
         }
         let fields = spec.output["properties"].as_object().unwrap();
-        assert!(fields.len() >= 8, "{kind}");
+        for name in [own, "changed", "environment", "reason", "notes"] {
+            assert!(fields.contains_key(name), "{kind} lacks {name}");
+        }
         for (name, property) in fields {
             assert!(property["description"].is_string(), "{kind}: {name}");
         }

@@ -1,9 +1,6 @@
 //! From the windows of one file to its events.
 
 use std::collections::VecDeque;
-use std::sync::LazyLock;
-
-use regex::Regex;
 
 use super::event::{Event, Place, Stand};
 use super::kind::{Kind, Nature};
@@ -14,8 +11,8 @@ use super::prefix::{Prefixes, Who};
 use super::progress::step_of;
 use super::scan::{Window, trigger};
 use super::sightings::Sightings;
-use super::text::{boundary, cut};
 use super::torch_version::torch_version;
+use crate::text::{Pattern, boundary, cut, pattern};
 
 /// Lines of the same printer that one message may fill.
 const MOST_LINES: usize = 12;
@@ -175,7 +172,7 @@ fn is_same_printer(line: &Line, next: &Line) -> bool {
 fn stand(all: &[Line], at: usize, start: usize, message: &OomMessage) -> Option<Stand> {
     macro_rules! pattern {
         ($name:ident, $text:expr) => {
-            static $name: LazyLock<Regex> = LazyLock::new(|| Regex::new($text).expect("a valid pattern"));
+            static $name: Pattern = Pattern::new(|| pattern($text));
         };
     }
     pattern!(

@@ -1,10 +1,7 @@
 //! What launchers say about how processes ended: which rank ran on which host.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use super::logtime::LogTime;
+use crate::text::{Pattern, pattern};
 
 /// One failed worker in torchrun's summary (torch/distributed/elastic/multiprocessing/errors/__init__.py, 1.12–2.15).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +36,7 @@ const MOST: usize = 4096;
 
 macro_rules! pattern {
     ($name:ident, $text:expr) => {
-        static $name: LazyLock<Regex> = LazyLock::new(|| Regex::new($text).expect("a valid pattern"));
+        static $name: Pattern = Pattern::new(|| pattern($text));
     };
 }
 
@@ -77,7 +74,7 @@ impl SummaryReader {
             current.root = self.root;
             match &found[1] {
                 "time" => current.time = LogTime::find(value),
-                "host" => current.host = Some(super::text::cut(value, 253).to_owned()),
+                "host" => current.host = Some(crate::text::cut(value, 253).to_owned()),
                 "rank" => {
                     if let Some(rank) = RANK.captures(value) {
                         (current.rank, current.local_rank) = (rank[1].parse().ok(), rank[2].parse().ok());

@@ -3,7 +3,7 @@
 use super::logtime::LogTime;
 use super::prefix::{Prefixes, Who};
 use super::scan::{Window, trigger};
-use super::text::clean;
+use crate::text::visible;
 
 /// One line, or one part of a line between carriage returns.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ pub(crate) fn lines(window: &Window, prefixes: &mut Prefixes) -> Vec<Line> {
         let number = window.first_line + index as u64;
         let end = offset + line.len() + 1;
         for part in line.split(|byte| *byte == b'\r').filter(|part| !part.is_empty()) {
-            parts.push((number, end, clean(bounded(part))));
+            parts.push((number, end, visible(bounded(part))));
         }
         offset = end;
     }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use engine::site::{DirEntry, FileKind, Site, SiteError, SiteErrorKind};
 
-use super::text::clean;
+use crate::text::clean;
 
 /// The files to read, and what could not be found or listed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Logs {
 
     pub(crate) fn problem(&mut self, path: &str, why: &str) {
         if self.problems.len() < 64 {
-            self.problems.push(format!("{}: {}", clean(path.as_bytes()), clean(why.as_bytes())));
+            self.problems.push(format!("{}: {}", clean(path), clean(why)));
         }
     }
 }
@@ -143,7 +143,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oom::fake_site::FakeSite;
+    use crate::testkit::told::files;
 
     #[test]
     fn patterns_match_like_a_shell() {
@@ -162,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn files_directories_and_patterns_are_found() {
-        let site = FakeSite::new(&[
+        let site = files(&[
             ("/l/slurm-1.out", b""),
             ("/l/run/attempt_0/3/stderr.log", b""),
             ("/l/run/model.pt", b""),
@@ -170,7 +170,7 @@ mod tests {
             ("/l/rank_1.log", b""),
         ]);
         let named = ["/l/slurm-1.out", "/l/run", "/l/rank_*.log", "/l/gone.out", "/l/no_*", "/l/rank_0.log"];
-        let logs = find(&site, &named.map(str::to_owned)).await.unwrap();
+        let logs = find(&*site, &named.map(str::to_owned)).await.unwrap();
         assert_eq!(
             logs.files,
             ["/l/slurm-1.out", "/l/run/attempt_0/3/stderr.log", "/l/rank_0.log", "/l/rank_1.log"]

@@ -1,12 +1,13 @@
 //! Times in log lines. Most name no zone, so they compare with each other but only roughly with an absolute time.
 
 use std::cmp::Ordering;
-use std::sync::LazyLock;
 
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
-use regex::{Captures, Regex};
+use regex::Captures;
+
+use crate::text::{Pattern, pattern};
 
 /// A time as a line gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +26,13 @@ impl LogTime {
     /// Known: ISO 8601 (also with a space or, as torchrun does, `_` between), `2026/11/23 07:49:56`, and
     /// `11/23/2026 07:49:56` (month first, as `logging` is set up in Hugging Face's scripts).
     pub(crate) fn find(line: &str) -> Option<Self> {
-        static SHAPE: LazyLock<Regex> = LazyLock::new(|| {
-            Regex::new(concat!(
+        static SHAPE: Pattern = Pattern::new(|| {
+            pattern(concat!(
                 r"\b(?:(\d{4})[-/](\d\d)[-/](\d\d)|(\d\d)/(\d\d)/(\d{4}))[T _](\d\d):(\d\d):(\d\d)",
                 r"(?:[.,]\d{1,9})?(Z|[+-]\d\d:?\d\d)?",
             ))
-            .expect("a valid pattern")
         });
-        let found = SHAPE.captures(super::text::cut(line, 160))?;
+        let found = SHAPE.captures(crate::text::cut(line, 160))?;
         let number = |group: usize| found.get(group).and_then(|m| m.as_str().parse::<i16>().ok());
         let (year, month, day) = match number(1) {
             Some(year) => (year, number(2)?, number(3)?),

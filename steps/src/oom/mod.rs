@@ -4,8 +4,6 @@ mod classify;
 mod event;
 mod extract;
 #[cfg(test)]
-mod fake_site;
-#[cfg(test)]
 mod fixtures;
 mod kind;
 mod launcher;
@@ -23,8 +21,6 @@ mod register;
 mod report;
 mod scan;
 mod sightings;
-mod size;
-mod text;
 mod torch_version;
 
 pub(crate) use progress::step_of;

@@ -2,9 +2,9 @@
 //!
 //! They stack: `07: [default3]:[rank7]: torch.OutOfMemoryError: …` is srun's label, torchrun's tee and PyTorch's hook.
 
-use std::sync::LazyLock;
-
 use regex::Regex;
+
+use crate::text::{Pattern, pattern};
 
 /// Who printed a line, as far as its prefixes say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -46,7 +46,7 @@ impl Who {
 
 macro_rules! pattern {
     ($name:ident, $text:expr) => {
-        static $name: LazyLock<Regex> = LazyLock::new(|| Regex::new($text).expect("a valid pattern"));
+        static $name: Pattern = Pattern::new(|| pattern($text));
     };
 }
 

@@ -1,21 +1,21 @@
 //! The training step that a line reports.
 
-use std::sync::LazyLock;
-
 use regex::Regex;
+
+use crate::text::Pattern;
 
 /// The step number in a line, if it reports one: `step 41/200`, `iteration 120/ 5000`, `'step': 41`, `global_step=41`.
 ///
 /// Settings (`save_steps: 500`, `max_step=9`) and durations (`step time: 1.2`) are none. Progress bars are not read:
 /// a bar does not say whether it counts training steps, evaluation batches or files.
 pub(crate) fn step_of(line: &str) -> Option<u64> {
-    static SHAPE: LazyLock<Regex> = LazyLock::new(|| {
+    static SHAPE: Pattern = Pattern::new(|| {
         Regex::new(
             r#"(?i)(?:^|[^\w.-])(?:global[_ ]?step|train(?:ing)?[_ ](?:step|iter(?:ation)?)|step|iteration|iter)['"]?\s*[:=#\[|]?\s*(\d{1,12})(\.?\w?)"#,
         )
         .expect("a valid pattern")
     });
-    let line = super::text::cut(line, 2000);
+    let line = crate::text::cut(line, 2000);
     let found = SHAPE.captures(line)?;
     // `step: 0.5` is no step number, `step 41.` at the end of a sentence is one, `step 10k` is none.
     let plain = matches!(found.get(2).map_or("", |m| m.as_str()), "" | ".");

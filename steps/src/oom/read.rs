@@ -17,7 +17,7 @@ use super::placing::{Layout, noticed, place};
 use super::prefix::from_path;
 use super::report::OomError;
 use super::scan::Scanner;
-use super::text::clean;
+use crate::text::clean;
 
 /// What `oom.read` takes.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -80,7 +80,7 @@ impl ReadStep for OomRead {
         let mut found = Found::default();
         for index in 0..logs.files.len() {
             let path = logs.files[index].clone();
-            cx.say(format!("reading {}", clean(path.as_bytes())));
+            cx.say(format!("reading {}", clean(&path)));
             let owner = from_path(&path, &logs.files, &layout.nodes);
             let mut reader = FileReader::new(index, owner, &layout.nodes);
             if let Err(why) = read_file(cx, &path, &mut reader, &mut found.launchers).await? {
@@ -124,7 +124,7 @@ async fn read_file(
             next = scanner.next() => Some(next),
         };
         let Some(next) = next else {
-            let path = clean(path.as_bytes());
+            let path = clean(path);
             return Err(StepError::failed(format!(
                 "oom.read: stopped at byte {} of {path}",
                 scanner.position()
@@ -191,7 +191,7 @@ impl Found {
         if let Some(problem) = logs.problems.first() {
             let more = logs.problems.len() - 1;
             let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-            done = done.line(format!("not read: {}{more}", super::text::short(problem, 300)));
+            done = done.line(format!("not read: {}{more}", crate::text::clean_to(problem, 300)));
         }
         done
     }

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use engine::step::{Done, Performed, Read, Step, StepCx};
+use engine::site::SiteErrorKind;
+use engine::step::{Done, Performed, Read, Step};
 use serde_json::{Value, json};
 
-use super::fake_site::FakeSite;
 use super::fixtures::{cases, released_messages, render};
 use super::kind::Nature;
 use super::read::OomRead;
+use crate::testkit::told::{Told, files};
+use crate::testkit::{Call, FakeSite};
 
-async fn read_from(site: FakeSite, params: Value) -> Done<Value> {
-    let cx = StepCx::new(Arc::new(site), "test/1");
+async fn read_from(site: Arc<FakeSite>, params: Value) -> Done<Value> {
+    let cx = site.cx();
     match Read::new(OomRead).perform(&cx, &params, &Value::Null).await.unwrap() {
         Performed::Done(done) => done,
         Performed::Ask(..) => panic!("it asked"),
@@ -23,9 +25,9 @@ async fn read(files: &[(&str, &str)]) -> Done<Value> {
     read_with(files, json!({ "logs": logs })).await
 }
 
-async fn read_with(files: &[(&str, &str)], params: Value) -> Done<Value> {
-    let files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
-    read_from(FakeSite::new(&files), params).await
+async fn read_with(texts: &[(&str, &str)], params: Value) -> Done<Value> {
+    let texts: Vec<(&str, &[u8])> = texts.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
+    read_from(files(&texts), params).await
 }
 
 /// A fragmented 2.4.1 message.
@@ -283,8 +285,7 @@ async fn logs_that_cannot_be_read_are_no_proof_of_absence() {
     assert!(done.summary.iter().any(|line| line.contains("/l/gone: is not there")), "{done:?}");
     assert_eq!(read_with(&[], json!({})).await.outcome, "unknown");
     assert_eq!(read_with(&[], json!({ "logs": null, "nodes": null, "from": null })).await.outcome, "unknown");
-    let mut site = FakeSite::new(&[("/l/a", b"fine"), ("/l/b", b"fine")]);
-    site.broken = vec!["/l/b".to_owned()];
+    let site = files(&[("/l/a", b"fine"), ("/l/b", b"fine")]).faulty("/l/b", SiteErrorKind::Io);
     let done = read_from(site, json!({ "logs": ["/l/a", "/l/b"] })).await;
     assert_eq!(done.outcome, "unknown");
     assert_eq!(read(&[("/l/a", "fine\n")]).await.outcome, "none");
@@ -320,7 +321,7 @@ async fn windows_line_ends_colours_and_broken_bytes_do_no_harm() {
     bytes.extend_from_slice(b"\r\n\x1b[1;31mtorch.OutOfMemoryError\x1b[0m: ");
     bytes.extend_from_slice(fragmented().as_bytes());
     bytes.extend_from_slice(b"\r\n");
-    let done = read_from(FakeSite::new(&[("/l/a", &bytes)]), json!({ "logs": ["/l/a"] })).await;
+    let done = read_from(files(&[("/l/a", &bytes)]), json!({ "logs": ["/l/a"] })).await;
     assert_eq!((done.outcome.as_str(), &done.output["line"]), ("gpu_oom", &json!(3)));
     assert!(!done.output["message"].as_str().unwrap().contains(char::is_control));
     assert!(done.output["torch"]["min"] == json!("2.4"), "{:?}", done.output["torch"]);
@@ -329,11 +330,16 @@ async fn windows_line_ends_colours_and_broken_bytes_do_no_harm() {
 #[tokio::test]
 async fn a_file_is_read_once_in_chunks_and_nothing_else_is_touched() {
     let content = "step 1\n".repeat(300_000);
-    let site = Arc::new(FakeSite::new(&[("/l/a", content.as_bytes())]));
-    let cx = StepCx::new(site.clone(), "test/1");
+    let site = files(&[("/l/a", content.as_bytes())]);
+    let cx = site.cx();
     Read::new(OomRead).perform(&cx, &json!({ "logs": ["/l/a"] }), &Value::Null).await.unwrap();
-    let calls = site.calls.lock().unwrap().join("\n");
-    insta::assert_snapshot!(calls, @r"
+    let told = |call: &Call| match call {
+        Call::Stat(path) => format!("stat {path}"),
+        Call::Read { path, offset, .. } => format!("read {path} {offset}"),
+        other => format!("{other:?}"),
+    };
+    let calls: Vec<String> = site.calls().iter().map(told).collect();
+    insta::assert_snapshot!(calls.join("\n"), @r"
     stat /l/a
     read /l/a 0
     read /l/a 1048576
@@ -344,7 +350,7 @@ async fn a_file_is_read_once_in_chunks_and_nothing_else_is_touched() {
 
 #[tokio::test]
 async fn a_person_can_stop_it() {
-    let cx = StepCx::new(Arc::new(FakeSite::new(&[("/l/a", b"x")])), "test/1");
+    let cx = files(&[("/l/a", b"x")]).cx();
     cx.cancel.cancel();
     let error =
         Read::new(OomRead).perform(&cx, &json!({ "logs": ["/l/a"] }), &Value::Null).await.unwrap_err();
@@ -380,7 +386,7 @@ async fn the_step_may_stand_in_another_ranks_log() {
 
 #[tokio::test]
 async fn unknown_parameters_and_bad_times_are_refused() {
-    let cx = StepCx::new(Arc::new(FakeSite::default()), "test/1");
+    let cx = FakeSite::shared().cx();
     for params in [json!({ "log": [] }), json!({ "logs": [], "from": "yesterday" })] {
         let error = Read::new(OomRead).perform(&cx, &params, &Value::Null).await.unwrap_err();
         assert_eq!(error.kind, engine::step::StepErrorKind::Params);
@@ -399,7 +405,7 @@ proptest::proptest! {
         let mut bytes = bytes;
         let at = at.min(bytes.len());
         bytes.splice(at..at, b"\nOutOfMemoryError: CUDA out of memory. Tried to allocate ".iter().copied());
-        let done = block_on(read_from(FakeSite::new(&[("/l/a", &bytes)]), json!({ "logs": ["/l/a"] })));
+        let done = block_on(read_from(files(&[("/l/a", &bytes)]), json!({ "logs": ["/l/a"] })));
         proptest::prop_assert!(done.output.is_object());
     }
 

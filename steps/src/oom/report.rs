@@ -7,9 +7,9 @@ use super::event::Event;
 use super::kind::Kind;
 use super::message::Process;
 use super::placing::Placed;
-use super::size::show;
-use super::text::short;
 use super::torch_version::TorchVersion;
+use crate::size::show;
+use crate::text::{clean, clean_to};
 
 /// The first out-of-memory error of a job. Sizes in bytes; null: the message does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -108,7 +108,7 @@ impl OomError {
     /// Who and what, in a line.
     pub(crate) fn headline(&self) -> String {
         let rank = self.rank.map_or("an unknown rank".to_owned(), |rank| format!("rank {rank}"));
-        let node = self.node.as_deref().map_or(String::new(), |node| format!(" on {}", short(node, 64)));
+        let node = self.node.as_deref().map_or(String::new(), |node| format!(" on {}", clean_to(node, 64)));
         let what = self.kind.map_or("out of memory", Kind::words);
         let step = self.step.map_or(String::new(), |step| format!(", last step {step}"));
         format!("{rank}{node}: {what}{step}")
@@ -133,6 +133,6 @@ impl OomError {
     pub(crate) fn place(&self) -> Option<String> {
         let file = self.file.as_deref()?;
         let at = self.at.as_deref().map_or(String::new(), |at| format!(", {at}"));
-        Some(format!("{}:{}{at}", short(&super::text::clean(file.as_bytes()), 200), self.line?))
+        Some(format!("{}:{}{at}", clean(file), self.line?))
     }
 }

@@ -230,11 +230,11 @@ fn line_start(bytes: &[u8], at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oom::fake_site::FakeSite;
+    use crate::testkit::told::files;
 
     async fn windows(content: &[u8]) -> Vec<Window> {
-        let site = FakeSite::new(&[("/log", content)]);
-        let mut scanner = Scanner::new(&site, "/log");
+        let site = files(&[("/log", content)]);
+        let mut scanner = Scanner::new(&*site, "/log");
         let mut all = Vec::new();
         while let Some(window) = scanner.next().await.unwrap() {
             assert!(window.bytes.len() <= LONGEST + 2 * CHUNK);

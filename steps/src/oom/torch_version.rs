@@ -9,6 +9,8 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::text::pattern;
+
 /// A range of PyTorch releases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct TorchVersion {
@@ -53,9 +55,8 @@ const SIGNS: &[(&str, Option<Release>, Option<Release>)] = &[
 
 /// The releases that can have printed `text` (the message with its exception class and its prefixes).
 pub(crate) fn torch_version(text: &str) -> TorchVersion {
-    static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-        SIGNS.iter().map(|(sign, _, _)| Regex::new(sign).expect("a valid pattern")).collect()
-    });
+    static PATTERNS: LazyLock<Vec<Regex>> =
+        LazyLock::new(|| SIGNS.iter().map(|(sign, _, _)| pattern(sign)).collect());
     // XPU and NPU follow releases of their own.
     if text.contains("XPU out of memory") || text.contains("(NPU ") || text.contains("MPS backend") {
         return TorchVersion::default();

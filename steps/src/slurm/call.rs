@@ -5,7 +5,7 @@ use std::time::Duration;
 use engine::site::{Command, Exit, Output, SiteError, SiteErrorKind};
 use engine::step::{StepCx, StepError, StepErrorKind};
 
-use super::text::clean;
+use crate::text::clean;
 
 /// How long a program may take to answer. A program that does not find its configuration tries for 60 s.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -66,7 +66,7 @@ pub(crate) fn command<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Com
     command
 }
 
-/// A Slurm command that only asks: times come as seconds since 1970 (or in UTC, see [`super::text::time`]).
+/// A Slurm command that only asks: times come as seconds since 1970 (or in UTC, see [`super::value::time`]).
 pub(crate) fn question<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Command {
     let mut command = command(argv);
     command.env.insert("SLURM_TIME_FORMAT".to_owned(), "%s".to_owned());
@@ -214,7 +214,7 @@ pub(crate) fn refusal(output: &Output) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
+    use crate::testkit::FakeSite;
 
     #[test]
     fn refusals_are_told_apart() {
@@ -266,22 +266,22 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn rate_limits_are_waited_out() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.fail("squeue", 1, "slurm_load_jobs error: Rate limit exceeded, please retry momentarily");
         site.fail("squeue", 1, "slurm_load_jobs error: Rate limit exceeded, please retry momentarily");
         site.answer("squeue", "RUNNING|gpu-20\n");
-        let answer = ask(&cx(&site), ["squeue", "-h"]).await.unwrap().unwrap();
+        let answer = ask(&site.cx(), ["squeue", "-h"]).await.unwrap().unwrap();
         assert_eq!(answer, b"RUNNING|gpu-20\n");
         assert_eq!(site.slept(), Duration::from_secs(3));
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_daemon_that_is_away_is_no_error_of_the_step() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.error("scontrol", SiteErrorKind::Timeout);
-        assert!(matches!(ask(&cx(&site), ["scontrol", "ping"]).await.unwrap(), Err(Refusal::Unreachable(_))));
-        let site = FakeSite::new();
+        assert!(matches!(ask(&site.cx(), ["scontrol", "ping"]).await.unwrap(), Err(Refusal::Unreachable(_))));
+        let site = FakeSite::shared();
         site.error("scontrol", SiteErrorKind::NotStarted);
-        assert_eq!(ask(&cx(&site), ["scontrol", "ping"]).await.unwrap_err().kind, StepErrorKind::Failed);
+        assert_eq!(ask(&site.cx(), ["scontrol", "ping"]).await.unwrap_err().kind, StepErrorKind::Failed);
     }
 }

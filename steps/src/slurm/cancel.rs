@@ -9,7 +9,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Refusal, ask, command, refusal, run};
-use super::duration::Time;
 use super::id::JobId;
 use super::pin::Pin;
 use super::query;
@@ -17,7 +16,8 @@ use super::record::Record;
 use super::release::{Standing, Waited, standing, stuck, wait};
 use super::sacct::{SEPARATOR, rows};
 use super::state::State;
-use super::text::{clean, count, names, span};
+use crate::duration::Timespan;
+use crate::text::{clean, count, names, span};
 
 /// Parameters of `slurm.cancel`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -31,11 +31,11 @@ pub(crate) struct Params {
     /// How long to wait for its nodes, such as `5m`. It should be longer than the cluster's `KillWait` and
     /// `UnkillableStepTimeout` together.
     #[serde(default = "five_minutes")]
-    timeout: Time,
+    timeout: Timespan,
 }
 
-fn five_minutes() -> Time {
-    Time::minutes(5)
+fn five_minutes() -> Timespan {
+    Timespan::minutes(5)
 }
 
 /// What is stopped.
@@ -309,16 +309,18 @@ async fn followers(cx: &StepCx, record: &Record) -> Result<Vec<String>, StepErro
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use engine::step::{Change, Step, StepErrorKind};
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
     use crate::slurm::fixtures as fixture;
+    use crate::testkit::FakeSite;
 
     /// A running job, as the site of a preview and of what follows.
-    fn site(states: &[&str]) -> FakeSite {
-        let site = FakeSite::new();
+    fn site(states: &[&str]) -> Arc<FakeSite> {
+        let site = FakeSite::shared();
         site.answer("scontrol -o show job 1", fixture::job("llama", "/d/train.sbatch", ""));
         site.answer("scontrol show config", "ClusterName = lab\n");
         site.answer("scontrol show hostnames 'gpu-[20-21]'", "gpu-20\ngpu-21\n");
@@ -334,12 +336,12 @@ mod tests {
         site
     }
 
-    async fn preview(site: &FakeSite, with: &Value) -> engine::step::AnyPreview {
-        Change::new(Cancel).preview(&cx(site), with).await.unwrap()
+    async fn preview(site: &Arc<FakeSite>, with: &Value) -> engine::step::AnyPreview {
+        Change::new(Cancel).preview(&site.cx(), with).await.unwrap()
     }
 
-    async fn perform(site: &FakeSite, with: &Value, intent: &Value) -> Result<Done<Value>, StepError> {
-        match Change::new(Cancel).perform(&cx(site), with, intent).await? {
+    async fn perform(site: &Arc<FakeSite>, with: &Value, intent: &Value) -> Result<Done<Value>, StepError> {
+        match Change::new(Cancel).perform(&site.cx(), with, intent).await? {
             Performed::Done(done) => Ok(done),
             Performed::Ask(..) => panic!("it never asks"),
         }
@@ -358,7 +360,7 @@ mod tests {
             queued under the same name: 9
             "#);
         assert_eq!(shown.predicted[0].outcome, "released");
-        assert!(!site.calls().contains(&"scancel 1".to_owned()), "a preview changes nothing");
+        assert!(!site.lines().contains(&"scancel 1".to_owned()), "a preview changes nothing");
         assert_eq!(
             shown,
             preview(&site, &json!({ "job": 1 })).await,
@@ -376,8 +378,8 @@ mod tests {
         assert_eq!(done.output["state_before"], "RUNNING");
         assert_eq!(done.output["state_after"], "CANCELLED");
         assert_eq!(done.output["waited_seconds"], 3);
-        assert_eq!(site.calls().iter().filter(|call| *call == "scancel 1").count(), 1);
-        let scancel = site.commands().into_iter().find(|command| command.to_string() == "scancel 1").unwrap();
+        assert_eq!(site.lines().iter().filter(|call| *call == "scancel 1").count(), 1);
+        let scancel = site.runs().into_iter().find(|command| command.to_string() == "scancel 1").unwrap();
         assert!(scancel.env_remove.contains(&"SCANCEL_*".to_owned()));
     }
 
@@ -397,18 +399,18 @@ mod tests {
         let site = site(&["RUNNING|gpu-20"]);
         let with =
             json!({ "job": "1", "pin": { "cluster": "lab", "job": "1", "submitted": null, "restarts": 3 } });
-        let error = Change::new(Cancel).preview(&cx(&site), &with).await.unwrap_err();
+        let error = Change::new(Cancel).preview(&site.cx(), &with).await.unwrap_err();
         assert_eq!(error.kind, StepErrorKind::Drifted);
         let with = json!({ "job": "1" });
         let mut intent = preview(&site, &with).await.intent;
         intent["pin"]["submitted"] = json!("2026-11-23T00:00:00Z");
         assert_eq!(perform(&site, &with, &intent).await.unwrap_err().kind, StepErrorKind::Drifted);
-        assert!(!site.calls().contains(&"scancel 1".to_owned()));
+        assert!(!site.lines().contains(&"scancel 1".to_owned()));
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn an_ended_job_needs_nothing() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer(
             "scontrol -o show job 1",
             fixture::job("l", "/x", "").replace("JobState=RUNNING", "JobState=FAILED"),
@@ -417,7 +419,7 @@ mod tests {
         site.answer("scontrol show hostnames", "gpu-20\ngpu-21\n");
         let done = preview(&site, &json!({ "job": "1" })).await.nothing_to_do.unwrap();
         assert_eq!((done.outcome.as_str(), &done.output["state_after"]), ("released", &json!("FAILED")));
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.fail("scontrol", 1, "slurm_load_jobs error: Invalid job id specified");
         let done = preview(&site, &json!({ "job": "1" })).await.nothing_to_do.unwrap();
         assert_eq!(done.outcome, "released");
@@ -425,7 +427,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn another_persons_job() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("scontrol -o show job 1", fixture::job("llama", "/d/train.sbatch", ""));
         site.answer("scontrol show config", "ClusterName = lab\n");
         site.answer("scontrol show hostnames", "gpu-20\ngpu-21\n");
@@ -438,7 +440,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_lost_scancel_is_told_by_the_state() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("scontrol -o show job 1", fixture::job("llama", "/d/train.sbatch", ""));
         site.answer("scontrol show config", "ClusterName = lab\n");
         site.answer("scontrol show hostnames", "gpu-20\ngpu-21\n");
@@ -453,8 +455,8 @@ mod tests {
     async fn confirming() {
         let with = json!({ "job": "1" });
         let intent = preview(&site(&[]), &with).await.intent;
-        let confirm = async |site: FakeSite, intent: &Value| {
-            Change::new(Cancel).confirm(&cx(&site), &with, intent).await.unwrap()
+        let confirm = async |site: Arc<FakeSite>, intent: &Value| {
+            Change::new(Cancel).confirm(&site.cx(), &with, intent).await.unwrap()
         };
         assert_eq!(confirm(site(&["RUNNING|gpu-20"]), &intent).await, Confirmation::DidNot);
         let happened = confirm(site(&["COMPLETING|gpu-20", "CANCELLED|gpu-20"]), &intent).await;
@@ -462,10 +464,10 @@ mod tests {
         let mut earlier = intent.clone();
         earlier["pin"]["submitted"] = json!("2026-11-23T00:00:00Z");
         assert!(matches!(confirm(site(&["RUNNING|gpu-20"]), &earlier).await, Confirmation::Unknown(_)));
-        let away = FakeSite::new();
+        let away = FakeSite::shared();
         away.fail("squeue", 1, "slurm_load_jobs error: Unable to contact slurm controller (connect failure)");
         assert!(matches!(confirm(away, &intent).await, Confirmation::Unknown(_)));
-        let forgotten = FakeSite::new();
+        let forgotten = FakeSite::shared();
         forgotten.fail("squeue", 1, "slurm_load_jobs error: Invalid job id specified");
         assert!(matches!(confirm(forgotten, &intent).await, Confirmation::Happened(_)));
     }

@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Refusal, command, refusal, run};
+use super::mine::{carries, marked};
 use super::node::{Node, check_name, show};
-use super::text::clean;
-use super::token::{carries, marked};
+use crate::text::clean;
 
 /// Parameters of `slurm.drain`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -271,21 +271,23 @@ fn denied(intent: &Intent, said: &str) -> Done<Output> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use engine::step::{Change, Step};
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
     use crate::slurm::fixtures as fixture;
+    use crate::testkit::FakeSite;
 
     fn with() -> Value {
         json!({ "node": "gpu-23", "reason": "Xid 95\njob 123" })
     }
 
     async fn intent() -> Value {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("scontrol -o show node gpu-23", fixture::IDLE_NODE);
-        let shown = Change::new(Drain).preview(&cx(&site), &with()).await.unwrap();
+        let shown = Change::new(Drain).preview(&site.cx(), &with()).await.unwrap();
         assert_eq!(
             shown.commands,
             ["scontrol update NodeName=gpu-23 State=DRAIN 'Reason=Xid 95 job 123 runbook:run/1'"]
@@ -293,8 +295,8 @@ mod tests {
         shown.intent
     }
 
-    async fn perform(site: &FakeSite) -> Done<Value> {
-        match Change::new(Drain).perform(&cx(site), &with(), &intent().await).await.unwrap() {
+    async fn perform(site: &Arc<FakeSite>) -> Done<Value> {
+        match Change::new(Drain).perform(&site.cx(), &with(), &intent().await).await.unwrap() {
             Performed::Done(done) => done,
             Performed::Ask(..) => panic!("it never asks"),
         }
@@ -302,7 +304,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn drains_and_looks_again() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("scontrol -o show node", fixture::IDLE_NODE);
         site.answer("scontrol -o show node", fixture::DRAINED_NODE);
         site.answer("scontrol update", "");
@@ -316,7 +318,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_user_gets_a_message_for_the_administrators() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("scontrol -o show node", fixture::IDLE_NODE);
         site.fail("scontrol update", 1, "slurm_update error: Invalid user id");
         let done = perform(&site).await;
@@ -330,28 +332,28 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn somebody_elses_reason_stays() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         let other = fixture::DRAINED_NODE.replace("runbook:run/1 Xid 95 job 123", "RMA 4711");
         site.answer("scontrol -o show node", other.clone());
-        let done = Change::new(Drain).preview(&cx(&site), &with()).await.unwrap().nothing_to_do.unwrap();
+        let done = Change::new(Drain).preview(&site.cx(), &with()).await.unwrap().nothing_to_do.unwrap();
         assert_eq!(done.outcome, "drained");
         assert!(done.summary[0].contains("RMA 4711"), "{:?}", done.summary);
-        let undone = Change::new(Drain).undo(&cx(&site), &with(), &intent().await).await.unwrap();
+        let undone = Change::new(Drain).undo(&site.cx(), &with(), &intent().await).await.unwrap();
         assert!(matches!(undone, Undone::NothingToDo(_)));
-        assert!(site.calls().iter().all(|call| !call.contains("update")));
+        assert!(site.lines().iter().all(|call| !call.contains("update")));
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn undo_takes_back_only_its_own() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("scontrol -o show node", fixture::DRAINED_NODE);
         site.answer("scontrol -o show node", fixture::IDLE_NODE);
         site.answer("scontrol update", "");
-        let undone = Change::new(Drain).undo(&cx(&site), &with(), &intent().await).await.unwrap();
+        let undone = Change::new(Drain).undo(&site.cx(), &with(), &intent().await).await.unwrap();
         assert_eq!(undone, Undone::Restored("gpu-23 is back in service".to_owned()));
-        assert!(site.calls().contains(&"scontrol update NodeName=gpu-23 State=RESUME".to_owned()));
+        assert!(site.lines().contains(&"scontrol update NodeName=gpu-23 State=RESUME".to_owned()));
         // Again: it is in service, so nothing is done.
-        let again = Change::new(Drain).undo(&cx(&site), &with(), &intent().await).await.unwrap();
+        let again = Change::new(Drain).undo(&site.cx(), &with(), &intent().await).await.unwrap();
         assert!(matches!(again, Undone::NothingToDo(_)));
     }
 
@@ -359,9 +361,9 @@ mod tests {
     async fn confirming() {
         let intent = intent().await;
         let confirm = async |text: &str| {
-            let site = FakeSite::new();
+            let site = FakeSite::shared();
             site.answer("scontrol -o show node", text);
-            Change::new(Drain).confirm(&cx(&site), &with(), &intent).await.unwrap()
+            Change::new(Drain).confirm(&site.cx(), &with(), &intent).await.unwrap()
         };
         assert!(matches!(confirm(fixture::DRAINED_NODE).await, Confirmation::Happened(_)));
         assert_eq!(confirm(fixture::IDLE_NODE).await, Confirmation::DidNot);

@@ -213,7 +213,7 @@ impl Fields {
 
     /// The value of a key, unless it is one of Slurm's words for "nothing there".
     pub(crate) fn known(&self, key: &str) -> Option<&str> {
-        self.get(key).and_then(super::text::known)
+        self.get(key).and_then(super::value::known)
     }
 
     /// Splits one record. `sure` names values that are known from elsewhere: what is in them is no key.

@@ -10,7 +10,7 @@ use super::pin::Pin;
 use super::query::{self, Found};
 use super::record::{Record, Source};
 use super::script::{batch_script, on_disk};
-use super::text::{clean, count, names};
+use crate::text::{clean, count, names};
 
 /// Most of a script that is looked through for log patterns, in bytes.
 const SCRIPT_LIMIT: usize = 1 << 20;
@@ -289,23 +289,25 @@ fn summary(output: Output) -> Done<Output> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use engine::step::{Read, Step};
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
     use crate::slurm::fixtures as fixture;
+    use crate::testkit::FakeSite;
 
-    async fn read(site: &FakeSite, job: &str) -> Done<Value> {
+    async fn read(site: &Arc<FakeSite>, job: &str) -> Done<Value> {
         let step = Read::new(Job);
-        match step.perform(&cx(site), &json!({ "job": job }), &Value::Null).await.unwrap() {
+        match step.perform(&site.cx(), &json!({ "job": job }), &Value::Null).await.unwrap() {
             Performed::Done(done) => done,
             Performed::Ask(..) => panic!("it never asks"),
         }
     }
 
     /// Slurm 22.05 as the test cluster answers.
-    fn running(site: &FakeSite) {
+    fn running(site: &Arc<FakeSite>) {
         site.answer("scontrol -o show job 1", fixture::RUNNING_22_05);
         site.answer(
             "squeue -h -t all -j 1",
@@ -349,7 +351,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_wedged_job_is_found_and_running() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         running(&site);
         let done = read(&site, "1").await;
         assert_eq!(done.outcome, "found");
@@ -414,12 +416,12 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_forgotten_job_is_found_in_the_records() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         running(&site);
         let site = {
-            let forgotten = FakeSite::new();
+            let forgotten = FakeSite::shared();
             forgotten.fail("scontrol -o show job", 1, "slurm_load_jobs error: Invalid job id specified");
-            forgotten.complain("scontrol write", "job script retrieval failed: Invalid job id specified");
+            forgotten.fail("scontrol write", 0, "job script retrieval failed: Invalid job id specified");
             forgotten.answer("sacct --helpformat", "SubmitLine");
             let row = [
                 "1",
@@ -468,12 +470,12 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn missing_and_unknown() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.fail("scontrol", 1, "slurm_load_jobs error: Invalid job id specified");
         site.answer("sacct --helpformat", "SubmitLine");
         site.answer("sacct -n", "");
         assert_eq!(read(&site, "7").await.outcome, "missing");
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.fail(
             "scontrol",
             1,
@@ -488,10 +490,10 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn every_command_asks_in_a_clean_environment() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         running(&site);
         read(&site, "1").await;
-        for command in site.commands() {
+        for command in site.runs() {
             assert_eq!(command.env.get("SLURM_TIME_FORMAT").map(String::as_str), Some("%s"), "{command}");
             assert!(command.env_remove.iter().any(|name| name == "SQUEUE_*"), "{command}");
         }

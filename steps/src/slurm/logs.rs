@@ -145,9 +145,9 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
     use crate::slurm::fields::{Fields, JOB_KEYS};
     use crate::slurm::fixtures as fixture;
+    use crate::testkit::FakeSite;
 
     fn record(text: &str) -> Record {
         Record::from_scontrol(&Fields::split(text, JOB_KEYS, &[])).unwrap()
@@ -155,31 +155,31 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn own_output_and_rank_files() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         let record = record(fixture::RUNNING_22_05);
         for name in ["slurm-1.out", "rank-0.out", "rank-1.out", "rank-x.out", "other.out"] {
             site.file(&format!("/root/slurmtry/my dir/{name}"), "x");
         }
         let script = "#!/bin/bash\nsrun --output=rank-%t.out python train.py\n";
         let dir = "/root/slurmtry/my dir";
-        let logs = find(&cx(&site), &record, Some(script)).await.unwrap();
+        let logs = find(&site.cx(), &record, Some(script)).await.unwrap();
         assert_eq!(logs, ["slurm-1.out", "rank-0.out", "rank-1.out"].map(|name| format!("{dir}/{name}")));
-        let logs = find(&cx(&site), &record, None).await.unwrap();
+        let logs = find(&site.cx(), &record, None).await.unwrap();
         assert_eq!(logs, [format!("{dir}/slurm-1.out")]);
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn files_of_an_earlier_job_are_left_out() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         let mut record = record(fixture::RUNNING_22_05);
         site.file("/root/slurmtry/my dir/slurm-1.out", "x");
         record.started = Some("2026-11-24T04:00:00Z".parse().unwrap());
-        assert!(find(&cx(&site), &record, None).await.unwrap().is_empty());
+        assert!(find(&site.cx(), &record, None).await.unwrap().is_empty());
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn files_that_a_later_job_has_taken_over_are_left_out() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         let mut record = record(fixture::RUNNING_22_05);
         for name in ["slurm-1.out", "rank-0.out", "1-0.out"] {
             site.file(&format!("/root/slurmtry/my dir/{name}"), "x");
@@ -187,20 +187,20 @@ mod tests {
         let script = Some("srun -o rank-%t.out true\nsrun -o %j-%t.out true\n");
         record.ended = Some("2026-11-24T02:30:00Z".parse().unwrap());
         let dir = "/root/slurmtry/my dir";
-        let logs = find(&cx(&site), &record, script).await.unwrap();
+        let logs = find(&site.cx(), &record, script).await.unwrap();
         assert_eq!(logs, [format!("{dir}/slurm-1.out"), format!("{dir}/1-0.out")]);
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn where_the_records_do_not_say_it() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         let mut record = record(fixture::RUNNING_22_05);
         (record.stdout, record.stderr, record.command) = (None, None, None);
         record.name = Some("llama".to_owned());
         site.file("/root/slurmtry/my dir/slurm-1.out", "x");
         site.file("/root/slurmtry/my dir/logs/llama-1.out", "x");
         site.file("/root/slurmtry/my dir/e.err", "x");
-        let find = async |record: &Record, script| find(&cx(&site), record, script).await.unwrap().join(" ");
+        let find = async |record: &Record, script| find(&site.cx(), record, script).await.unwrap().join(" ");
         let dir = "/root/slurmtry/my dir";
         assert_eq!(find(&record, None).await, format!("{dir}/slurm-1.out"));
         let script = Some("#!/bin/sh\n#SBATCH -o logs/%x-%j.out -e e.err\n");

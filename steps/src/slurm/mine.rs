@@ -1,4 +1,5 @@
-//! Finding the job that a visit submitted, by the mark in its comment.
+//! What this tool made: the mark `runbook:<token>` in a comment or a reason by which a change finds its own effect again,
+//! and the search for a submitted job by it.
 
 use engine::step::{StepCx, StepError};
 
@@ -6,8 +7,31 @@ use super::call::{Refusal, ask};
 use super::id::JobId;
 use super::pin::Pin;
 use super::sacct::{SEPARATOR, rows};
-use super::text::time;
-use super::token::{carries, carries_any};
+use super::value::time;
+
+/// The mark of a token.
+pub(crate) fn mark(token: &str) -> String {
+    format!("{START}{token}")
+}
+
+const START: &str = "runbook:";
+
+/// Whether a text carries the mark of this token.
+pub(crate) fn carries(text: &str, token: &str) -> bool {
+    !token.is_empty() && text.split_whitespace().any(|word| word.strip_prefix(START) == Some(token))
+}
+
+/// Whether a text carries any mark.
+pub(crate) fn carries_any(text: &str) -> bool {
+    text.split_whitespace().any(|word| word.starts_with(START))
+}
+
+/// A text with this token's mark in the place of older ones.
+pub(crate) fn marked(text: &str, token: &str) -> String {
+    let words = text.split(' ').filter(|word| !word.starts_with(START));
+    let kept: Vec<&str> = words.collect();
+    format!("{} {}", kept.join(" ").trim(), mark(token)).trim_start().to_owned()
+}
 
 /// What the search came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +122,7 @@ pub(crate) async fn find(
     } else {
         Search::Unsure(format!(
             "no job carries the mark of this step, but these have the same name and came later: {}",
-            super::text::names(&suspects)
+            crate::text::names(&suspects)
         ))
     }))
 }
@@ -111,17 +135,27 @@ fn number(id: &str) -> Option<JobId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
+    use crate::testkit::FakeSite;
+
+    #[test]
+    fn marks_are_whole_words() {
+        assert_eq!(marked("nightly run", "r/12"), "nightly run runbook:r/12");
+        assert_eq!(marked("nightly runbook:r/1", "r/12"), "nightly runbook:r/12");
+        assert_eq!(marked("", "r/12"), "runbook:r/12");
+        assert!(carries("a runbook:r/12 b", "r/12"));
+        assert!(!carries("runbook:r/12", "r/1") && !carries("runbook:", ""));
+        assert!(carries_any("x runbook:r/1") && !carries_any("runbooks"));
+    }
 
     async fn search(squeue: &str, sacct: Result<&str, &str>) -> Search {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("squeue", squeue.replace('|', "\u{1f}"));
         match sacct {
             Ok(text) => site.answer("sacct", text.replace('|', "\u{1f}")),
             Err(text) => site.fail("sacct", 1, text),
         }
         let first = Pin { job: "5".into(), submitted: Some("2026-11-24T02:04:35Z".into()), ..Pin::default() };
-        find(&cx(&site), "run/1", &first, Some("llama")).await.unwrap().unwrap()
+        find(&site.cx(), "run/1", &first, Some("llama")).await.unwrap().unwrap()
     }
 
     fn found(id: &str) -> Search {

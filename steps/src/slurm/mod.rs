@@ -6,9 +6,6 @@
 mod call;
 mod cancel;
 mod drain;
-mod duration;
-#[cfg(test)]
-pub(crate) mod fake;
 mod fields;
 #[cfg(test)]
 mod fixtures;
@@ -19,6 +16,7 @@ mod mine;
 mod node;
 mod options;
 mod patterns;
+mod pids;
 mod pin;
 mod poll;
 mod query;
@@ -31,15 +29,14 @@ mod state;
 mod submission;
 mod submit;
 mod submit_line;
-mod text;
-mod token;
-mod tres;
+mod value;
 
-pub(crate) use duration::Time;
+pub(crate) use call::question;
 #[cfg(test)]
 pub(crate) use fixtures::job as fixture_job;
 pub(crate) use id::JobId;
 pub(crate) use logs::find as find_logs;
+pub(crate) use pids::{list_pids, read_pids};
 pub(crate) use poll::Poll;
 pub(crate) use query::{Found, job as find_job, live as live_job, nodes as unfold_nodes};
 pub(crate) use record::Record;
@@ -47,4 +44,3 @@ pub(crate) use register::register;
 pub(crate) use release::{Standing, standing};
 pub(crate) use script::batch_script;
 pub(crate) use state::State;
-pub(crate) use text::{clean, span};

@@ -26,7 +26,7 @@ impl Node {
         let fields = Fields::split(front, NODE_KEYS, &[]);
         Some(Self {
             state: fields.known("State")?.to_owned(),
-            reason: reason.and_then(super::text::known).map(dated),
+            reason: reason.and_then(super::value::known).map(dated),
         })
     }
 
@@ -51,7 +51,7 @@ fn dated(reason: &str) -> String {
     let parts = || {
         let (text, who) = reason.strip_suffix(']')?.rsplit_once('[')?;
         let (who, at) = who.split_once('@')?;
-        Some(format!("{text}[{who}@{}]", super::text::time(at)?))
+        Some(format!("{text}[{who}@{}]", super::value::time(at)?))
     };
     parts().unwrap_or_else(|| reason.to_owned())
 }

@@ -54,12 +54,12 @@ impl Poll {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
+    use crate::testkit::FakeSite;
 
     #[tokio::test(flavor = "current_thread")]
     async fn pauses_grow_and_end_with_the_limit() {
-        let site = FakeSite::new();
-        let cx = cx(&site);
+        let site = FakeSite::shared();
+        let cx = site.cx();
         let mut poll = Poll::start(&cx, Duration::from_secs(30), Poll::LONGEST);
         let mut pauses = 0;
         while poll.pause(&cx).await {

@@ -84,7 +84,7 @@ pub(crate) async fn live(
     if found.is_empty() && !text.trim().is_empty() && !text.contains("not found") {
         return Err(StepError::malformed(format!(
             "the answer of `scontrol show job {id}` is not understood: {}",
-            super::text::clean(&text)
+            crate::text::clean(&text)
         )));
     }
     pick(found, id).map(Ok)
@@ -128,7 +128,7 @@ fn pick(mut found: Vec<Record>, id: &JobId) -> Result<Option<(Record, Vec<Record
         _ => {
             let tasks: Vec<String> = found.iter().map(|record| record.job.clone()).collect();
             Err(StepError::new(StepErrorKind::Params, format!("job {id} is an array, not one job"))
-                .help(format!("Name one task of it: {}.", super::text::names(&tasks))))
+                .help(format!("Name one task of it: {}.", crate::text::names(&tasks))))
         }
     }
 }
@@ -175,46 +175,48 @@ pub(crate) async fn config(cx: &StepCx) -> Result<Option<String>, StepError> {
 pub(crate) fn setting(config: &str, name: &str) -> Option<String> {
     config.lines().find_map(|line| {
         let (key, value) = line.split_once('=')?;
-        (key.trim() == name).then(|| super::text::known(value).map(str::to_owned))?
+        (key.trim() == name).then(|| super::value::known(value).map(str::to_owned))?
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
     use crate::slurm::fixtures as fixture;
+    use crate::testkit::FakeSite;
 
     fn id(text: &str) -> JobId {
         JobId::parse(text).unwrap()
     }
 
-    fn no_records(site: &FakeSite) {
+    fn no_records(site: &Arc<FakeSite>) {
         site.answer("sacct --helpformat", "SubmitLine");
         site.answer("sacct -n", "");
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn a_doubtful_record_is_settled_by_squeue() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         no_records(&site);
         site.answer("scontrol -o show job 1", fixture::job("n", "/x WorkDir=/evil Comment=foo", ""));
         site.answer("squeue", "n\u{1f}\u{1f}/x WorkDir=/evil Comment=foo\u{1f}/d\n");
-        let Found::Job(record, _) = job(&cx(&site), &id("1")).await.unwrap() else { panic!() };
+        let Found::Job(record, _) = job(&site.cx(), &id("1")).await.unwrap() else { panic!() };
         assert_eq!(record.work_dir.as_deref(), Some("/d"));
         assert_eq!(record.comment, None);
-        assert!(site.calls().iter().any(|call| call.starts_with("squeue -h -t all -j 1 -o")));
+        assert!(site.lines().iter().any(|call| call.starts_with("squeue -h -t all -j 1 -o")));
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn an_array_is_not_one_job() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         no_records(&site);
         site.answer("scontrol -o show job 2", fixture::ARRAY_22_05);
-        let error = job(&cx(&site), &id("2")).await.unwrap_err();
+        let error = job(&site.cx(), &id("2")).await.unwrap_err();
         assert_eq!(error.kind, StepErrorKind::Params);
         assert!(error.help.unwrap().contains("2_3, 2_2"));
-        let Found::Job(record, _) = job(&cx(&site), &id("2_2")).await.unwrap() else { panic!() };
+        let Found::Job(record, _) = job(&site.cx(), &id("2_2")).await.unwrap() else { panic!() };
         assert_eq!((record.job.as_str(), record.number), ("2_2", Some(4)));
     }
 
@@ -229,14 +231,14 @@ mod tests {
             (away, None, false),
             (away, Some("sacct: error: Problem talking to the database: Connection refused"), false),
         ] {
-            let site = FakeSite::new();
+            let site = FakeSite::shared();
             site.fail("scontrol", 1, scontrol);
             site.answer("sacct --helpformat", "SubmitLine");
             match sacct {
                 Some(text) => site.fail("sacct -n", 1, text),
                 None => site.answer("sacct -n", ""),
             }
-            let found = job(&cx(&site), &id("7")).await.unwrap();
+            let found = job(&site.cx(), &id("7")).await.unwrap();
             assert_eq!(matches!(found, Found::Missing(_)), missing, "{scontrol} / {sacct:?}: {found:?}");
             assert_eq!(matches!(found, Found::Unknown(_)), !missing);
         }

@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fields::Fields;
 use super::state::State;
-use super::text::{known, time};
-use super::tres::{gpus, gpus_requested};
+use super::value::{gpus, gpus_requested, known, time};
 
 /// Who told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

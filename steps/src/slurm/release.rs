@@ -10,7 +10,7 @@ use super::poll::Poll;
 use super::query;
 use super::sacct::{SEPARATOR, rows};
 use super::state::State;
-use super::text::{clean, names, span};
+use crate::text::{clean, names, span};
 
 /// Where a job stands in slurmctld.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(crate) async fn standing(cx: &StepCx, id: &JobId) -> Result<Result<Standing,
             return Err(StepError::malformed(format!("squeue names no state of job {id}: {}", clean(state))));
         };
         if worst.released() {
-            worst = Standing::At(state, super::text::known(nodes).map(str::to_owned));
+            worst = Standing::At(state, super::value::known(nodes).map(str::to_owned));
         }
     }
     Ok(Ok(worst))

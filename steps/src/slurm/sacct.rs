@@ -86,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
+    use crate::testkit::FakeSite;
 
     #[test]
     fn a_field_may_hold_a_line_break() {
@@ -97,12 +97,12 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn only_fields_of_this_release_are_asked_for() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("sacct --helpformat", "Account AdminComment \nComment Submit SubmitLine\n");
         site.answer("sacct -n", "");
         let job = JobId::parse("7").unwrap();
-        assert_eq!(records(&cx(&site), &job).await.unwrap().unwrap(), []);
-        let call = site.calls().pop().unwrap();
+        assert_eq!(records(&site.cx(), &job).await.unwrap().unwrap(), []);
+        let call = site.lines().pop().unwrap();
         assert!(call.contains("-j 7 -o JobIDRaw,") && call.ends_with(",WorkDir,SubmitLine"), "{call}");
     }
 

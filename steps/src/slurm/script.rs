@@ -17,7 +17,7 @@ use super::submit_line::{Known, parse};
 pub(crate) async fn batch_script(cx: &StepCx, job: &str) -> Result<Option<Vec<u8>>, StepError> {
     let id = JobId::parse(job)?;
     // One script serves all tasks of an array, and scontrol reads only the number.
-    match ask(cx, ["scontrol", "write", "batch_script", id.number(), "-"]).await? {
+    let controller = match ask(cx, ["scontrol", "write", "batch_script", id.number(), "-"]).await? {
         Ok(script) => return Ok(Some(script).filter(|script| !script.is_empty())),
         Err(Refusal::Other(text))
             if text.contains("script not specified") || text.contains("no batch script") =>
@@ -27,19 +27,24 @@ pub(crate) async fn batch_script(cx: &StepCx, job: &str) -> Result<Option<Vec<u8
         Err(denied @ Refusal::Denied(_)) => {
             return Err(denied.error(&format!("reading the script of job {id}")));
         }
-        // Forgotten, or slurmctld is away: the records may have it.
-        Err(_) => {}
-    }
-    match ask(cx, ["sacct", "-B", "-j", id.as_str()]).await? {
-        Ok(text) => Ok(recorded(&text)),
+        // The records may have it.
+        Err(refusal) => refusal,
+    };
+    let script = match ask(cx, ["sacct", "-B", "-j", id.as_str()]).await? {
+        Ok(text) => recorded(&text),
         // Releases before 21.08 know no `-B`.
-        Err(Refusal::NoRecords | Refusal::NoSuch) => Ok(None),
+        Err(Refusal::NoRecords | Refusal::NoSuch) => None,
         Err(Refusal::Other(text))
             if text.contains("invalid option") || text.contains("unrecognized option") =>
         {
-            Ok(None)
+            None
         }
-        Err(refusal) => Err(refusal.error(&format!("reading the script of job {id}"))),
+        Err(refusal) => return Err(refusal.error(&format!("reading the script of job {id}"))),
+    };
+    match (script, controller) {
+        // A controller that is away may still have the script: that nobody has it is not known.
+        (None, away @ Refusal::Unreachable(_)) => Err(away.error(&format!("reading the script of job {id}"))),
+        (script, _) => Ok(script),
     }
 }
 
@@ -108,53 +113,61 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::slurm::fake::{FakeSite, cx};
     use crate::slurm::fields::{Fields, JOB_KEYS};
     use crate::slurm::fixtures as fixture;
+    use crate::testkit::FakeSite;
 
     const SCRIPT: &str = "#!/bin/bash\n#SBATCH --gres=gpu:4\nsrun true\n";
     const GONE: &str = "job script retrieval failed: Invalid job id specified";
 
     #[tokio::test(flavor = "current_thread")]
     async fn slurmctld_gives_it_byte_for_byte() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.answer("scontrol write batch_script 12 -", SCRIPT);
-        assert_eq!(batch_script(&cx(&site), "12_3").await.unwrap().unwrap(), SCRIPT.as_bytes());
+        assert_eq!(batch_script(&site.cx(), "12_3").await.unwrap().unwrap(), SCRIPT.as_bytes());
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn the_records_give_it_with_a_title_and_a_line_break() {
-        let site = FakeSite::new();
-        site.complain("scontrol", GONE);
+        let site = FakeSite::shared();
+        site.fail("scontrol", 0, GONE);
         site.answer("sacct -B -j 12", format!("Batch Script for 12\n{}\n{SCRIPT}\n", "-".repeat(80)));
-        assert_eq!(batch_script(&cx(&site), "12").await.unwrap().unwrap(), SCRIPT.as_bytes());
+        assert_eq!(batch_script(&site.cx(), "12").await.unwrap().unwrap(), SCRIPT.as_bytes());
         for nothing in ["", "Batch Script for 12\n-----\nNONE\n\n", "Batch Script for 12\n-----\n\n"] {
-            let site = FakeSite::new();
-            site.complain("scontrol", GONE);
+            let site = FakeSite::shared();
+            site.fail("scontrol", 0, GONE);
             site.answer("sacct -B", nothing);
-            assert_eq!(batch_script(&cx(&site), "12").await.unwrap(), None);
+            assert_eq!(batch_script(&site.cx(), "12").await.unwrap(), None);
         }
     }
 
     #[tokio::test(flavor = "current_thread")]
+    async fn a_controller_that_is_away_is_no_proof_that_there_is_none() {
+        let site = FakeSite::shared();
+        site.fail("scontrol", 1, "Unable to contact slurm controller (connect failure)");
+        site.fail("sacct -B", 1, "Slurm accounting storage is disabled");
+        assert_eq!(batch_script(&site.cx(), "12").await.unwrap_err().kind, StepErrorKind::Unreachable);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
     async fn another_persons_script_is_denied() {
-        let site = FakeSite::new();
-        site.complain("scontrol", "job script retrieval failed: Invalid user id");
-        assert_eq!(batch_script(&cx(&site), "12").await.unwrap_err().kind, StepErrorKind::Denied);
+        let site = FakeSite::shared();
+        site.fail("scontrol", 0, "job script retrieval failed: Invalid user id");
+        assert_eq!(batch_script(&site.cx(), "12").await.unwrap_err().kind, StepErrorKind::Denied);
     }
 
     #[tokio::test(flavor = "current_thread")]
     async fn the_path_ends_where_a_file_is() {
-        let site = FakeSite::new();
+        let site = FakeSite::shared();
         site.file("/root/slurmtry/my dir/train.sbatch", SCRIPT);
         let fields = Fields::split(fixture::RUNNING_22_05, JOB_KEYS, &[]);
         let mut record = Record::from_scontrol(&fields).unwrap();
-        let found = on_disk(&cx(&site), &record).await.unwrap();
+        let found = on_disk(&site.cx(), &record).await.unwrap();
         assert_eq!(found.as_deref(), Some("/root/slurmtry/my dir/train.sbatch"));
         record.command = None;
         record.submit_line = Some("sbatch -N2 train.sbatch --lr 3".to_owned());
-        assert_eq!(on_disk(&cx(&site), &record).await.unwrap(), found);
-        assert_eq!(on_disk(&cx(&FakeSite::new()), &record).await.unwrap(), None, "gone since");
+        assert_eq!(on_disk(&site.cx(), &record).await.unwrap(), found);
+        assert_eq!(on_disk(&FakeSite::shared().cx(), &record).await.unwrap(), None, "gone since");
     }
 
     proptest! {

@@ -1,11 +1,11 @@
 //! The command line of a repeated submission, made from what is known of the first.
 
 use super::id::JobId;
+use super::mine::marked;
 use super::options::SbatchOption;
 use super::record::Record;
 use super::script::absolute;
 use super::submit_line::{Known, Submission, parse};
-use super::token::marked;
 
 /// What the new submission is made of.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub(crate) fn plan(request: &Request<'_>) -> Result<Plan, String> {
         if first.has(name) {
             notes.push(format!(
                 "--{name}={} of the first submission is left out",
-                super::text::clean(first.value(name).unwrap_or(""))
+                crate::text::clean(first.value(name).unwrap_or(""))
             ));
         }
     }
@@ -107,7 +107,7 @@ pub(crate) fn plan(request: &Request<'_>) -> Result<Plan, String> {
             Some(if same { word.clone() } else { path.to_owned() })
         }
         (None, Some(word), None) => {
-            return Err(format!("its script {} is no longer there", super::text::clean(word)));
+            return Err(format!("its script {} is no longer there", crate::text::clean(word)));
         }
         (None, None, _) => None,
     };
@@ -147,7 +147,7 @@ fn original(request: &Request<'_>, notes: &mut Vec<String>) -> Result<Submission
     ];
     let known: Vec<String> = known
         .iter()
-        .filter_map(|(name, value)| Some(format!("{name} {}", super::text::clean(value.as_ref()?))))
+        .filter_map(|(name, value)| Some(format!("{name} {}", crate::text::clean(value.as_ref()?))))
         .collect();
     notes.push(format!(
         "nobody recorded the line of the first submission: options that are not in the script are missing here; the job had {}",
@@ -168,7 +168,7 @@ fn original(request: &Request<'_>, notes: &mut Vec<String>) -> Result<Submission
     } else if let Some(command) = &record.command
         && request.script.is_none()
     {
-        return Err(format!("its script {} is no longer there", super::text::clean(command)));
+        return Err(format!("its script {} is no longer there", crate::text::clean(command)));
     }
     Ok(submission)
 }

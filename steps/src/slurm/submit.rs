@@ -24,7 +24,7 @@ use super::release::{stuck, wait};
 use super::script::{absolute, batch_script, on_disk};
 use super::state::State;
 use super::submission::{Plan, Request, plan};
-use super::text::{clean, count};
+use crate::text::{clean, count};
 
 /// `sbatch` waits by itself when the controller is busy.
 const TIMEOUT: Duration = Duration::from_secs(120);

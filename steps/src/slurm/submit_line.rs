@@ -5,7 +5,7 @@
 //! words. What Slurm knows otherwise (script, name, comment) settles most cases; the rest is said in `doubts`.
 
 use super::options::{Head, SbatchOption, Takes, head, unbundle};
-use super::text::clean;
+use crate::text::clean;
 
 /// What is known of the job apart from the line.
 #[derive(Debug, Clone, Copy, Default)]

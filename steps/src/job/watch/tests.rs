@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::probe::{Checkpoint, CheckpointProbe, OomProbe};
 use super::*;
-use crate::slurm::fake::{FakeSite, cx};
+use crate::testkit::FakeSite;
 
 /// `step 41/200 | …`
 fn step_of(line: &str) -> Option<u64> {
@@ -52,8 +52,8 @@ impl CheckpointProbe for Files {
 const LOG: &str = "/d/slurm-9.out";
 
 /// A job that has this state in one look after the other.
-fn site(states: &[&str]) -> FakeSite {
-    let site = FakeSite::new();
+fn site(states: &[&str]) -> Arc<FakeSite> {
+    let site = FakeSite::shared();
     for state in states {
         site.answer("squeue -h -j 9", format!("{state}\u{1f}gpu-20\n"));
         let record = crate::slurm::fixture_job("llama", "/d/train.sbatch", "");
@@ -61,18 +61,18 @@ fn site(states: &[&str]) -> FakeSite {
         site.answer("scontrol -o show job 9", record.replace("=RUNNING", &format!("={state}")));
     }
     site.answer("scontrol show hostnames", "gpu-20\ngpu-21\n");
-    site.complain("scontrol write batch_script", "job script retrieval failed: Invalid user id");
+    site.fail("scontrol write batch_script", 0, "job script retrieval failed: Invalid user id");
     site
 }
 
-async fn perform(site: &FakeSite, with: Value) -> Result<Performed<Value>, StepError> {
+async fn perform(site: &Arc<FakeSite>, with: Value) -> Result<Performed<Value>, StepError> {
     let probes = super::super::probe::Probes { step_of, oom: Arc::new(Oom), checkpoints: Arc::new(Files) };
     let mut all = json!({ "job": "9", "timeout": "30m" });
     all.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
-    Read::new(Watch::new(probes)).perform(&cx(site), &all, &Value::Null).await
+    Read::new(Watch::new(probes)).perform(&site.cx(), &all, &Value::Null).await
 }
 
-async fn watch(site: &FakeSite, with: Value) -> Done<Value> {
+async fn watch(site: &Arc<FakeSite>, with: Value) -> Done<Value> {
     match perform(site, with).await.unwrap() {
         Performed::Done(done) => done,
         Performed::Ask(question, _) => panic!("it asks: {question:?}"),
@@ -80,15 +80,16 @@ async fn watch(site: &FakeSite, with: Value) -> Done<Value> {
 }
 
 /// The log grows by a step at each pause, from `first` on; a checkpoint every 5 steps.
-fn trains(site: &FakeSite, first: u64) {
+fn trains(site: &Arc<FakeSite>, first: u64) {
     let mut step = first;
-    site.on_sleep(move |_, files| {
-        let log = files.entry(LOG.to_owned()).or_default();
+    site.on_sleep(move |site| {
+        let mut log = site.content(LOG).unwrap_or_default();
         log.extend(
             format!("step {step}/200 | max_reserved 60.00GiB | reserved-allocated 3.00GiB\n").into_bytes(),
         );
+        site.file(LOG, log);
         if step.is_multiple_of(5) {
-            files.insert(format!("/ckpt/{step}"), b"x".to_vec());
+            site.file(&format!("/ckpt/{step}"), "x");
         }
         step += 1;
     });
@@ -163,7 +164,7 @@ async fn the_same_failure_again_while_the_job_still_hangs() {
     let site = site(&["RUNNING"]);
     site.file(LOG, "");
     let mut looks = 0;
-    site.on_sleep(move |_, files| {
+    site.on_sleep(move |site| {
         looks += 1;
         let text = match looks {
             1 => "step 41/200\n",
@@ -172,7 +173,7 @@ async fn the_same_failure_again_while_the_job_still_hangs() {
             3 => "torch.OutOfMemoryError: CUDA out of memory.\n",
             _ => "",
         };
-        files.get_mut(LOG).unwrap().extend(text.bytes());
+        site.file(LOG, [site.content(LOG).unwrap(), text.into()].concat());
     });
     let done = watch(&site, json!({ "past_step": 41 })).await;
     assert_eq!((done.outcome.as_str(), &done.output["state"]), ("oom", &json!("RUNNING")));
@@ -198,7 +199,7 @@ async fn an_end_is_passed_oom_or_failed() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_job_that_nobody_knows_has_not_failed() {
-    let site = FakeSite::new();
+    let site = FakeSite::shared();
     site.fail("squeue", 1, "slurm_load_jobs error: Invalid job id specified");
     site.fail("scontrol", 1, "slurm_load_jobs error: Invalid job id specified");
     site.answer("sacct --helpformat", "SubmitLine");
@@ -227,7 +228,7 @@ async fn stalled_and_pending() {
     let done = watch(&pending, json!({ "past_step": 41, "timeout": "10m" })).await;
     assert_eq!((done.outcome.as_str(), &done.output["last_step"]), ("pending", &Value::Null));
     // Polite: 1, 2, 4, 8 and then 10 s apart.
-    assert!(pending.calls().iter().filter(|call| call.starts_with("squeue")).count() < 66);
+    assert!(pending.lines().iter().filter(|call| call.starts_with("squeue")).count() < 66);
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -239,14 +240,14 @@ async fn the_environment_of_the_ranks_is_looked_at_once() {
     let with = json!({ "past_step": 41, "expect_env": { "PYTORCH_ALLOC_CONF": "expandable_segments:True" } });
     let done = watch(&site, with).await;
     assert_eq!((done.outcome.as_str(), &done.output["env_confirmed"]), ("passed", &json!(false)));
-    assert_eq!(site.calls().iter().filter(|call| call.contains("listpids")).count(), 1);
+    assert_eq!(site.lines().iter().filter(|call| call.contains("listpids")).count(), 1);
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn stops_when_the_person_wants_to() {
     let site = site(&["RUNNING"]);
     site.file(LOG, "step 1/200\n");
-    let cx = cx(&site);
+    let cx = site.cx();
     cx.cancel.cancel();
     let probes = super::super::probe::Probes { step_of, oom: Arc::new(Oom), checkpoints: Arc::new(Files) };
     let step = Read::new(Watch::new(probes));

@@ -2,12 +2,12 @@
 
 use engine::step::StepError;
 
-use super::super::edits::{Edited, apply, shown};
+use super::super::edits::{Edited, apply};
 use super::super::script::{Reading, Script, Unclear};
 use super::knowledge::{Knowledge, knowledge};
-use super::merge::{Merged, merge};
-use super::settings::{Settings, parse, write};
+use super::settings::{Merged, Settings, merge, parse, write};
 use super::version::Releases;
+use crate::text::clean;
 
 /// What is wanted.
 pub(super) struct Ask {
@@ -62,14 +62,14 @@ fn in_force(
         } else if releases.all_before(variable.since) {
             notes.push(format!(
                 "{name} was set, but {releases} does not read it: its {} was never in force.",
-                shown(&setting.value)
+                clean(&setting.value)
             ));
         } else {
             if !releases.all_since(variable.since) {
                 notes.push(format!(
                     "{name} is read from PyTorch {} on: whether its {} was in force is not known; it is taken as if it was.",
                     variable.since,
-                    shown(&setting.value)
+                    clean(&setting.value)
                 ));
             }
             found = Some((index, setting.value));

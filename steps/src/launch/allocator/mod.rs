@@ -2,7 +2,6 @@
 
 mod decide;
 mod knowledge;
-mod merge;
 mod settings;
 mod step;
 #[cfg(test)]

@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Original, Report, Target, UNCHANGED};
-use super::super::edits::{Changed, shown};
 use super::super::script::{valid_name, valid_value};
 use super::decide::{Ask, Verdict, decide};
-use super::merge::Dropped;
-use super::settings::{Settings, parse, write};
+use super::settings::{Dropped, Settings, parse, write};
 use super::version::{Releases, Version};
+use crate::slurm::JobId;
+use crate::text::clean;
 
 /// Sets keys of the caching allocator.
 pub(crate) struct Allocator;
@@ -29,7 +29,7 @@ pub(crate) struct Params {
     script: String,
     /// Slurm id of the job that ran it: the file is compared with what that job ran. `null`: no comparison.
     #[serde(default)]
-    job: Option<String>,
+    job: Option<JobId>,
     /// Keys to set, for example `expandable_segments: true`. Keys that are set already and not named here are kept.
     #[serde(default)]
     options: BTreeMap<String, Value>,
@@ -62,59 +62,25 @@ pub(crate) struct Torch {
 /// What it yields.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// The script.
-    path: String,
-    /// The variables that are changed at the launch.
-    changed: Vec<Changed>,
-    /// The changed variables as a rank's environment must show them; removed ones are left out.
-    environment: BTreeMap<String, String>,
-    /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
-    before_digest: Option<String>,
-    /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
-    after_digest: Option<String>,
-    /// The edit, as a unified diff; `null` if there is none.
-    diff: Option<String>,
-    /// How the file differs from what the job ran, as a unified diff (at most 300 lines); `null` if it does not, or that is
-    /// not known.
-    difference: Option<String>,
-    /// Why it is not edited; `null` if it is.
-    reason: Option<String>,
+    #[serde(flatten)]
+    report: Report,
+    #[serde(flatten)]
+    settings: InForce,
+}
+
+/// The allocator's settings.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct InForce {
     /// The allocator's settings that the script had in force; `null` if none.
     before: Option<String>,
     /// The settings in force with the new script; `null` if it is not edited.
     merged: Option<String>,
     /// Keys that were left out of them, and why.
     dropped: Vec<Dropped>,
-    /// What a person should know about the edit.
-    notes: Vec<String>,
 }
 
-/// What this step adds to the report.
-#[derive(Debug, Clone, Default)]
-struct Extra {
-    before: Option<String>,
-    merged: Option<String>,
-    dropped: Vec<Dropped>,
-}
-
-fn output(report: Report, extra: Extra) -> Output {
-    let environment = report.environment();
-    let Report { path, changed, before_digest, after_digest, diff, difference, reason, notes } = report;
-    let Extra { before, merged, dropped } = extra;
-    Output {
-        path,
-        changed,
-        environment,
-        before_digest,
-        after_digest,
-        diff,
-        difference,
-        reason,
-        before,
-        merged,
-        dropped,
-        notes,
-    }
+fn output(report: Report, settings: InForce) -> Output {
+    Output { report, settings }
 }
 
 fn wrong(message: impl std::fmt::Display) -> StepError {
@@ -127,7 +93,7 @@ fn wanted(params: &Params) -> Result<Settings, StepError> {
         return Err(wrong("no options to set and none to remove"));
     }
     if let Some(key) = params.remove.iter().find(|key| params.options.contains_key(*key)) {
-        return Err(wrong(format!("{} is to be set and to be removed", shown(key))));
+        return Err(wrong(format!("{} is to be set and to be removed", clean(key))));
     }
     let texts = params.options.iter().map(|(key, value)| {
         let text = match value {
@@ -138,7 +104,7 @@ fn wanted(params: &Params) -> Result<Settings, StepError> {
             _ => {
                 return Err(wrong(format!(
                     "the value of {} is not a word, a number or true or false",
-                    shown(key)
+                    clean(key)
                 )));
             }
         };
@@ -147,7 +113,7 @@ fn wanted(params: &Params) -> Result<Settings, StepError> {
             parse(&format!("{key}:{text}")).is_ok_and(|all| all.as_slice() == [(key.clone(), text.clone())]);
         match one && valid_name(key) && valid_value(&text) {
             true => Ok((key.clone(), text)),
-            false => Err(wrong(format!("{}:{} is not a setting", shown(key), shown(&text)))),
+            false => Err(wrong(format!("{}:{} is not a setting", clean(key), clean(&text)))),
         }
     });
     texts.collect()
@@ -159,7 +125,7 @@ fn releases(params: &Params) -> Result<Releases, StepError> {
         None => Ok(None),
         Some(text) => match Version::parse(text) {
             Some(version) => Ok(Some(version)),
-            None => Err(wrong(format!("{} is not a release of PyTorch", shown(text)))),
+            None => Err(wrong(format!("{} is not a release of PyTorch", clean(text)))),
         },
     };
     let (min, max) = match &params.torch {
@@ -192,7 +158,7 @@ fn answer(original: Original, ask: &Ask) -> Result<Preview<Intent<Output>, Outpu
     let decided = decide(&original.script, ask, &mut notes)?;
     let before = decided.before;
     original.report.notes.append(&mut notes);
-    let stopped = Extra { before: before.clone(), ..Extra::default() };
+    let stopped = InForce { before: before.clone(), ..InForce::default() };
     Ok(match decided.verdict {
         Verdict::Cannot(why) => original.stop(CANNOT, why).preview(|report| output(report, stopped.clone())),
         Verdict::Same => {
@@ -206,11 +172,11 @@ fn answer(original: Original, ask: &Ask) -> Result<Preview<Intent<Output>, Outpu
                 merged
                     .dropped
                     .iter()
-                    .map(|gone| format!("{}:{} is dropped: {}.", gone.key, shown(&gone.value), gone.why)),
+                    .map(|gone| format!("{}:{} is dropped: {}.", gone.key, clean(&gone.value), gone.why)),
             );
             let text = write(&merged.settings);
-            let now = if text.is_empty() { "the default".to_owned() } else { shown(&text) };
-            let extra = Extra { before, merged: Some(text), dropped: merged.dropped };
+            let now = if text.is_empty() { "the default".to_owned() } else { clean(&text) };
+            let extra = InForce { before, merged: Some(text), dropped: merged.dropped };
             let headline = format!("Allocator set to {now}");
             change::propose(original, edited, headline, |report| output(report, extra.clone()))
         }
@@ -239,12 +205,12 @@ impl ChangeStep for Allocator {
         let ask = ask(params)?;
         let target = Target {
             script: &params.script,
-            job: params.job.as_deref(),
+            job: params.job.as_ref(),
             accept_difference: params.accept_difference,
         };
         match change::load(cx, &target).await? {
             Ok(original) => answer(original, &ask),
-            Err(stop) => Ok(stop.preview(|report| output(report, Extra::default()))),
+            Err(stop) => Ok(stop.preview(|report| output(report, InForce::default()))),
         }
     }
 

@@ -1,10 +1,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::tests::{Fake, GALLERY, preview, told};
+use super::super::tests::{GALLERY, preview, told, with};
 use super::knowledge::knowledge;
-use super::merge::merge;
-use super::settings::{get, parse, write};
+use super::settings::{get, merge, parse, write};
 use super::version::{Releases, Version};
 
 fn releases(min: &str, max: Option<&str>) -> Releases {
@@ -13,7 +12,7 @@ fn releases(min: &str, max: Option<&str>) -> Releases {
 
 /// What becomes of a script in which the variables have these values.
 fn run(script: &str, params: Value) -> String {
-    told(&preview(&Fake::with(script), "launch.allocator", params).unwrap())
+    told(&preview(&with(script), "launch.allocator", params).unwrap())
 }
 
 fn expandable(min: &str) -> Value {
@@ -108,8 +107,7 @@ fn what_is_in_force_already_is_not_edited() {
     let cuda = "export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True\nsrun python x.py\n";
     assert!(run(cuda, expandable("2.1")).starts_with("unchanged: "));
     let new = "export PYTORCH_ALLOC_CONF=expandable_segments:True\nsrun python x.py\n";
-    let done =
-        preview(&Fake::with(new), "launch.allocator", expandable("2.10")).unwrap().nothing_to_do.unwrap();
+    let done = preview(&with(new), "launch.allocator", expandable("2.10")).unwrap().nothing_to_do.unwrap();
     assert_eq!(done.outcome, "unchanged");
     assert_eq!(
         done.output["notes"],

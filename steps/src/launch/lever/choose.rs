@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::edits::shown;
 use super::super::script::Script;
 use super::names::{Customary, Missing, Names, Setting, find};
+use crate::text::clean;
 
 /// A lever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -132,7 +132,7 @@ fn number(setting: &Setting) -> Result<u64, Stand> {
         .parse::<u64>()
         .ok()
         .filter(|number| *number > 0)
-        .ok_or_else(|| Stand::Unknown(format!("{} is {}, not a number", setting.name, shown(&setting.value))))
+        .ok_or_else(|| Stand::Unknown(format!("{} is {}, not a number", setting.name, clean(&setting.value))))
 }
 
 fn micro_batch(script: &Script, ask: &Ask<'_>) -> Result<Stand, Missing> {
@@ -164,7 +164,7 @@ fn micro_batch(script: &Script, ask: &Ask<'_>) -> Result<Stand, Missing> {
         Err(Missing::Nowhere(looked)) => {
             match find(script, ask.names.global_batch.as_ref(), &ask.customary.global_batch) {
                 Ok(global) => {
-                    let value = shown(&global.value);
+                    let value = clean(&global.value);
                     description.push_str(&format!(", {} stays {value}", global.name));
                     notes.push(format!(
                         "The script sets {} and no accumulation: this relies on the program deriving the accumulation \
@@ -233,7 +233,7 @@ fn activation_checkpointing(script: &Script, ask: &Ask<'_>) -> Result<Stand, Mis
     if ask.customary.switches.iter().any(|(_, on)| on == value) {
         return Ok(Stand::Spent(format!("{} is {value} already", switch.name)));
     }
-    Ok(Stand::Unknown(format!("{} is {}, neither on nor off", switch.name, shown(value))))
+    Ok(Stand::Unknown(format!("{} is {}, neither on nor off", switch.name, clean(value))))
 }
 
 fn sharding(script: &Script, ask: &Ask<'_>) -> Result<Stand, Missing> {

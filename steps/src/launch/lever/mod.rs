@@ -1,7 +1,6 @@
 //! `launch.lever`: the next lever against a true out-of-memory, in the order from least to most invasive.
 
 mod choose;
-mod estimate;
 mod names;
 mod step;
 #[cfg(test)]

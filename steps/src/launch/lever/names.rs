@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::super::edits::shown;
 use super::super::script::{Reading, Script, Unclear};
+use crate::text::clean;
 
 /// Which environment variable holds which setting; what is not given is looked for under customary names.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -97,11 +97,11 @@ pub(super) fn find(
         match script.reading(name) {
             Reading::Absent => {}
             Reading::Unclear(why @ Unclear::NoLaunch) => return Err(Missing::Unclear(why.to_string())),
-            Reading::Unclear(why) => return Err(Missing::Unclear(format!("{}: {why}", shown(name)))),
+            Reading::Unclear(why) => return Err(Missing::Unclear(format!("{}: {why}", clean(name)))),
             Reading::Known(setting) => match setting.read_before {
                 Some(line) => {
                     let why =
-                        format!("{}: line {line} reads it before line {} sets it", shown(name), setting.line);
+                        format!("{}: line {line} reads it before line {} sets it", clean(name), setting.line);
                     return Err(Missing::Unclear(why));
                 }
                 // What is neither passed on nor expanded has no effect.

@@ -1,7 +1,5 @@
 //! `launch.lever`: takes the next lever.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use engine::step::{
     ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, StepErrorKind, Undone,
@@ -11,11 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Original, Report, Target};
-use super::super::edits::{Changed, apply, shown};
+use super::super::edits::apply;
 use super::super::script::valid_name;
 use super::choose::{Ask, Choice, Pull, Rung, choose};
-use super::estimate::estimate;
 use super::names::{Names, customary};
+use crate::size::show;
+use crate::slurm::JobId;
+use crate::text::clean;
 
 const EXHAUSTED: (&str, &str) = ("exhausted", "Every allowed lever was tried or is spent.");
 const UNKNOWN: (&str, &str) =
@@ -32,7 +32,7 @@ pub(crate) struct Params {
     script: String,
     /// Slurm id of the job that ran it: the file is compared with what that job ran. `null`: no comparison.
     #[serde(default)]
-    job: Option<String>,
+    job: Option<JobId>,
     /// Levers taken so far, as an earlier `launch.lever` gave them in `tried`. `null`: none.
     #[serde(default)]
     tried: Option<Vec<String>>,
@@ -59,23 +59,8 @@ pub(crate) struct Params {
 /// What it yields.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Output {
-    /// The script.
-    path: String,
-    /// The variables that are changed at the launch.
-    changed: Vec<Changed>,
-    /// The changed variables as a rank's environment must show them; removed ones are left out.
-    environment: BTreeMap<String, String>,
-    /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
-    before_digest: Option<String>,
-    /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
-    after_digest: Option<String>,
-    /// The edit, as a unified diff; `null` if there is none.
-    diff: Option<String>,
-    /// How the file differs from what the job ran, as a unified diff (at most 300 lines); `null` if it does not, or that is
-    /// not known.
-    difference: Option<String>,
-    /// Why it is not edited; `null` if it is.
-    reason: Option<String>,
+    #[serde(flatten)]
+    report: Report,
     /// The lever; `null` if none is taken.
     rung: Option<Rung>,
     /// What it does, one line; `null` if none is taken.
@@ -86,28 +71,16 @@ pub(crate) struct Output {
     changes_training: Option<bool>,
     /// What the lever can be expected to free; `null` if the error's numbers are not known.
     estimate: Option<String>,
-    /// What a person should know about the edit.
-    notes: Vec<String>,
 }
 
 fn output(report: Report, tried: Vec<String>, pull: Option<(&Pull, Option<String>)>) -> Output {
-    let environment = report.environment();
-    let Report { path, changed, before_digest, after_digest, diff, difference, reason, notes } = report;
     Output {
-        path,
-        changed,
-        environment,
-        before_digest,
-        after_digest,
-        diff,
-        difference,
-        reason,
+        report,
         rung: pull.as_ref().map(|(pull, _)| pull.rung),
         description: pull.as_ref().map(|(pull, _)| pull.description.clone()),
         tried,
         changes_training: pull.as_ref().map(|(pull, _)| pull.rung == Rung::Sequence),
         estimate: pull.and_then(|(_, estimate)| estimate),
-        notes,
     }
 }
 
@@ -120,7 +93,7 @@ fn tried(params: &Params) -> Result<Vec<Rung>, StepError> {
     let entries = params.tried.iter().flatten();
     entries
         .map(|entry| {
-            Rung::of_entry(entry).ok_or_else(|| wrong(format!("{} in tried is no lever", shown(entry))))
+            Rung::of_entry(entry).ok_or_else(|| wrong(format!("{} in tried is no lever", clean(entry))))
         })
         .collect()
 }
@@ -165,6 +138,33 @@ fn answer(original: Original, params: &Params) -> Result<Preview<Intent<Output>,
     }))
 }
 
+/// How much the job lacked, and which part of the memory the lever shrinks; `None` where the numbers are not known.
+///
+/// What each lever frees follows from where memory goes: model states (weights, gradients, optimizer) as in
+/// arXiv:1910.02054, activations as in arXiv:2205.05198.
+fn estimate(error: &Map<String, Value>, rung: Rung) -> Option<String> {
+    let bytes = |name: &str| error.get(name).and_then(Value::as_u64);
+    let (tried, free) = (bytes("tried")?, bytes("free")?);
+    let lacked = tried.checked_sub(free).filter(|lacked| *lacked > 0)?;
+    let frees = match rung {
+        Rung::MicroBatch => "frees about half of the activations, nothing of the model states",
+        Rung::Sequence => "frees at least half of the activations, nothing of the model states",
+        Rung::ActivationCheckpointing => "frees most of the activations, nothing of the model states",
+        Rung::Sharding => "frees up to half of the sharded model states, nothing of the activations",
+    };
+    let live = match bytes("allocated") {
+        Some(allocated) => format!(" {} were in use.", show(allocated)),
+        None => String::new(),
+    };
+    Some(format!(
+        "The job lacked {} at that moment ({} asked, {} free).{live} This {frees}; the error does not tell how these \
+         divide.",
+        show(lacked),
+        show(tried),
+        show(free)
+    ))
+}
+
 #[async_trait]
 impl ChangeStep for Lever {
     const KIND: &'static str = "launch.lever";
@@ -186,11 +186,11 @@ impl ChangeStep for Lever {
         tried(params)?;
         let names = params.names.iter().flat_map(Names::given);
         if let Some(name) = names.into_iter().find(|name| !valid_name(name)) {
-            return Err(wrong(format!("{} is not the name of an environment variable", shown(name))));
+            return Err(wrong(format!("{} is not the name of an environment variable", clean(name))));
         }
         let target = Target {
             script: &params.script,
-            job: params.job.as_deref(),
+            job: params.job.as_ref(),
             accept_difference: params.accept_difference,
         };
         match change::load(cx, &target).await? {

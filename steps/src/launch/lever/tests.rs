@@ -1,10 +1,10 @@
 use serde_json::{Value, json};
 
-use super::super::tests::{Fake, GALLERY, preview, told};
+use super::super::tests::{GALLERY, preview, told, with};
 use super::names::customary;
 
 fn run(script: &str, params: Value) -> String {
-    told(&preview(&Fake::with(script), "launch.lever", params).unwrap())
+    told(&preview(&with(script), "launch.lever", params).unwrap())
 }
 
 const ALL: &str = "export MICRO_BATCH_SIZE=4 GRAD_ACCUM_STEPS=8\nSEQ_LENGTH=4096\nexport GRADIENT_CHECKPOINTING=false\n\
@@ -17,8 +17,7 @@ fn levers_come_in_the_order_of_the_page() {
     let mut seen = Vec::new();
     loop {
         let shown =
-            preview(&Fake::with(&script), "launch.lever", json!({ "tried": tried, "world_size": 16 }))
-                .unwrap();
+            preview(&with(&script), "launch.lever", json!({ "tried": tried, "world_size": 16 })).unwrap();
         if let Some(done) = &shown.nothing_to_do {
             assert_eq!(done.outcome, "exhausted");
             break;
@@ -113,7 +112,7 @@ fn names_can_be_given() {
     let script = "B=6\nG=2\nsrun python x.py --b $B --g $G\n";
     let told = run(script, json!({ "names": { "micro_batch": "B", "accumulation": "G" } }));
     assert_eq!(told, "@@ -1,3 +1,3 @@\n-B=6\n-G=2\n+B=3\n+G=4");
-    let fake = Fake::with(script);
+    let fake = with(script);
     let wrong = preview(&fake, "launch.lever", json!({ "names": { "micro_batch": "B;x" } })).unwrap_err();
     assert_eq!(wrong.message, "launch.lever: B;x is not the name of an environment variable");
     let wrong = preview(&fake, "launch.lever", json!({ "tried": ["magic:1->2"] })).unwrap_err();
@@ -125,12 +124,12 @@ fn an_estimate_needs_the_numbers() {
     let gib = |n: f64| (n * f64::from(1 << 30)) as u64;
     let error = json!({ "tried": gib(2.0), "free": gib(0.5), "allocated": gib(70.0), "other": "x" });
     let estimate = |error: Value| {
-        let shown = preview(&Fake::with(ALL), "launch.lever", json!({ "error": error })).unwrap();
+        let shown = preview(&with(ALL), "launch.lever", json!({ "error": error })).unwrap();
         shown.predicted[0].output["estimate"].clone()
     };
     assert_eq!(
         estimate(error),
-        "The job lacked 1.5 GiB at that moment (2.0 GiB asked, 0.5 GiB free). 70.0 GiB were in use. This frees about \
+        "The job lacked 1.5 GiB at that moment (2.0 GiB asked, 512 MiB free). 70.0 GiB were in use. This frees about \
          half of the activations, nothing of the model states; the error does not tell how these divide."
     );
     assert_eq!(estimate(json!(null)), Value::Null);
@@ -182,7 +181,7 @@ fn the_gallery_gets_its_next_lever() {
     # Line 9: a value of PER_DEVICE_TRAIN_BATCH_SIZE in the environment that the script is submitted from wins over the new one.
     # Line 10: a value of GRAD_ACCUM in the environment that the script is submitted from wins over the new one.
     == pyxis
-    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BA…
+    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BATCH_SIZE, PER_DEVICE_TRAIN_BATCH_SIZE, …
     == functions
     @@ -15,8 +15,8 @@
     -    export MICRO_BATCH=2
@@ -190,14 +189,14 @@ fn the_gallery_gets_its_next_lever() {
     +    export MICRO_BATCH=1
     +    export GRAD_ACCUM_STEPS=32
     == heredoc
-    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BA…
+    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BATCH_SIZE, PER_DEVICE_TRAIN_BATCH_SIZE, …
     == branches
-    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BA…
+    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BATCH_SIZE, PER_DEVICE_TRAIN_BATCH_SIZE, …
     == retry_loop
-    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BA…
+    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BATCH_SIZE, PER_DEVICE_TRAIN_BATCH_SIZE, …
     == posix_sh
-    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BA…
+    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BATCH_SIZE, PER_DEVICE_TRAIN_BATCH_SIZE, …
     == array_prefix
-    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BA…
+    unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BATCH_SIZE, PER_DEVICE_TRAIN_BATCH_SIZE, …
     ");
 }

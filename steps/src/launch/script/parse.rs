@@ -7,6 +7,7 @@ use tree_sitter::{Node, Parser, Tree};
 use super::facts::{Call, Facts, gather};
 use super::flow::{Moment, moments};
 use super::launcher::rank;
+use crate::text::{clean, clean_to};
 
 /// Why a text cannot be taken as a batch script.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -139,7 +140,7 @@ impl Script {
             ));
         }
         if let Some(inner) = words().find(|word| word.ends_with(".sh")) {
-            let inner: String = inner.chars().filter(|c| !c.is_control()).take(120).collect();
+            let inner = clean(inner);
             notes.push(format!(
                 "The launcher runs {inner}, which may set {joined} itself; it was not looked at."
             ));
@@ -175,7 +176,7 @@ fn other_shell(text: &str) -> Option<String> {
         _ => program,
     };
     let shell = matches!(program, "sh" | "bash" | "dash" | "ash" | "ksh" | "ksh93" | "mksh");
-    (!shell).then(|| program.chars().filter(|c| !c.is_control()).take(40).collect())
+    (!shell).then(|| clean_to(program, 40))
 }
 
 fn tree(text: &str) -> Result<Tree, Misread> {

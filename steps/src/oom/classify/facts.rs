@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::oom::kind::Kind;
 use crate::oom::message::Process;
-use crate::oom::size::{MIB, exact};
+use crate::size::{MIB, exact};
 
 /// The error to classify: the output of `oom.read`. Sizes in bytes; a missing key is the same as null. Other keys are
 /// accepted and not looked at.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::facts::{ErrorFields, Facts, ROUNDING};
-use crate::oom::size::{GIB, MIB};
+use crate::size::{GIB, MIB};
 
 /// Who holds memory on the node's devices: the output of `gpu.tenants`. Other keys are accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]

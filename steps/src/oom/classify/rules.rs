@@ -13,7 +13,7 @@ use super::facts::{ErrorFields, Facts, ROUNDING};
 use super::foreign::{Foreign, Tenants};
 use super::verdict::{Classification, Verdict};
 use crate::oom::kind::Kind;
-use crate::oom::size::{GIB, MIB, exact};
+use crate::size::{GIB, MIB, exact};
 
 /// Shares of the device, in thousandths. They were chosen on public reports whose cause is known: see the tests.
 mod share {
@@ -54,7 +54,6 @@ impl<'a> Case<'a> {
         let facts = Facts::of(error);
         let known = facts.as_ref().ok().copied();
         let foreign = known.as_ref().and_then(|facts| Foreign::of(error, facts, tenants));
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let margin_bytes =
             known.and_then(|facts| facts.budget()).map(|budget| (budget as f64 * margin) as u64);
         let could_fit =

@@ -9,7 +9,7 @@ use super::facts::ErrorFields;
 use super::foreign::Tenants;
 use super::rules::{DEFAULT_MARGIN, classify};
 use super::verdict::{Classification, Verdict};
-use crate::oom::size::show;
+use crate::size::show;
 
 /// What `oom.classify` takes.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::step::{Performed, Read, Step, StepCx};
+use engine::step::{Performed, Read, Step};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use super::verdict::{Classification, Verdict};
 use crate::oom::fixtures::{Case, cases, released_messages, render, size_text};
 use crate::oom::kind::Kind;
 use crate::oom::message::{Passage, Process, read};
-use crate::oom::size::{GIB, MIB, parse_size};
+use crate::size::{GIB, MIB, parse_size};
 
 /// The fields as `oom.read` has them, from the text.
 fn fields(text: &str) -> ErrorFields {
@@ -278,7 +278,7 @@ fn clean_tenants_explain_a_large_context() {
 #[tokio::test]
 async fn the_step_takes_what_the_others_yield() {
     let step = Read::new(OomClassify);
-    let cx = StepCx::new(std::sync::Arc::new(crate::oom::fake_site::FakeSite::default()), "test/1");
+    let cx = crate::testkit::FakeSite::shared().cx();
     let error = json!({
         "kind": "cuda_caching_allocator", "tried": 5 * GIB, "capacity": 80 * GIB, "free": GIB, "allocated": 67 * GIB,
         "reserved_unallocated": 10 * GIB, "rank": 3, "torch": { "min": null, "max": null }, "limit": null,

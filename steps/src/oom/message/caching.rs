@@ -4,11 +4,10 @@
 //! Clauses are searched one by one in the squeezed text, so a message that lost its head, middle or end still yields
 //! the rest, and what is not there stays unknown.
 
-use super::passage::{Pattern, pattern};
 use super::{OomMessage, Passage, Process};
 use crate::oom::kind::Kind;
-use crate::oom::size::{SIZE, parse_size};
-use crate::oom::text::boundary;
+use crate::size::{SIZE, parse_size};
+use crate::text::{Pattern, boundary, pattern};
 
 macro_rules! clause {
     ($name:ident, $($part:expr),+) => {

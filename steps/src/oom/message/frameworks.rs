@@ -1,9 +1,9 @@
 //! JAX, TensorFlow and vLLM.
 
-use super::passage::{Pattern, pattern};
 use super::{OomMessage, Passage};
 use crate::oom::kind::Kind;
-use crate::oom::size::{SIZE, parse_size};
+use crate::size::{SIZE, parse_size};
+use crate::text::{Pattern, pattern};
 
 static JAX_BYTES: Pattern = Pattern::new(|| {
     pattern(

@@ -1,11 +1,5 @@
 //! The stretch of a log that one message may fill.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
-use crate::oom::text::squeeze;
-
 /// A line with a trigger in it, and the lines of the same source that follow it.
 #[derive(Debug, Clone)]
 pub(crate) struct Passage {
@@ -32,10 +26,35 @@ impl Passage {
     }
 }
 
-/// Compiles a pattern that is part of the program.
-pub(super) fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("a valid pattern")
+/// The text without white space, mark-up and JSON escapes.
+///
+/// Messages reach a log wrapped in mid-word, with lost or doubled spaces, in boxes, bold or escaped. All of that is
+/// white space or one of a few marks, none of which a message needs to be understood.
+fn squeeze(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                if chars.peek().is_some_and(|next| matches!(next, 'n' | 'r' | 't' | '"' | '\\' | '\'')) {
+                    chars.next();
+                }
+            }
+            '*' | '`' | '│' | '┃' | '|' => {}
+            c if c.is_whitespace() => {}
+            c => out.push(c),
+        }
+    }
+    out
 }
 
-/// A pattern that is compiled once.
-pub(super) type Pattern = LazyLock<Regex>;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn squeezing_undoes_wrapping_and_marks() {
+        assert_eq!(squeeze("of which **1.27\n GiB** is fr\nee."), "ofwhich1.27GiBisfree.");
+        assert_eq!(squeeze(r#"\"a\nb\" c:\dir"#), r#"abc:dir"#);
+    }
+}

@@ -3,7 +3,7 @@
 use super::{OomMessage, Passage, Process, Proof, read};
 use crate::oom::fixtures::{cases, released_messages, render};
 use crate::oom::kind::{Kind, Nature};
-use crate::oom::size::parse_size;
+use crate::size::parse_size;
 
 fn message(text: &str) -> Option<OomMessage> {
     let mut lines = text.lines();
@@ -184,7 +184,7 @@ proptest::proptest! {
     #[test]
     fn torn_messages_never_panic_and_never_invent(at in 0usize..700, case in 0usize..157) {
         let text = render(&cases()[case]);
-        let cut = crate::oom::text::cut(&text, at);
+        let cut = crate::text::cut(&text, at);
         if let (Some(part), Some(whole)) = (message(cut), message(&text)) {
             for (part, whole) in [(part.tried, whole.tried), (part.capacity, whole.capacity), (part.free, whole.free),
                                   (part.reserved_unallocated, whole.reserved_unallocated)] {

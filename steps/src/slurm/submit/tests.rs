@@ -1,15 +1,17 @@
+use std::sync::Arc;
+
 use engine::step::{AnyPreview, Change, Step};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::slurm::fake::{FakeSite, cx};
 use crate::slurm::fixtures as fixture;
+use crate::testkit::FakeSite;
 
 const TOKEN_JOB: &str = "9\u{1f}PENDING\u{1f}nightly runbook:run/1\u{1f}llama3-8b\u{1f}1795486000\n";
 
 /// A failed job, still known to slurmctld.
-fn site() -> FakeSite {
-    let site = FakeSite::new();
+fn site() -> Arc<FakeSite> {
+    let site = FakeSite::shared();
     site.answer("scontrol -o show job 123456", fixture::FAILED_25_11);
     site.answer("sacct --helpformat", "SubmitLine");
     site.answer("sacct -n", "");
@@ -25,12 +27,12 @@ fn with() -> Value {
     json!({ "job": "123456", "options": ["--exclude=gpu-21"], "env": { "A": "b c" } })
 }
 
-async fn preview(site: &FakeSite, with: &Value) -> AnyPreview {
-    Change::new(Submit).preview(&cx(site), with).await.unwrap()
+async fn preview(site: &Arc<FakeSite>, with: &Value) -> AnyPreview {
+    Change::new(Submit).preview(&site.cx(), with).await.unwrap()
 }
 
-async fn perform(site: &FakeSite, intent: &Value) -> Result<Done<Value>, StepError> {
-    match Change::new(Submit).perform(&cx(site), &with(), intent).await? {
+async fn perform(site: &Arc<FakeSite>, intent: &Value) -> Result<Done<Value>, StepError> {
+    match Change::new(Submit).perform(&site.cx(), &with(), intent).await? {
         Performed::Done(done) => Ok(done),
         Performed::Ask(..) => panic!("it never asks"),
     }
@@ -49,13 +51,13 @@ async fn the_gate_shows_the_whole_line() {
     assert_eq!(shown.predicted[0].outcome, "submitted");
     assert_eq!(shown.predicted[0].output["job"], Value::Null);
     assert_eq!(shown, preview(&site, &with()).await, "consent binds to it, so it must not waver");
-    assert!(site.calls().iter().all(|call| !call.contains("--parsable")), "nothing is submitted");
+    assert!(site.lines().iter().all(|call| !call.contains("--parsable")), "nothing is submitted");
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_refusal_is_foretold() {
     let site = site();
-    let refusing = FakeSite::new();
+    let refusing = FakeSite::shared();
     refusing.answer("scontrol -o show job 123456", fixture::FAILED_25_11.replace("=FAILED", "=RUNNING"));
     for (start, text) in
         [("sacct --helpformat", "SubmitLine"), ("sacct -n", ""), ("scontrol show config", ""), ("id", "root")]
@@ -85,7 +87,7 @@ async fn submits_in_the_same_directory_and_a_clean_environment() {
         site.answer("sbatch --parsable", said);
         let done = perform(&site, &intent).await.unwrap();
         assert_eq!((done.outcome.as_str(), &done.output["job"]), ("submitted", &json!(job)));
-        let sent = site.commands().into_iter().find(|c| c.to_string().contains("--parsable")).unwrap();
+        let sent = site.runs().into_iter().find(|c| c.to_string().contains("--parsable")).unwrap();
         assert_eq!(sent.cwd.as_deref(), Some("/home/kim"));
         assert_eq!(sent.env, BTreeMap::from([("A".to_owned(), "b c".to_owned())]));
         assert!(
@@ -129,12 +131,12 @@ async fn what_sbatch_says_decides() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn never_twice() {
-    let found = FakeSite::new();
+    let found = FakeSite::shared();
     found.answer("squeue -h -t all", TOKEN_JOB);
     let intent = preview(&site(), &with()).await.intent;
     let done = perform(&found, &intent).await.unwrap();
     assert_eq!(done.output["job"], "9");
-    assert!(found.calls().iter().all(|call| !call.contains("sbatch")));
+    assert!(found.lines().iter().all(|call| !call.contains("sbatch")));
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -143,31 +145,31 @@ async fn a_script_edited_after_consent_is_not_submitted() {
     let intent = preview(&site, &with()).await.intent;
     site.file("/home/kim/train.sbatch", "#!/bin/bash\nrm -rf x\n");
     assert_eq!(perform(&site, &intent).await.unwrap_err().kind, StepErrorKind::Drifted);
-    assert!(site.calls().iter().all(|call| !call.contains("--parsable")));
+    assert!(site.lines().iter().all(|call| !call.contains("--parsable")));
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn confirming_and_undoing() {
     let intent = preview(&site(), &with()).await.intent;
     let step = Change::new(Submit);
-    let found = FakeSite::new();
+    let found = FakeSite::shared();
     found.answer("squeue -h -t all", TOKEN_JOB);
     found.answer("scontrol -o show job 9", fixture::job("l", "/x", "").replace("JobId=1 ", "JobId=9 "));
     found.answer("scancel 9", "");
     found.answer("squeue -h -j 9", "CANCELLED\u{1f}\n");
-    let happened = step.confirm(&cx(&found), &with(), &intent).await.unwrap();
+    let happened = step.confirm(&found.cx(), &with(), &intent).await.unwrap();
     assert!(matches!(happened, Confirmation::Happened(done) if done.output["job"] == "9"));
-    let undone = step.undo(&cx(&found), &with(), &intent).await.unwrap();
+    let undone = step.undo(&found.cx(), &with(), &intent).await.unwrap();
     assert!(matches!(undone, Undone::Restored(_)));
-    assert!(found.calls().contains(&"scancel 9".to_owned()));
+    assert!(found.lines().contains(&"scancel 9".to_owned()));
 
-    let nowhere = FakeSite::new();
+    let nowhere = FakeSite::shared();
     nowhere.answer("squeue -h -t all", "");
     nowhere.answer("sacct -n", "");
-    assert_eq!(step.confirm(&cx(&nowhere), &with(), &intent).await.unwrap(), Confirmation::DidNot);
-    assert!(matches!(step.undo(&cx(&nowhere), &with(), &intent).await.unwrap(), Undone::NothingToDo(_)));
+    assert_eq!(step.confirm(&nowhere.cx(), &with(), &intent).await.unwrap(), Confirmation::DidNot);
+    assert!(matches!(step.undo(&nowhere.cx(), &with(), &intent).await.unwrap(), Undone::NothingToDo(_)));
 
-    let away = FakeSite::new();
+    let away = FakeSite::shared();
     away.fail("squeue", 1, "slurm_load_jobs error: Unable to contact slurm controller (connect failure)");
-    assert!(matches!(step.confirm(&cx(&away), &with(), &intent).await.unwrap(), Confirmation::Unknown(_)));
+    assert!(matches!(step.confirm(&away.cx(), &with(), &intent).await.unwrap(), Confirmation::Unknown(_)));
 }

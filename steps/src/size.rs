@@ -1,11 +1,9 @@
-//! Sizes as allocators print them.
+//! Sizes as allocators print them, and as people say them.
 //!
 //! PyTorch's `format_size` (c10/cuda/CUDACachingAllocator.cpp, v2.4) prints two decimals and a binary unit: `n bytes` up to
 //! 1024, then KiB, MiB, GiB; boundaries are inclusive (`1024.00 MiB`), and there is no TiB. MPS prints `GB` and means GiB.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
+use crate::text::{Pattern, pattern};
 
 /// A size inside a larger pattern; spaces were squeezed out before.
 pub(crate) const SIZE: &str = r"\d{1,20}(?:\.\d{1,9})?(?:bytes|[KMGT]i?B|B)";
@@ -16,19 +14,19 @@ pub(crate) const GIB: u64 = 1 << 30;
 /// Bytes in one MiB.
 pub(crate) const MIB: u64 = 1 << 20;
 
-/// Reads a size such as `8.13GiB`, with or without a space, rounded to whole bytes.
+/// Reads a size such as `8.13GiB`, with or without a space, in any case, rounded to whole bytes. `GB` is taken as `GiB`:
+/// PyTorch and the scripts around it divide by powers of two whatever they print.
 ///
 /// `None` where the text is no size, and for `17179869184.00 GiB`: those are 2^64 bytes, NVML's and CUDA's way to print
 /// 2^64 − 1, "not available" or "no limit".
 pub(crate) fn parse_size(text: &str) -> Option<u64> {
-    static SHAPE: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^\s*(\d{1,20})(?:\.(\d{1,9}))?\s*(bytes|B|[KMGT]i?B)\s*$").expect("a valid pattern")
-    });
+    static SHAPE: Pattern =
+        Pattern::new(|| pattern(r"(?i)^\s*(\d{1,20})(?:\.(\d{1,9}))?\s*(bytes|B|[KMGT]i?B)\s*$"));
     let found = SHAPE.captures(text)?;
     let decimals = found.get(2).map_or("", |m| m.as_str());
     let scale = 10u128.pow(u32::try_from(decimals.len()).ok()?);
     let digits: u128 = format!("{}{decimals}", &found[1]).parse().ok()?;
-    let unit: u128 = match found[3].as_bytes().first()? {
+    let unit: u128 = match found[3].as_bytes().first()?.to_ascii_uppercase() {
         b'K' => 1 << 10,
         b'M' => 1 << 20,
         b'G' => 1 << 30,
@@ -41,24 +39,24 @@ pub(crate) fn parse_size(text: &str) -> Option<u64> {
 
 /// A size for people: GiB with one decimal from 1 GiB on, MiB below.
 pub(crate) fn show(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss)]
-    let value = bytes as f64;
     if bytes >= GIB {
-        format!("{:.1} GiB", value / GIB as f64)
+        format!("{:.1} GiB", in_units(bytes, GIB))
     } else {
-        format!("{:.0} MiB", value / MIB as f64)
+        format!("{:.0} MiB", in_units(bytes, MIB))
     }
 }
 
 /// A size with two decimals, so that a sum can be checked against the message it comes from.
 pub(crate) fn exact(bytes: u64) -> String {
-    #[allow(clippy::cast_precision_loss)]
-    let value = bytes as f64;
     if bytes >= GIB {
-        format!("{:.2} GiB", value / GIB as f64)
+        format!("{:.2} GiB", in_units(bytes, GIB))
     } else {
-        format!("{:.2} MiB", value / MIB as f64)
+        format!("{:.2} MiB", in_units(bytes, MIB))
     }
+}
+
+fn in_units(bytes: u64, unit: u64) -> f64 {
+    bytes as f64 / unit as f64
 }
 
 #[cfg(test)]
