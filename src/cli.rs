@@ -79,9 +79,12 @@ pub(crate) struct Run {
 /// Options of `run`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunOptions {
-    /// Show every path that a real run could take; read, but change nothing
-    #[arg(short = 'n', long, conflicts_with_all = ["yes", "approve"])]
+    /// Show what a real run would do; read, but change nothing
+    #[arg(short = 'n', long, conflicts_with_all = ["yes", "approve", "answer"])]
     pub dry_run: bool,
+    /// With --dry-run: every path as a tree, not only the likeliest
+    #[arg(long, requires = "dry_run")]
+    pub all_paths: bool,
     #[command(flatten)]
     pub answers: Answers,
     /// One JSON object per event on stdout (with --dry-run: one object); words for people go to stderr
@@ -101,6 +104,16 @@ pub(crate) struct Answers {
     /// Answer the gates of these nodes with yes
     #[arg(long, value_name = "NODE", value_delimiter = ',')]
     pub approve: Vec<String>,
+    #[command(flatten)]
+    pub questions: Questions,
+}
+
+/// Who answers questions: `--yes` does not, because only a person or the author of a script knows what to say.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Questions {
+    /// Answer the question of this node; may be repeated
+    #[arg(long, value_name = "NODE=OUTCOME")]
+    pub answer: Vec<String>,
 }
 
 /// Go on with a run that waits, was held or was interrupted
@@ -154,6 +167,8 @@ pub(crate) struct RehearseOptions {
     /// Keep the journal, as of a real run
     #[arg(long)]
     pub keep: bool,
+    #[command(flatten)]
+    pub questions: Questions,
     /// One JSON object per event on stdout; words for people go to stderr
     #[arg(long)]
     pub json: bool,

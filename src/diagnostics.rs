@@ -107,14 +107,26 @@ impl SourceCode for Source {
         if last > self.text.len() {
             return Err(MietteError::OutOfBounds);
         }
-        let first_line = self.line_of(span.offset()).saturating_sub(before);
+        let line = self.line_of(span.offset());
+        let first_line = line.saturating_sub(before);
         let last_line = self.line_of(last.saturating_sub(usize::from(!span.is_empty())));
-        let start = self.lines[first_line];
+        // Asked for no context, it is asked for the place itself: `file:line:column`.
+        let (start, column) = match before {
+            0 => (span.offset(), self.text[self.lines[line]..span.offset()].chars().count()),
+            _ => (self.lines[first_line], 0),
+        };
         let end = self.lines.get(last_line + after + 1).copied().unwrap_or(self.text.len());
         let data = &self.text.as_bytes()[start..end.max(start)];
         let covered = SourceSpan::from((start, data.len()));
         let count = last_line + after + 1 - first_line;
-        Ok(Box::new(MietteSpanContents::new_named(self.name.clone(), data, covered, first_line, 0, count)))
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            data,
+            covered,
+            first_line,
+            column,
+            count,
+        )))
     }
 }
 
@@ -135,7 +147,10 @@ impl Drawn {
         let words = |text: &str| if style.unicode { visible(text) } else { ascii(&visible(text)) };
         let label = |at: &Span, text: &str| {
             let text = (!text.is_empty()).then(|| words(text));
-            LabeledSpan::new(text, at.start, at.len.max(1))
+            // At least one character is underlined, and never one beyond the end.
+            let end = sources.get(at.file).map_or(0, |source| source.text.len());
+            let start = at.start.min(end);
+            LabeledSpan::new(text, start, at.len.max(1).min(end - start))
         };
         let main = diagnostic.at.file;
         let related = |here: bool| diagnostic.related.iter().filter(move |(at, _)| (at.file == main) == here);

@@ -163,16 +163,7 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 fn duration(text: &str) -> Result<String, String> {
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
-        if digits == 0 || !matches!(&rest[digits..digits + letters], "d" | "h" | "m" | "s" | "ms") {
-            return Err("not a duration such as 30s, 5m, 2h or 1h30m".to_owned());
-        }
-        rest = &rest[digits + letters..];
-    }
-    if text.is_empty() { Err("empty".to_owned()) } else { Ok(text.to_owned()) }
+    text.parse::<steps::duration::Timespan>().map(|_| text.to_owned())
 }
 
 #[cfg(test)]

@@ -42,6 +42,17 @@ pub(crate) struct Found {
 /// A recording holds what hosts answered, logs included.
 const MOST_RECORDED: u64 = 256 << 20;
 
+/// A recording that was found.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    /// Its name for people.
+    pub name: String,
+    /// Where it is, or would be.
+    pub path: PathBuf,
+    /// What is in it.
+    pub text: String,
+}
+
 impl Found {
     /// Its file, for people.
     pub(crate) fn shown(&self) -> String {
@@ -61,9 +72,11 @@ impl Found {
     }
 
     /// The recording of this name or at this path; without one, the first that comes with the runbook.
-    pub(crate) fn recording(&self, wanted: Option<&str>) -> Result<(String, String), CliError> {
+    pub(crate) fn recording(&self, wanted: Option<&str>) -> Result<Tape, CliError> {
+        let at =
+            |name: String, path: &Path| Ok(Tape { name, path: path.to_owned(), text: recording_text(path)? });
         if let Some(path) = wanted.map(Path::new).filter(|path| path.is_file()) {
-            return Ok((path.display().to_string(), recording_text(path)?));
+            return at(path.display().to_string(), path);
         }
         let names: Vec<String> = match &self.place {
             Place::Program(shipped) => {
@@ -71,7 +84,8 @@ impl Found {
                 if let Some((name, text)) =
                     recordings.find(|(name, _)| wanted.is_none_or(|wanted| wanted == *name))
                 {
-                    return Ok(((*name).to_owned(), (*text).to_owned()));
+                    let path = format!("runbooks/{}/rehearsals/{name}.yaml", shipped.name).into();
+                    return Ok(Tape { name: (*name).to_owned(), path, text: (*text).to_owned() });
                 }
                 shipped.rehearsals.iter().map(|(name, _)| (*name).to_owned()).collect()
             }
@@ -80,7 +94,7 @@ impl Found {
                 if let Some((name, path)) =
                     recordings.iter().find(|(name, _)| wanted.is_none_or(|wanted| wanted == *name))
                 {
-                    return Ok((name.clone(), recording_text(path)?));
+                    return at(name.clone(), path);
                 }
                 recordings.into_keys().collect()
             }

@@ -45,7 +45,7 @@ pub(crate) fn examine(found: &Found, registry: &Registry) -> Result<Checked, Cli
         Ok(file) => Ok(check(file, &context)),
         Err(diagnostic) => {
             let file = SourceFile { name: found.shown(), text: String::new() };
-            Ok(Checked { plan: None, diagnostics: vec![diagnostic], files: vec![file] })
+            Ok(Checked { plan: None, diagnostics: vec![*diagnostic], files: vec![file] })
         }
     }
 }
@@ -68,7 +68,7 @@ fn reserved() -> Vec<String> {
 struct Shelf;
 
 impl Library for Shelf {
-    fn find(&self, name: &str) -> Option<Result<SourceFile, Diagnostic>> {
+    fn find(&self, name: &str) -> Option<Result<SourceFile, Box<Diagnostic>>> {
         let found = library::all().remove(name)?;
         let bytes = found.bytes().ok()?;
         Some(from_bytes(&found.shown(), bytes))

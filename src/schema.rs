@@ -110,6 +110,18 @@ pub(crate) fn set(
     Ok(())
 }
 
+/// Makes sure that no required parameter is missing.
+pub(crate) fn complete(with: &serde_json::Map<String, Value>, schema: &Value) -> Result<(), CliError> {
+    let missing =
+        fields(schema).into_iter().filter(|field| field.required && !with.contains_key(&field.name));
+    let missing: Vec<String> = missing.map(|field| field.name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(", ");
+    Err(CliError::usage(format!("missing: {names}"), format!("give it with --with {}=…", missing[0])))
+}
+
 /// A text as the value that a schema asks for.
 fn typed(text: &str, schema: &Value) -> Result<Value, String> {
     if let Some(path) = text.strip_prefix('@') {

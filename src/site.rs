@@ -1,46 +1,85 @@
 //! The world of a run: the live one, recorded if asked, or a recording.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::run::Started;
 use engine::site::Site;
 use serde_json::Value;
-use steps::site::LiveSite;
+use steps::site::{LiveSite, RecordedSite, Recorder, Recording, RecordingError};
 
 use crate::error::CliError;
 
 /// The live world.
 pub(crate) struct Live {
-    site: Arc<LiveSite>,
+    site: Arc<dyn Site>,
+    record: Option<(Arc<Recorder>, PathBuf, BTreeMap<String, Value>)>,
 }
 
-/// The live world; with `record`, every exchange is kept for rehearsals.
-pub(crate) fn live(_record: Option<&Path>, _started: &Started) -> Result<Live, CliError> {
-    Ok(Live { site: Arc::new(LiveSite::new()) })
+/// The live world of a run; with `record`, every exchange is written there at the end.
+pub(crate) fn live(record: Option<&Path>, started: &Started) -> Result<Live, CliError> {
+    let site: Arc<dyn Site> = Arc::new(LiveSite::new());
+    let Some(path) = record else { return Ok(Live { site, record: None }) };
+    let recorder = Arc::new(Recorder::new(site, started.run.as_str()));
+    let inputs = started.plan.scopes.get("").map(|scope| &scope.inputs);
+    let secret = |name: &String| inputs.and_then(|inputs| inputs.get(name)).is_some_and(|spec| spec.secret);
+    let given = started.inputs.iter().filter(|(name, value)| !secret(name) && !value.is_null());
+    let given = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let live = Live {
+        site: Arc::clone(&recorder) as Arc<dyn Site>,
+        record: Some((recorder, path.to_owned(), given)),
+    };
+    // That it cannot be written is better known before the first step than after the last.
+    live.finish()?;
+    Ok(live)
 }
 
 impl Live {
     /// The port that steps use.
     pub(crate) fn port(&self) -> Arc<dyn Site> {
-        Arc::clone(&self.site) as Arc<dyn Site>
+        Arc::clone(&self.site)
     }
 
     /// Writes the recording, if one was asked for.
     pub(crate) fn finish(&self) -> Result<(), CliError> {
-        Ok(())
+        let Some((recorder, path, inputs)) = &self.record else { return Ok(()) };
+        let mut recording = recorder.recording();
+        recording.inputs.clone_from(inputs);
+        Ok(recording.save(path)?)
     }
 }
-pub(crate) struct Recorded(BTreeMap<String, Value>);
+
+/// A recording, to be walked on.
+pub(crate) struct Recorded {
+    recording: Recording,
+}
+
+/// The recording in this text, which is or would be at `path`.
+pub(crate) fn recorded(path: &Path, text: &str) -> Result<Recorded, CliError> {
+    Ok(Recorded { recording: Recording::parse(text, path)? })
+}
+
 impl Recorded {
-    pub(crate) fn port(&self) -> Arc<dyn Site> {
-        Arc::new(LiveSite::new())
+    /// The port that steps use, for the run with this id.
+    pub(crate) fn port(&self, run: &str) -> Arc<dyn Site> {
+        Arc::new(RecordedSite::new(self.recording.clone(), run))
     }
+
+    /// The inputs of the run it was made of.
     pub(crate) fn inputs(&self) -> &BTreeMap<String, Value> {
-        &self.0
+        &self.recording.inputs
     }
 }
-pub(crate) fn recorded(_n: &str, _t: &str) -> Result<Recorded, CliError> {
-    Ok(Recorded(BTreeMap::new()))
+
+impl From<RecordingError> for CliError {
+    fn from(error: RecordingError) -> Self {
+        match error {
+            RecordingError::Io { path, source } => Self::File { action: "use", path, source },
+            RecordingError::Malformed { .. } | RecordingError::TooNew { .. } => Self::usage(
+                error.to_string(),
+                "`runbook run --record FILE` makes a recording; it is YAML that may be edited",
+            ),
+        }
+    }
 }

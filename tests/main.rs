@@ -1,4 +1,8 @@
-//! End to end: the binary as a person, a script or a signal meets it.
+//! The tests of the whole: one binary, one module per subject.
+
+#![expect(clippy::unwrap_used, reason = "a test that breaks says where")]
 
 mod cli;
+mod gallery;
+mod on_cluster;
 mod shape;

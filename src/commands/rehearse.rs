@@ -17,9 +17,9 @@ use crate::load::{load, registry};
 use crate::place;
 use crate::session::{Session, fresh_run};
 use crate::site;
-use crate::terminal::{Consent, Keyboard, line};
+use crate::terminal::{Consent, Gates, Keyboard, line};
 
-use super::run::{about, inputs_of, named, parse, which};
+use super::run::{about, inputs_of, named, parse, questions, which};
 
 pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let Some(Named::Runbook(words)) = args.runbook else { return Err(which("rehearse")) };
@@ -37,8 +37,8 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let first =
         parse("rehearse", inputs::flags(command.clone(), &inputs, &inputs::unknown(&inputs)), &words)?;
     let options = RehearseOptions::from_arg_matches(&first)?;
-    let (name, text) = found.recording(options.recording.as_deref())?;
-    let recorded = site::recorded(&name, &text)?;
+    let tape = found.recording(options.recording.as_deref())?;
+    let recorded = site::recorded(&tape.path, &tape.text)?;
     let matches = parse("rehearse", inputs::flags(command, &inputs, recorded.inputs()), &words)?;
     let values = inputs::values(&matches, &inputs, recorded.inputs());
     let (target, _) = inputs::target(&inputs, &values);
@@ -49,14 +49,15 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
         inputs: values,
         operator: place::account(),
         host: place::host(),
-        mode: Mode::Rehearsal { recording: name },
+        mode: Mode::Rehearsal { recording: tape.name },
         target,
     };
     let session = Session::new(options.json)?;
     let run = options.keep.then(|| started.run.clone());
     session.listen(run.clone())?;
+    let consent = Consent { gates: Gates::Rehearsal, questions: questions(&options.questions, plan.data())? };
     let mut world =
-        session.world(registry, recorded.port(), &started.operator, Consent::Rehearsal, plan.data());
+        session.world(registry, recorded.port(started.run.as_str()), &started.operator, consent, plan.data());
     world.listener = paced(world.listener, &session, &options);
     let ending = match run {
         Some(run) => {

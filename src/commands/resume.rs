@@ -1,8 +1,10 @@
 //! `runbook resume`.
 
-use engine::journal::Store;
+use std::sync::Arc;
+
+use engine::journal::{Record, Store};
 use engine::run::{Entry, Mode, RunId};
-use engine::walk::Walker;
+use engine::walk::{Ending, Walker};
 
 use crate::cli::Resume;
 use crate::error::CliError;
@@ -12,6 +14,7 @@ use crate::load::registry;
 use crate::place;
 use crate::session::{Session, TargetLock};
 use crate::site;
+use crate::terminal::{Reporter, Screen, Stream, last_words};
 
 use super::run::{consent, inputs_of};
 
@@ -30,6 +33,13 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
             format!("rehearse it again: runbook rehearse {}", started.plan.runbook),
         ));
     }
+    if let Some(ending) = ended(&records) {
+        let screen = Arc::new(Screen::on(if args.json { Stream::Err } else { Stream::Out }));
+        let reporter = Reporter::new(Arc::clone(&screen));
+        reporter.recall(&records);
+        screen.lines(&last_words(&screen, &reporter, &ending, true));
+        return Ok(Exit::from(&ending));
+    }
     let (target, exclusive) = inputs::target(&inputs_of(&started.plan), &started.inputs);
     let _lock = exclusive.then(|| TargetLock::take(&target, &run)).transpose()?;
     let account = place::account();
@@ -37,7 +47,7 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let session = Session::new(args.json)?;
     session.listen(Some(run))?;
     session.reporter.recall(&records);
-    session.reporter.head(started);
+    session.reporter.head(started, "");
     let site = site::live(None, started)?;
     let world = session.world(registry(), site.port(), &account, consent, &started.plan);
     let mut walker = Walker::resume(journal, &records, account, place::host(), world)?;
@@ -47,6 +57,16 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let ending = ending?;
     let_go?;
     Ok(Exit::from(&ending))
+}
+
+/// How a run ended, if it did: there is nothing to go on with, and nothing to add to its journal.
+pub(super) fn ended(records: &[Record]) -> Option<Ending> {
+    records.iter().rev().find_map(|record| match &record.entry {
+        Entry::Ended { end, node, message } => {
+            Some(Ending::Ended { end: *end, node: node.clone(), message: message.clone() })
+        }
+        _ => None,
+    })
 }
 
 /// The run of this id. What is unique among all runs may be shortened to its last part.

@@ -1,15 +1,15 @@
 //! `runbook run`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 
 use clap::{ArgMatches, Args as _, FromArgMatches};
 use engine::dry_run::dry_run;
-use engine::plan::PlanData;
+use engine::plan::{PlanData, StepNode};
 use engine::run::{Mode, Started};
-use engine::walk::Walker;
+use engine::walk::{Walker, World};
 
-use crate::cli::{Answers, Named, Run, RunOptions};
+use crate::cli::{Answers, Named, Questions, Run, RunOptions};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs::{self, Inputs};
@@ -18,7 +18,7 @@ use crate::load::{load, registry};
 use crate::place;
 use crate::session::{Session, TargetLock, fresh_run, left_open};
 use crate::site;
-use crate::terminal::{Consent, Screen, Stream, line, tree};
+use crate::terminal::{Consent, Gates, Screen, Stream, line, story, tree};
 
 pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let Some(Named::Runbook(words)) = args.runbook else { return Err(which("run")) };
@@ -45,35 +45,53 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let consent = consent(&options.answers, plan.data())?;
     let session = Session::new(options.json)?;
     let site = site::live(options.record.as_deref(), &started)?;
-    if options.dry_run {
-        let world = session.world(registry, site.port(), &started.operator, consent, plan.data());
-        let dry = session.runtime.block_on(dry_run(started, &world))?;
-        session.reporter.quiet();
-        site.finish()?;
-        if options.json {
-            Screen::on(Stream::Out).line(serde_json::to_string(&dry).unwrap_or_default());
-        } else {
-            session.screen.lines(&tree(&session.screen, &dry));
-        }
-        return Ok(if dry.complete { Exit::Done } else { Exit::Held });
+    let world = session.world(registry, site.port(), &started.operator, consent, plan.data());
+    let ending = if options.dry_run {
+        explore(&session, started, &world, &options)
+    } else {
+        walk(&session, started, world, exclusive)
+    };
+    site.finish()?;
+    ending
+}
+
+/// Shows what a real run would do.
+fn explore(
+    session: &Session,
+    started: Started,
+    world: &World,
+    options: &RunOptions,
+) -> Result<Exit, CliError> {
+    if !options.json {
+        session.reporter.head(&started, "DRY RUN: it reads, and changes nothing");
     }
+    session.reporter.busy("looking at what a real run would do");
+    let dry = session.runtime.block_on(dry_run(started, world))?;
+    session.reporter.quiet();
+    if options.json {
+        Screen::on(Stream::Out).line(serde_json::to_string(&dry).unwrap_or_default());
+    } else {
+        let show = if options.all_paths { tree } else { story };
+        session.screen.lines(&show(&session.screen, &dry));
+    }
+    Ok(if dry.complete { Exit::Done } else { Exit::Held })
+}
+
+/// Walks for real. A target that is `exclusive` is treated by one run at a time.
+fn walk(session: &Session, started: Started, world: World, exclusive: bool) -> Result<Exit, CliError> {
     let store = place::store();
-    let lock = exclusive.then(|| TargetLock::take(&started.target, &started.run)).transpose()?;
+    let run = started.run.clone();
+    let lock = exclusive.then(|| TargetLock::take(&started.target, &run)).transpose()?;
     let (_lock, before) = lock.unzip();
     if let Some(open) = left_open(&store, before.flatten()) {
-        session.screen.line(format!(
-            "note: {open} about {} was left open: runbook resume {open}",
-            line(&started.target)
-        ));
+        let target = line(&started.target);
+        session.screen.line(format!("note: {open} about {target} was left open: runbook resume {open}"));
     }
-    let run = started.run.clone();
     session.listen(Some(run.clone()))?;
-    let world = session.world(registry, site.port(), &started.operator, consent, plan.data());
     let mut walker = Walker::start(started, store.create(&run)?, world)?;
     let ending = session.walk(&mut walker, true);
     let (journal, state) = walker.journal();
     let let_go = journal.let_go(state);
-    site.finish()?;
     let ending = ending?;
     let_go?;
     Ok(Exit::from(&ending))
@@ -120,21 +138,46 @@ pub(super) fn parse(verb: &str, command: clap::Command, words: &[OsString]) -> R
     Ok(command.try_get_matches_from(words)?)
 }
 
-/// Who answers the gates of this plan.
+/// Who answers the gates and questions of this plan.
 pub(super) fn consent(answers: &Answers, plan: &PlanData) -> Result<Consent, CliError> {
-    if answers.yes {
-        return Ok(Consent::All);
-    }
-    let steps = || plan.nodes.iter().filter(|node| node.step().is_some());
     for name in &answers.approve {
-        if !steps().any(|node| node.id == *name || node.name() == name) {
-            let names: Vec<&str> = steps().map(|node| node.id.as_str()).collect();
-            return Err(CliError::usage(
-                format!("{} has no node {name} that could be approved", plan.runbook),
-                format!("its nodes: {}", names.join(", ")),
-            ));
-        }
+        step_of(plan, name)?;
     }
-    let nodes: BTreeSet<String> = answers.approve.iter().cloned().collect();
-    Ok(if nodes.is_empty() { Consent::Ask } else { Consent::Nodes(nodes) })
+    let gates = match (answers.yes, &answers.approve[..]) {
+        (true, _) => Gates::All,
+        (false, []) => Gates::Ask,
+        (false, nodes) => Gates::Nodes(nodes.iter().cloned().collect()),
+    };
+    Ok(Consent { gates, questions: questions(&answers.questions, plan)? })
+}
+
+/// Answers to questions of this plan.
+pub(super) fn questions(given: &Questions, plan: &PlanData) -> Result<HashMap<String, String>, CliError> {
+    let mut questions = HashMap::new();
+    for given in &given.answer {
+        let Some((node, outcome)) = given.split_once('=') else {
+            return Err(CliError::usage(
+                format!("`--answer {given}` has no ="),
+                "write --answer NODE=OUTCOME",
+            ));
+        };
+        let known = &step_of(plan, node)?.outcomes;
+        if !known.iter().any(|known| known == outcome) {
+            let message = format!("the node {node} cannot end with {outcome}");
+            return Err(CliError::usage(message, format!("it can with {}", known.join(", "))));
+        }
+        questions.insert(node.to_owned(), outcome.to_owned());
+    }
+    Ok(questions)
+}
+
+/// The step of the node that a person named.
+fn step_of<'a>(plan: &'a PlanData, name: &str) -> Result<&'a StepNode, CliError> {
+    let mut nodes = plan.nodes.iter().filter(|node| node.id == name || node.name() == name);
+    nodes.find_map(|node| node.step()).ok_or_else(|| {
+        let names: Vec<&str> =
+            plan.nodes.iter().filter(|node| node.step().is_some()).map(|node| node.id.as_str()).collect();
+        let message = format!("{} has no node {name} that a person could answer", plan.runbook);
+        CliError::usage(message, format!("its nodes: {}", names.join(", ")))
+    })
 }

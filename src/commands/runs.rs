@@ -2,8 +2,6 @@
 
 use engine::event::Event;
 use engine::journal::{Summary, SummaryState};
-use engine::run::Entry;
-use engine::walk::Ending;
 use serde_json::json;
 
 use crate::error::CliError;
@@ -11,7 +9,7 @@ use crate::exit::Exit;
 use crate::place;
 use crate::terminal::{Paint, Reporter, Screen, Stream, last_words, line, table};
 
-use super::resume::parse_run;
+use super::resume::{ended, parse_run};
 
 pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
     let (runs, broken) = place::store().list()?;
@@ -46,11 +44,8 @@ pub(super) fn show(run: &str, as_json: bool) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     }
     let reporter = Reporter::new(std::sync::Arc::clone(&screen));
-    let mut last = None;
+    let last = ended(&records);
     for record in records {
-        if let Entry::Ended { end, node, message } = &record.entry {
-            last = Some(Ending::Ended { end: *end, node: node.clone(), message: message.clone() });
-        }
         reporter.hear(&Event::Recorded(record));
     }
     reporter.quiet();

@@ -19,7 +19,7 @@ use crate::place;
 use crate::schema;
 use crate::session::{Session, fresh_run};
 use crate::site;
-use crate::terminal::{Consent, Screen, Stream, exact, last_words, tree};
+use crate::terminal::{Consent, Gates, Screen, Stream, exact, last_words, story};
 
 use super::steps::find;
 
@@ -35,6 +35,7 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
     for given in &args.with {
         schema::set(&mut with, &step.spec().params, given)?;
     }
+    schema::complete(&with, &step.spec().params)?;
     let with = Value::Object(with);
     let changes = step.effect(&with).changes();
     let started = Started {
@@ -47,7 +48,8 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
         mode: Mode::Live,
         target: String::new(),
     };
-    let consent = if args.yes { Consent::All } else { Consent::Ask };
+    let gates = if args.yes { Gates::All } else { Gates::Ask };
+    let consent = Consent { gates, ..Consent::default() };
     let session = Session::quiet(args.json)?;
     let site = site::live(None, &started)?;
     let world = session.world(registry.clone(), site.port(), &started.operator, consent, &started.plan);
@@ -58,7 +60,7 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
         if args.json {
             out.line(serde_json::to_string(&dry).unwrap_or_default());
         } else {
-            session.screen.lines(&tree(&session.screen, &dry));
+            session.screen.lines(&story(&session.screen, &dry));
         }
         return Ok(if dry.complete { Exit::Done } else { Exit::Held });
     }

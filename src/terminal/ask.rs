@@ -16,9 +16,18 @@ use super::keyboard::Keyboard;
 use super::reporter::Reporter;
 use super::screen::{Screen, Stream};
 
+/// Who answers without being asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Consent {
+    /// Gates.
+    pub gates: Gates,
+    /// `--answer`: questions, by node.
+    pub questions: HashMap<String, String>,
+}
+
 /// Who answers gates without being asked.
 #[derive(Debug, Clone, Default)]
-pub(crate) enum Consent {
+pub(crate) enum Gates {
     /// Nobody: every gate asks.
     #[default]
     Ask,
@@ -30,20 +39,24 @@ pub(crate) enum Consent {
     Rehearsal,
 }
 
-impl Consent {
+impl Gates {
     /// In whose name the gate of this node is answered, if it is.
-    fn given(&self, node: &str, account: &str) -> Option<String> {
+    fn answered(&self, node: &str, account: &str) -> Option<String> {
         match self {
             Self::Ask => None,
             Self::All => Some(format!("--yes by {account}")),
             Self::Nodes(nodes) => {
-                let named =
-                    nodes.contains(node) || node.rsplit('/').next().is_some_and(|name| nodes.contains(name));
+                let named = nodes.contains(node) || nodes.contains(own_name(node));
                 named.then(|| format!("--approve by {account}"))
             }
             Self::Rehearsal => Some("rehearsal".to_owned()),
         }
     }
+}
+
+/// The name of a node within its own runbook.
+fn own_name(node: &str) -> &str {
+    node.rsplit('/').next().unwrap_or(node)
 }
 
 /// A gate that shows something else each time it is looked at is not answered for ever.
@@ -132,7 +145,7 @@ impl Operator for Person {
     async fn consent(&self, at: &AskedOf, gate: &Gate) -> Answer<bool> {
         // Some gates (taking back) are no entries of the journal: the reporter has not shown them.
         let shown = self.reporter.shows(&gate.digest);
-        if let Some(by) = self.consent.given(&at.node, &self.account) {
+        if let Some(by) = self.consent.gates.answered(&at.node, &self.account) {
             if !shown {
                 self.reporter.gate(&at.node, gate);
             }
@@ -170,6 +183,16 @@ impl Operator for Person {
     }
 
     async fn choose(&self, at: &AskedOf, question: &Question) -> Answer<String> {
+        let answers = &self.consent.questions;
+        let given = answers.get(&at.node).or_else(|| answers.get(own_name(&at.node)));
+        // An answer is for the question of the node; what the program asks of its own at a node is another question.
+        if let Some(given) =
+            given.filter(|given| question.choices.iter().any(|choice| choice.outcome == **given))
+            && !self.tired_of(at.visit)
+        {
+            let by = format!("--answer by {}", self.account);
+            return Answer::Given(Decided { value: given.clone(), by, reason: None });
+        }
         let Some((screen, keyboard)) = &self.terminal else { return Answer::Nobody };
         screen.lines(&card::question(screen, &self.reporter.place(&at.node), question));
         let prompt = format!("Answer 1-{} or [l]ater: ", question.choices.len());

@@ -108,7 +108,9 @@ pub(crate) fn question(screen: &Screen, place: &Place, question: &Question) -> V
 pub(crate) fn item(screen: &Screen, item: &GateItem, detail: Detail) -> Vec<String> {
     let (paint, width) = (screen.paint, screen.width());
     let mut lines = Vec::new();
-    if !item.target.is_empty() {
+    // An edit names its file already.
+    let named = item.commands.is_empty() && matches!(&item.diffs[..], [only] if only.path == item.target);
+    if !item.target.is_empty() && !named {
         lines.extend(labelled("target", &line(&item.target), INDENT, width));
     }
     if !item.commands.is_empty() {
@@ -253,7 +255,6 @@ mod tests {
            Stop it
            This differs from what you were shown before: look again.
            why      One dead rank leaves the others blocked in a collective.
-           target   /home/ada/train.sbatch
            edits    /home/ada/train.sbatch
              @@ -1,3 +1,4 @@
               #!/bin/bash

@@ -26,9 +26,9 @@ pub(crate) fn last_words(
         Ending::Interrupted => "",
     };
     let title = line(&reporter.place(node).title);
-    let (run, changes, waiting) = reporter.ledger(|ledger| {
+    let (run, changes, waiting, rehearsal) = reporter.ledger(|ledger| {
         let changes: Vec<String> = ledger.changes.iter().map(|(_, text)| text.clone()).collect();
-        (ledger.run.clone(), changes, ledger.waiting.clone())
+        (ledger.run.clone(), changes, ledger.waiting.clone(), ledger.rehearsal)
     });
     let run = run.map(|run| run.to_string()).unwrap_or_default();
     let mut lines = vec![String::new()];
@@ -50,9 +50,18 @@ pub(crate) fn last_words(
         Ending::Parked { .. } => {
             let words = paint.warn("WAITING: nobody was there to answer");
             lines.push(format!("{} {words}", paint.warn(glyphs.waiting)));
-            let asked = waiting.filter(|asked| *asked != title);
             lines.extend(labelled("at", &title, 2, width));
-            lines.extend(asked.iter().flat_map(|asked| labelled("asks", asked, 2, width)));
+            if let Some(waiting) = waiting {
+                if waiting.prompt != title {
+                    lines.extend(labelled("asks", &waiting.prompt, 2, width));
+                }
+                lines.extend(labelled(
+                    "answer",
+                    &format!("at a terminal, or with {}", waiting.flag),
+                    2,
+                    width,
+                ));
+            }
             next = Some("shows it again and asks");
         }
         Ending::Held { why, help, .. } => {
@@ -83,6 +92,9 @@ pub(crate) fn last_words(
             .enumerate()
             .flat_map(|(at, text)| labelled(if at == 0 { "changed" } else { "" }, text, 2, width));
         lines.extend(cut(all.collect(), CHANGES, |left| format!("           {} {left} more", glyphs.more)));
+    }
+    if rehearsal {
+        lines.push(paint.warn("  This was a rehearsal: nothing real was touched."));
     }
     if resumable {
         lines.extend(labelled("run", &run, 2, width));

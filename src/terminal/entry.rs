@@ -22,9 +22,21 @@ const UNDER: usize = 5;
 pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Option<Duration>) -> Vec<String> {
     let (paint, glyphs) = (screen.paint, screen.glyphs);
     match entry {
-        Entry::Started(started) => head(screen, started),
+        Entry::Started(started) => {
+            let note = match &started.mode {
+                Mode::Live => String::new(),
+                Mode::Rehearsal { recording } => {
+                    format!("REHEARSAL on the recording {}: nothing real is touched", line(recording))
+                }
+            };
+            head(screen, started, &note)
+        }
         Entry::Resumed { operator, host } => {
-            vec![paint.dim(&format!("resumed by {} on {}", line(operator), line(host))), String::new()]
+            vec![
+                String::new(),
+                paint.dim(&format!("resumed by {} on {}", line(operator), line(host))),
+                String::new(),
+            ]
         }
         Entry::GateOpened { node, gate, .. } => {
             let mut lines = vec![String::new()];
@@ -133,8 +145,8 @@ fn lasted(screen: &Screen, took: Option<Duration>) -> String {
     took.map(|took| screen.paint.dim(&format!("  {}", span(took)))).unwrap_or_default()
 }
 
-/// What a run is.
-pub(super) fn head(screen: &Screen, started: &Started) -> Vec<String> {
+/// What a run is, and a word of warning.
+pub(super) fn head(screen: &Screen, started: &Started, note: &str) -> Vec<String> {
     let (paint, dot) = (screen.paint, screen.glyphs.dot);
     let plan = &started.plan;
     let mut first = format!("{} {dot} {}", paint.bold(&line(&plan.runbook)), line(&plan.title));
@@ -148,9 +160,8 @@ pub(super) fn head(screen: &Screen, started: &Started) -> Vec<String> {
         }
     }
     let mut lines = vec![first, paint.dim(&second)];
-    if let Mode::Rehearsal { recording } = &started.mode {
-        let text = format!("REHEARSAL on the recording {}: nothing real is touched", line(recording));
-        lines.push(paint.warn(&text));
+    if !note.is_empty() {
+        lines.push(paint.warn(note));
     }
     lines.push(String::new());
     lines

@@ -4,24 +4,33 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use engine::journal::Record;
-use engine::run::{Entry, RunId};
+use engine::run::{Entry, Mode, RunId};
 use engine::step::Undone;
 use jiff::Timestamp;
 
 use super::card::Place;
 use super::clean::line;
 
+/// A gate or a question without an answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    /// What is asked.
+    pub prompt: String,
+    /// The flag that would answer it.
+    pub flag: String,
+}
+
 /// What a reader of events remembers of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// The run.
     pub run: Option<RunId>,
-    /// What it is about.
-    pub target: String,
+    /// Nothing of it is real.
+    pub rehearsal: bool,
     /// Every change that was made and not taken back, oldest first.
     pub changes: Vec<(u64, String)>,
     /// What waits for an answer.
-    pub waiting: Option<String>,
+    pub waiting: Option<Waiting>,
     places: HashMap<String, Place>,
     visits: HashMap<u64, String>,
     /// Visits that announced a change of which nothing is known yet.
@@ -58,17 +67,21 @@ impl Ledger {
         match &record.entry {
             Entry::Started(started) => {
                 self.run = Some(started.run.clone());
-                self.target.clone_from(&started.target);
+                self.rehearsal = started.mode != Mode::Live;
                 self.places =
                     started.plan.nodes.iter().map(|node| (node.id.clone(), Place::of(node))).collect();
             }
             Entry::GateOpened { visit, node, gate } => {
                 self.visits.insert(*visit, node.clone());
-                self.waiting = Some(line(&gate.prompt));
+                self.waiting =
+                    Some(Waiting { prompt: line(&gate.prompt), flag: format!("--approve {node}") });
             }
             Entry::Asked { visit, node, question, .. } => {
                 self.visits.insert(*visit, node.clone());
-                self.waiting = Some(line(&question.prompt));
+                let outcomes: Vec<String> =
+                    question.choices.iter().map(|choice| line(&choice.outcome)).collect();
+                let flag = format!("--answer {node}={}", outcomes.join("|"));
+                self.waiting = Some(Waiting { prompt: line(&question.prompt), flag });
             }
             Entry::GateAnswered { .. } | Entry::Resumed { .. } => self.waiting = None,
             Entry::Intended { visit, node, .. } => {

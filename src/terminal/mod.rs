@@ -11,18 +11,20 @@ mod ledger;
 mod reporter;
 mod screen;
 mod spinner;
+mod story;
 mod table;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod wrap;
 
-pub(crate) use ask::{Consent, Person};
+pub(crate) use ask::{Consent, Gates, Person};
 pub(crate) use clean::{clean, exact, line};
 pub(crate) use ending::{interrupted_hint, last_words};
 pub(crate) use keyboard::Keyboard;
 pub(crate) use reporter::Reporter;
 pub(crate) use screen::{Paint, Screen, Stream};
+pub(crate) use story::story;
 pub(crate) use table::table;
 pub(crate) use tree::tree;
 pub(crate) use wrap::{labelled, wrap};

@@ -63,6 +63,11 @@ impl Reporter {
         self.state().card.as_deref() == Some(digest)
     }
 
+    /// Says what takes time now, where a line can be redrawn.
+    pub(crate) fn busy(&self, text: &str) {
+        self.state().wait_for(&self.screen, text);
+    }
+
     /// Clears the line that is redrawn, before somebody is asked or the program ends.
     pub(crate) fn quiet(&self) {
         self.state().spinner = None;
@@ -81,9 +86,9 @@ impl Reporter {
         self.screen.lines(&card::gate(&self.screen, &state.ledger.place(node), gate, Detail::Glance));
     }
 
-    /// Shows what a run is, again.
-    pub(crate) fn head(&self, started: &Started) {
-        self.screen.lines(&entry::head(&self.screen, started));
+    /// Shows what a run is, and `note` below it.
+    pub(crate) fn head(&self, started: &Started, note: &str) {
+        self.screen.lines(&entry::head(&self.screen, started, note));
     }
 
     /// Shows a line that is no event.
@@ -112,7 +117,12 @@ impl Reporter {
             }
             Event::Recorded(record) => {
                 let took = state.ledger.note(record);
-                let lines = words(&self.screen, &state.ledger, &record.entry, took);
+                let lines = match &record.entry {
+                    Entry::GateOpened { gate, .. } if state.card.as_ref() == Some(&gate.digest) => {
+                        vec!["   asked again, about the same".to_owned()]
+                    }
+                    entry => words(&self.screen, &state.ledger, entry, took),
+                };
                 state.entry(&self.screen, &record.entry, &lines);
             }
         }

@@ -133,14 +133,15 @@ impl Screen {
 
     /// Writes one line.
     pub(crate) fn line(&self, text: impl AsRef<str>) {
-        self.raw(&format!("{}\n", text.as_ref()));
+        let text = text.as_ref();
+        self.blank.store(text.is_empty(), Ordering::Relaxed);
+        self.write(&format!("{text}\n"));
     }
 
     /// Writes lines of a layout, in which one empty line is as good as two.
     pub(crate) fn lines(&self, lines: &[String]) {
         for line in lines {
-            let blank = line.is_empty();
-            if !(self.blank.swap(blank, Ordering::Relaxed) && blank) {
+            if !(line.is_empty() && self.blank.load(Ordering::Relaxed)) {
                 self.line(line);
             }
         }
@@ -148,6 +149,11 @@ impl Screen {
 
     /// Writes text as it is.
     pub(crate) fn raw(&self, text: &str) {
+        self.blank.store(false, Ordering::Relaxed);
+        self.write(text);
+    }
+
+    fn write(&self, text: &str) {
         if self.lost.load(Ordering::Relaxed) {
             return;
         }

@@ -14,7 +14,7 @@ use engine::template::Standing;
 use engine::walk::Ending;
 use serde_json::Value;
 
-use super::{Reporter, Screen, last_words, tree};
+use super::{Reporter, Screen, last_words, story, tree};
 
 #[derive(Clone, Default)]
 struct Paper(Arc<Mutex<Vec<u8>>>);
@@ -208,6 +208,7 @@ fn a_run_as_a_person_sees_it() {
       hint     ask an operator of the cluster
 
       changed  scancel job (free the GPUs): released
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
       go on    runbook resume 20261124-031244-k7f2  (tries it again)
     "#);
@@ -237,23 +238,27 @@ fn the_ways_to_end() {
       What is left to do.
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
     ✓ NO ACTION NEEDED
       What was found.
       What is left to do.
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
     ▲ ESCALATED: a person has to take over
       What was found.
       What is left to do.
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
     ‖ WAITING: nobody was there to answer
       at       scancel job (free the GPUs)
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
       go on    runbook resume 20261124-031244-k7f2  (shows it again and asks)
     ✗ STUCK: a change could not be taken back; look at it by hand
@@ -261,17 +266,19 @@ fn the_ways_to_end() {
       why      the file was edited since
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
     ‖ INTERRUPTED: stopped at a safe point
 
       changed  nothing
+      This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
       go on    runbook resume 20261124-031244-k7f2  (goes on from here)
     "#);
 }
 
-#[test]
-fn a_dry_run_as_a_tree() {
+/// A fork behind a change, one way back and one more change.
+fn dry() -> DryRun {
     let shown = |number, node: &str, how, branches| Shown {
         number,
         node: node.into(),
@@ -343,8 +350,13 @@ fn a_dry_run_as_a_tree() {
             ),
         )],
     );
+    DryRun { first, complete: false }
+}
+
+#[test]
+fn a_dry_run_as_a_tree() {
     let screen = Screen::plain(std::io::sink());
-    insta::assert_snapshot!(tree(&screen, &DryRun { first, complete: false }).join("\n"), @r#"
+    insta::assert_snapshot!(tree(&screen, &dry()).join("\n"), @r#"
     ✓ ·  Title of error
          → gpu_oom  found now
            what gpu_oom means
@@ -376,8 +388,37 @@ fn a_dry_run_as_a_tree() {
          ▲ escalated  Title of end
               all is well
 
-    Not every path could be shown: see what broke above.
-    A real run may ask for 2 changes: Title of stop; Title of drain.
+    Not every path could be looked at: there are too many.
+    A real run would ask before each of its changes, at 2 nodes.
     Dry run: nothing was changed.
+    "#);
+}
+
+#[test]
+fn a_dry_run_as_a_story() {
+    let screen = Screen::plain(std::io::sink());
+    insta::assert_snapshot!(story(&screen, &dry()).join("\n"), @r#"
+    ✓ ·  Title of error
+         → gpu_oom  found now
+           what gpu_oom means
+    ● ·  Title of stop  would change; asks first
+         target   job 1
+         runs
+           scancel 1
+         undo     none: this cannot be taken back
+         → released  predicted
+           what released means
+         or stuck → escalated (Title of end)
+    ? ·  Title of health  not known yet
+         depends on stop.state
+         → faulty "yes"  possible
+           what faulty means
+         or healthy, unknown → ↻ Title of stop
+    ? ·  Title of drain  would change; what exactly is not known yet
+
+    Not every path could be looked at: there are too many.
+    A real run would ask before each of its changes, at 2 nodes.
+    Dry run: nothing was changed.
+    `--all-paths` shows every path, `--json` all there is to know.
     "#);
 }

@@ -1,4 +1,4 @@
-//! A dry run as a tree of paths.
+//! A dry run as a tree of all paths.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,33 +18,41 @@ const SUMMARY: usize = 6;
 
 /// Every path, and in the last lines what a real run would ask.
 pub(crate) fn tree(screen: &Screen, dry: &DryRun) -> Vec<String> {
-    let (referred, same) = references(&dry.first);
-    let mut tree = Tree { screen, lines: Vec::new(), referred, same, gates: Vec::new(), ungated: 0 };
+    let mut tree = Tree::new(screen);
+    (tree.referred, tree.same) = references(&dry.first);
     tree.chain(&dry.first, "");
-    tree.close(dry.complete);
+    tree.close(dry);
     tree.lines
 }
 
-struct Tree<'a> {
-    screen: &'a Screen,
-    lines: Vec<String>,
+/// Lines about the nodes of a dry run.
+pub(super) struct Tree<'a> {
+    pub(super) screen: &'a Screen,
+    pub(super) lines: Vec<String>,
     /// Numbers that some `Again` refers to: only these are shown.
     referred: BTreeSet<usize>,
     /// Changes that were shown at another number already.
     same: HashMap<usize, usize>,
-    gates: Vec<String>,
-    ungated: usize,
+}
+
+/// All nodes, top to bottom.
+pub(super) fn all(first: &Shown) -> impl Iterator<Item = &Shown> {
+    let mut open = vec![first];
+    std::iter::from_fn(move || {
+        let shown = open.pop()?;
+        open.extend(shown.branches.iter().rev().map(|branch| &*branch.then));
+        Some(shown)
+    })
 }
 
 /// The numbers that something refers to, and the changes that repeat an earlier one.
 fn references(first: &Shown) -> (BTreeSet<usize>, HashMap<usize, usize>) {
     let (mut referred, mut same) = (BTreeSet::new(), HashMap::new());
     let mut seen: HashMap<Vec<&str>, usize> = HashMap::new();
-    let mut open = vec![first];
-    while let Some(shown) = open.pop() {
+    for shown in all(first) {
         match &shown.how {
             How::Again { number } => drop(referred.insert(*number)),
-            How::Change { items, .. } => {
+            How::Change { items, .. } if !items.is_empty() => {
                 let digests = items.iter().map(|item| item.digest.as_str()).collect();
                 let at = *seen.entry(digests).or_insert(shown.number);
                 if at != shown.number {
@@ -54,13 +62,15 @@ fn references(first: &Shown) -> (BTreeSet<usize>, HashMap<usize, usize>) {
             }
             _ => {}
         }
-        // Top to bottom, as it is shown.
-        open.extend(shown.branches.iter().rev().map(|branch| &*branch.then));
     }
     (referred, same)
 }
 
-impl Tree<'_> {
+impl<'a> Tree<'a> {
+    pub(super) fn new(screen: &'a Screen) -> Self {
+        Self { screen, lines: Vec::new(), referred: BTreeSet::new(), same: HashMap::new() }
+    }
+
     /// Follows a path as long as it does not fork: only a fork is indented.
     fn chain(&mut self, first: &Shown, pad: &str) {
         let mut shown = first;
@@ -90,12 +100,12 @@ impl Tree<'_> {
         }
     }
 
-    fn found(&mut self, branch: &Branch, pad: &str) {
+    pub(super) fn found(&mut self, branch: &Branch, pad: &str) {
         self.lines.push(format!("{pad}{} {}", self.screen.glyphs.arrow, self.outcome(branch)));
         self.summary(branch, &format!("{pad}  "));
     }
 
-    fn outcome(&self, branch: &Branch) -> String {
+    pub(super) fn outcome(&self, branch: &Branch) -> String {
         let paint = self.screen.paint;
         let label = branch.label.as_deref().map(|label| format!(" \"{}\"", line(label))).unwrap_or_default();
         let standing = match branch.standing {
@@ -116,7 +126,7 @@ impl Tree<'_> {
         }
     }
 
-    fn node(&mut self, shown: &Shown, pad: &str) {
+    pub(super) fn node(&mut self, shown: &Shown, pad: &str) {
         let (paint, glyphs) = (self.screen.paint, self.screen.glyphs);
         let (sign, note) = match &shown.how {
             How::Read | How::Enter | How::End { .. } | How::Again { .. } => {
@@ -124,6 +134,9 @@ impl Tree<'_> {
             }
             How::ReadTooEarly => {
                 (paint.good(glyphs.done), paint.dim("read now; a change before it may alter this"))
+            }
+            How::Change { items, .. } if items.is_empty() => {
+                (paint.good(glyphs.done), paint.dim("nothing to do"))
             }
             How::Change { gated: true, .. } => {
                 (paint.warn(glyphs.changed), paint.warn("would change; asks first"))
@@ -174,20 +187,10 @@ impl Tree<'_> {
             _ => self.lines.push(format!("{pad}{sign} {flow}  {title}{note}{}", paint.dim(&number))),
         }
         match &shown.how {
-            How::Open { on, changes } => {
-                if *changes {
-                    self.gates.push(line(&shown.title));
-                }
-                if !on.is_empty() {
-                    self.text(&format!("depends on {}", on.join(", ")), pad);
-                }
+            How::Open { on, .. } if !on.is_empty() => {
+                self.text(&format!("depends on {}", on.join(", ")), pad);
             }
-            How::Change { items, gated } => {
-                if *gated {
-                    self.gates.push(line(&shown.title));
-                } else {
-                    self.ungated += 1;
-                }
+            How::Change { items, .. } => {
                 if let Some(number) = self.same.get(&shown.number) {
                     self.text(&format!("the same change as at #{number}"), pad);
                     return;
@@ -212,28 +215,41 @@ impl Tree<'_> {
         }
     }
 
-    fn text(&mut self, text: &str, pad: &str) {
+    pub(super) fn text(&mut self, text: &str, pad: &str) {
         let width = self.screen.width().saturating_sub(pad.len());
         for text in wrap(clean(text).trim(), 5, width) {
             self.lines.push(format!("{pad}{text}"));
         }
     }
 
-    fn close(&mut self, complete: bool) {
+    /// What a real run would ask, and that nothing was changed.
+    pub(super) fn close(&mut self, dry: &DryRun) {
         let paint = self.screen.paint;
-        let mut seen = BTreeSet::new();
-        self.gates.retain(|title| seen.insert(title.clone()));
-        self.lines.push(String::new());
-        if !complete {
-            self.lines.push(paint.bad("Not every path could be shown: see what broke above."));
+        let (mut asks, mut ungated, mut failed) = (Vec::new(), false, false);
+        for shown in all(&dry.first) {
+            match &shown.how {
+                How::Change { items, gated } if !items.is_empty() => {
+                    ungated |= !gated;
+                    asks.extend(gated.then_some(&shown.node));
+                }
+                How::Open { changes: true, .. } => asks.push(&shown.node),
+                How::Failed { .. } => failed = true,
+                _ => {}
+            }
         }
-        let asked = match &self.gates[..] {
+        asks.sort_unstable();
+        asks.dedup();
+        self.lines.push(String::new());
+        if !dry.complete {
+            let why = if failed { "something broke above" } else { "there are too many" };
+            self.lines.push(paint.bad(&format!("Not every path could be looked at: {why}.")));
+        }
+        self.lines.push(match &asks[..] {
             [] => "A real run would ask for no change.".to_owned(),
-            [one] => format!("A real run may ask for one change: {one}."),
-            many => format!("A real run may ask for {} changes: {}.", many.len(), many.join("; ")),
-        };
-        self.lines.extend(wrap(&asked, 0, self.screen.width()));
-        if self.ungated > 0 {
+            [_] => "A real run would ask before its one change.".to_owned(),
+            many => format!("A real run would ask before each of its changes, at {} nodes.", many.len()),
+        });
+        if ungated {
             self.lines.push(paint.bad("Some changes would be made without asking (approve: never)."));
         }
         self.lines.push(paint.bold("Dry run: nothing was changed."));

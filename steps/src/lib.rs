@@ -7,6 +7,7 @@ mod gpu;
 mod job;
 mod launch;
 mod oom;
+mod shell;
 pub mod site;
 mod size;
 mod slurm;
@@ -24,6 +25,7 @@ pub fn register(registry: &mut Registry) {
     gpu::register(registry);
     launch::register(registry);
     oom::register(registry);
+    shell::register(registry);
     slurm::register(registry);
     job::register(registry, wiring::probes());
 }

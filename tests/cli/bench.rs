@@ -40,6 +40,13 @@ impl Bench {
         path
     }
 
+    /// Puts a program in the path.
+    pub(crate) fn program(&self, name: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.write(&format!("bin/{name}"), text);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
     pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
@@ -55,7 +62,8 @@ impl Bench {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
         command.args(args).current_dir(self.directory.path()).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}", self.path("bin").display()));
         command.env("HOME", self.directory.path()).env("RUNBOOK_STATE", self.path("state"));
         command.env("LANG", "C.UTF-8").env("TERM", "xterm-256color").env("TZ", "UTC");
         command.stdin(Stdio::null());
@@ -154,25 +162,27 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     fn new(mut command: Command) -> Self {
-        let person = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        rustix::pty::grantpt(&person).unwrap();
-        rustix::pty::unlockpt(&person).unwrap();
-        let name = rustix::pty::ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
-        let size = rustix::termios::Winsize { ws_row: 50, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&person, size).unwrap();
-        let program = || std::fs::OpenOptions::new().read(true).write(true).open(&name).unwrap();
-        command.env("NO_COLOR", "1").stdin(program()).stdout(program()).stderr(program());
+        let (program, keys) = keyboard();
+        let same = || program.try_clone().unwrap();
+        command.env("NO_COLOR", "1").stdin(same()).stdout(same()).stderr(program);
         let child = command.spawn().unwrap();
         drop(command);
-        let keys = std::fs::File::from(person);
         let mut reader = keys.try_clone().unwrap();
+        rustix::fs::fcntl_setfl(&keys, rustix::fs::OFlags::NONBLOCK).unwrap();
         let (sender, shown) = channel();
+        // The thread goes with the receiver, so that the terminal is really gone when it is hung up.
         std::thread::spawn(move || {
             let mut bytes = [0; 4096];
-            while let Ok(read @ 1..) = reader.read(&mut bytes) {
+            loop {
+                let read = match reader.read(&mut bytes) {
+                    Ok(read) => read,
+                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => 0,
+                    Err(_) => return,
+                };
                 if sender.send(bytes[..read].to_vec()).is_err() {
-                    break;
+                    return;
                 }
+                std::thread::sleep(Duration::from_millis(5));
             }
         });
         Self { child, keys, shown, seen: String::new() }
@@ -183,10 +193,9 @@ impl Terminal {
     pub(crate) fn see(&mut self, text: &str) -> &mut Self {
         let until = Instant::now() + PATIENCE;
         while !self.seen.contains(text) {
-            let left = until.saturating_duration_since(Instant::now());
-            match self.shown.recv_timeout(left) {
-                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(_) => panic!("`{text}` was not shown:\n{}", self.seen),
+            match self.shown.recv() {
+                Ok(bytes) if Instant::now() < until => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                _ => panic!("`{text}` was not shown:\n{}", self.seen),
             }
         }
         let after = self.seen.find(text).unwrap() + text.len();
@@ -205,8 +214,10 @@ impl Terminal {
         self.child.id()
     }
 
-    /// Takes the terminal away.
+    /// Takes the terminal away: what the program writes from now on fails.
     pub(crate) fn hang_up(self) -> Child {
+        drop((self.keys, self.shown));
+        std::thread::sleep(Duration::from_millis(100));
         self.child
     }
 
@@ -217,6 +228,18 @@ impl Terminal {
         let rest: Vec<u8> = self.shown.try_iter().flatten().collect();
         assert_eq!(status.code(), Some(code), "{}{}", self.seen, String::from_utf8_lossy(&rest));
     }
+}
+
+/// A terminal: the side of the program and that of the person.
+pub(crate) fn keyboard() -> (std::fs::File, std::fs::File) {
+    let person = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    rustix::pty::grantpt(&person).unwrap();
+    rustix::pty::unlockpt(&person).unwrap();
+    let name = rustix::pty::ptsname(&person, Vec::new()).unwrap().into_string().unwrap();
+    let size = rustix::termios::Winsize { ws_row: 50, ws_col: 100, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&person, size).unwrap();
+    let program = std::fs::OpenOptions::new().read(true).write(true).open(name).unwrap();
+    (program, person.into())
 }
 
 /// Sends a signal.

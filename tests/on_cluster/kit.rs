@@ -41,7 +41,8 @@ pub(super) struct Ran {
 impl World {
     pub(super) fn new(name: &str, options: &[&str]) -> Self {
         tool("inject", &["all", "clear"]);
-        let about: Value = serde_json::from_slice(&tool("world", &[&[name], options].concat()).stdout).expect("JSON");
+        let about: Value =
+            serde_json::from_slice(&tool("world", &[&[name], options].concat()).stdout).expect("JSON");
         let counting = PathBuf::from(text(&tool("count", &["on"])).trim());
         let dir = PathBuf::from(about["dir"].as_str().expect("a directory"));
         let state = dir.join(".state");
@@ -85,7 +86,9 @@ impl World {
         argv.filter(|argv| match argv[0].as_str() {
             "sbatch" => !argv.iter().any(|word| word == "--test-only"),
             "scancel" => true,
-            "scontrol" => argv.iter().any(|word| matches!(word.as_str(), "update" | "requeue" | "hold" | "release")),
+            "scontrol" => {
+                argv.iter().any(|word| matches!(word.as_str(), "update" | "requeue" | "hold" | "release"))
+            }
             _ => false,
         })
         .collect()
@@ -124,24 +127,23 @@ impl World {
     pub(super) fn script(&self) -> String {
         fs::read_to_string(self.about["script"].as_str().expect("a script")).expect("readable")
     }
+}
 
-    /// Ends every job that this world started and heals its nodes.
-    pub(super) fn clear(&self, ran: &[&Ran]) {
-        let mut jobs = vec![self.job.clone()];
-        for ran in ran {
-            jobs.extend(ran.jobs());
+/// Ends every job and heals the nodes, also after a test that failed: the next one starts on a quiet cluster.
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = Command::new("scancel").args(["--user", "root"]).output();
+        let node = self.about["node"].as_str().unwrap_or_default();
+        let _ =
+            Command::new("scontrol").args(["update", &format!("nodename={node}"), "state=resume"]).output();
+        let busy = || {
+            let listed = Command::new("squeue").args(["-h", "-o", "%T"]).output().expect("runs");
+            !listed.stdout.is_empty()
+        };
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while busy() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(200));
         }
-        for job in jobs {
-            let _ = Command::new("scancel").arg(job).output();
-        }
-        let node = self.about["node"].as_str().expect("a node");
-        tool("inject", &[node, "clear"]);
-        let _ = Command::new("scontrol").args(["update", &format!("nodename={node}"), "state=resume"]).output();
-        eventually("the nodes are free again", || {
-            let busy = Command::new("squeue").args(["-h", "-t", "all", "-o", "%T"]).output().expect("runs");
-            let text = text(&busy);
-            !text.lines().any(|state| matches!(state, "RUNNING" | "COMPLETING" | "PENDING"))
-        });
     }
 }
 
@@ -171,10 +173,9 @@ impl Ran {
 
     /// Jobs that were submitted.
     pub(super) fn jobs(&self) -> Vec<String> {
-        let submitted = self.entries().filter(|entry| entry["type"] == "finished" && entry["outcome"] == "submitted");
-        submitted
-            .filter_map(|entry| entry["output"]["job"].as_str().map(str::to_owned))
-            .collect()
+        let submitted =
+            self.entries().filter(|entry| entry["type"] == "finished" && entry["outcome"] == "submitted");
+        submitted.filter_map(|entry| entry["output"]["job"].as_str().map(str::to_owned)).collect()
     }
 
     #[track_caller]
@@ -199,7 +200,9 @@ fn has_path(root: &Value, at: &Value, path: &[String]) -> bool {
         None => at,
     };
     let Some((first, rest)) = path.split_first() else { return true };
-    let Some((node, outcome)) = first.split_once(':') else { return at["node"] == first.as_str() && rest.is_empty() };
+    let Some((node, outcome)) = first.split_once(':') else {
+        return at["node"] == first.as_str() && rest.is_empty();
+    };
     let branches = at["branches"].as_array().map(Vec::as_slice).unwrap_or_default();
     at["node"] == node
         && branches.iter().any(|branch| branch["outcome"] == outcome && has_path(root, &branch["then"], rest))
@@ -212,28 +215,21 @@ fn find(at: &Value, number: u64) -> Option<&Value> {
     at["branches"].as_array()?.iter().find_map(|branch| find(&branch["then"], number))
 }
 
-#[track_caller]
-pub(super) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < deadline, "not within a minute: {what}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
-
 /// A variable in the environment of a rank of a running job, as `/proc` has it.
 pub(super) fn in_rank(job: &str, node: &str, name: &str) -> Option<String> {
     let pids = Command::new("ssh").args([node, "scontrol", "listpids", job]).output().expect("runs");
     let text = text(&pids);
     let pids = text.lines().skip(1).filter_map(|line| line.split_whitespace().next());
     for pid in pids.filter(|pid| *pid != "-1") {
-        let environ = Command::new("ssh").args([node, "cat", &format!("/proc/{pid}/environ")]).output().expect("runs");
+        let environ =
+            Command::new("ssh").args([node, "cat", &format!("/proc/{pid}/environ")]).output().expect("runs");
         let prefix = format!("{name}=");
         let found = environ.stdout.split(|byte| *byte == 0).find_map(|entry| {
             let entry = String::from_utf8_lossy(entry).into_owned();
             entry.strip_prefix(&prefix).map(str::to_owned)
         });
-        let is_rank = environ.stdout.split(|byte| *byte == 0).any(|entry| entry.starts_with(b"SLURM_PROCID="));
+        let is_rank =
+            environ.stdout.split(|byte| *byte == 0).any(|entry| entry.starts_with(b"SLURM_PROCID="));
         if is_rank && found.is_some() {
             return found;
         }

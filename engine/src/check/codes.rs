@@ -111,8 +111,9 @@ codes! {
          those that are treated alike. A run must not find out at three in the morning that nobody thought of a case.";
     OUTCOME_UNKNOWN_FALLS_THROUGH = "outcome::unknown_falls_through",
         "The step can answer `unknown`: it looked and could not tell. That answer needs an edge of its own, and \
-         neither `otherwise` nor a single target covers it, because a missing diagnosis must never lead to a change \
-         by accident. Most often it leads to a person.";
+         `otherwise` does not cover it, because a missing diagnosis must never lead to a change by accident. Most \
+         often it leads to a person. Only a single target, `next: node`, takes every answer alike: there the node \
+         gathers evidence and decides nothing.";
     OUTCOME_OTHERWISE_UNUSED = "outcome::otherwise_unused",
         "Every outcome has an edge already, so `otherwise` covers nothing. It is harmless, but it would hide a new \
          outcome of a later version of the step. Remove it.";
@@ -143,6 +144,14 @@ codes! {
         "The record has no such field. What a step yields is known beforehand, so a misspelt field is found here and \
          not in the middle of an incident. Lists are read by position, `x[0]`; a fan-out yields `items`, one record \
          per item.";
+    TEMPLATE_NEVER_RAN = "template::never_ran",
+        "A template reads the output of a node that can only run later: no path leads from that node to this one, \
+         so there never is anything to read. Usually the flow is in another order than the author had in mind.";
+    TEMPLATE_MAY_NOT_HAVE_RUN = "template::may_not_have_run",
+        "A template reads the output of a node that some paths pass by. A run on such a path would fail here, \
+         because there is no output to read. Lead every path through that node, or ask first, as in \
+         `{{ x.step if x is known else 0 }}`. A node that is declined at its gate, or that fails and leads on by \
+         `on_failure`, has no output either.";
     TEMPLATE_UNKNOWN_FILTER = "template::unknown_filter",
         "There is no filter of this name. Filters follow a bar: `{{ bytes | gib }}`.";
     TEMPLATE_UNKNOWN_TEST = "template::unknown_test",

@@ -44,9 +44,10 @@ impl Findings {
         self.found.iter().filter(|found| found.severity == Severity::Error).count()
     }
 
-    /// How many findings of some codes there are.
-    pub(crate) fn count(&self, code: impl Fn(&str) -> bool) -> usize {
-        self.found.iter().filter(|found| code(found.code)).count()
+    /// Whether a file has errors of some codes.
+    pub(crate) fn any_in(&self, file: usize, code: impl Fn(&str) -> bool) -> bool {
+        let error = |found: &&Diagnostic| found.severity == Severity::Error && found.at.file == file;
+        self.found.iter().filter(error).any(|found| code(found.code))
     }
 
     /// All findings by place, each once (a value repeated by an alias is written once).

@@ -8,7 +8,7 @@ pub trait Library {
     ///
     /// # Errors
     /// If there is one and it cannot be read; the place of the diagnostic is of no matter.
-    fn find(&self, name: &str) -> Option<Result<SourceFile, Diagnostic>>;
+    fn find(&self, name: &str) -> Option<Result<SourceFile, Box<Diagnostic>>>;
 
     /// The names of all runbooks, for suggestions.
     fn names(&self) -> Vec<String>;
@@ -19,7 +19,7 @@ pub trait Library {
 pub struct NoLibrary;
 
 impl Library for NoLibrary {
-    fn find(&self, _name: &str) -> Option<Result<SourceFile, Diagnostic>> {
+    fn find(&self, _name: &str) -> Option<Result<SourceFile, Box<Diagnostic>>> {
         None
     }
 

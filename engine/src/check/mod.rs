@@ -5,6 +5,7 @@ mod findings;
 mod flow;
 mod library;
 mod lower;
+mod order;
 mod outcomes;
 mod params;
 mod resolve;

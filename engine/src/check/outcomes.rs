@@ -70,12 +70,15 @@ pub(super) fn check(
     findings: &mut Findings,
 ) {
     let names = || outcomes.iter().map(|outcome| outcome.name.as_str());
+    // Outcomes whose edge is there, but misspelt: one mistake is one error.
+    let mut misspelt: Vec<&str> = Vec::new();
     for edge in &next.edges {
         if names().any(|name| name == edge.outcome.text) {
             continue;
         }
         let free = names().filter(|name| next.edges.iter().all(|edge| edge.outcome.text != *name));
         let meant = findings.meant(&edge.outcome.text, free);
+        misspelt.extend(meant);
         findings
             .error(
                 codes::OUTCOME_UNKNOWN,
@@ -86,30 +89,29 @@ pub(super) fn check(
             .help_meant(meant, "It ends with", names());
     }
     let at = next.at.clone().unwrap_or_else(|| name.span.clone());
-    let has_edge = |name: &str| next.edges.iter().any(|edge| edge.outcome.text == name);
+    let has_edge = |name: &str| {
+        next.edges.iter().any(|edge| edge.outcome.text == name)
+            || misspelt.contains(&name)
+            || name == "otherwise"
+    };
     if next.broken {
         return; // The edge that seems to be missing may be the one that could not be read.
     }
-    if names().any(|name| name == UNKNOWN) && !has_edge(UNKNOWN) {
-        let report = findings
+    // A single target says that it goes on the same way whatever comes out: nothing is diagnosed that could be wrong.
+    if names().any(|name| name == UNKNOWN) && !has_edge(UNKNOWN) && !next.single {
+        findings
             .error(
                 codes::OUTCOME_UNKNOWN_FALLS_THROUGH,
                 format!("`{}` may find out nothing, and `unknown` has no edge of its own", name.text),
                 at.clone(),
             )
-            .label("no edge for `unknown`");
-        match (&next.otherwise, next.single) {
-            (Some(target), true) => report.help(format!(
-                "A missing diagnosis must not go on by accident. Write `next: {{ unknown: …, otherwise: {} }}`; \
-                 `unknown` usually leads to a person.",
-                target.text
-            )),
-            (Some(_), false) => report.help(
-                "`otherwise` does not cover `unknown`: a missing diagnosis must not go on by accident. \
-                 Lead it to a person.",
-            ),
-            (None, _) => report.help("Add `unknown: …`; it usually leads to a person."),
-        };
+            .label("no edge for `unknown`")
+            .help(if next.otherwise.is_some() {
+                "`otherwise` does not cover `unknown`: a missing diagnosis must not go on by accident. Lead it to a \
+                 person."
+            } else {
+                "Add `unknown: ...`; it usually leads to a person."
+            });
     }
     let missing: Vec<&OutcomeSpec> =
         outcomes.iter().filter(|outcome| outcome.name != UNKNOWN && !has_edge(&outcome.name)).collect();

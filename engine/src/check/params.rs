@@ -13,6 +13,9 @@ pub(super) fn check(spec: &StepSpec, with: Option<&Node>, at: &Span, findings: &
     let cx = Params { kind: spec.kind, root: &spec.params };
     let schemas = schema::alternatives(&spec.params, &spec.params);
     let Some(schema) = schemas.first() else { return };
+    if with.is_some_and(|with| with.entries().is_none()) {
+        return; // It is no map, which was reported.
+    }
     cx.object(schema, with.and_then(Node::entries).unwrap_or_default(), "", at, findings);
 }
 
@@ -33,6 +36,7 @@ impl Params<'_> {
     ) {
         let properties = schema.get("properties").and_then(Json::as_object);
         let names = || properties.into_iter().flat_map(|all| all.keys().map(String::as_str));
+        let mut misspelt: Vec<&str> = Vec::new();
         for (key, node) in entries {
             if let Some(schema) = properties.and_then(|all| all.get(&key.text)) {
                 self.value(schema, node, &format!("{path}{}", key.text), &key.span, findings);
@@ -40,7 +44,9 @@ impl Params<'_> {
             }
             match schema.get("additionalProperties") {
                 Some(Json::Bool(false)) => {
-                    let meant = findings.meant(&key.text, names());
+                    let given = |name: &str| entries.iter().any(|(key, _)| key.text == name);
+                    let meant = findings.meant(&key.text, names().filter(|name| !given(name)));
+                    misspelt.extend(meant);
                     let message = match path.strip_suffix('.') {
                         None => format!("{} has no parameter `{}`", self.kind, key.text),
                         Some(path) => format!("`{path}` of {} has no `{}`", self.kind, key.text),
@@ -63,7 +69,8 @@ impl Params<'_> {
         }
         let required = schema.get("required").and_then(Json::as_array);
         for name in required.into_iter().flatten().filter_map(Json::as_str) {
-            if entries.iter().any(|(key, _)| key.text == name) {
+            // One mistake is one error.
+            if entries.iter().any(|(key, _)| key.text == name) || misspelt.contains(&name) {
                 continue;
             }
             let about = properties

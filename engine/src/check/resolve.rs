@@ -44,10 +44,11 @@ impl Loaded {
                         loaded.add(file, &[], findings);
                     }
                     Some(Err(refused)) => {
-                        findings
-                            .error(refused.code, refused.message, word.span)
-                            .label("run here")
-                            .help(refused.help.unwrap_or_default());
+                        let report =
+                            findings.error(refused.code, refused.message, word.span).label("run here");
+                        if let Some(help) = refused.help {
+                            report.help(help);
+                        }
                     }
                     None => unknown(&word, library, findings),
                 }

@@ -50,6 +50,18 @@ struct Path {
     changed: bool,
 }
 
+impl Path {
+    /// A second passage through a node lies beyond the horizon: what the first round would have changed cannot be told in
+    /// detail. From there on anything may be found, so that one subtree stands for all further rounds. (Widening, as in
+    /// abstract interpretation; without it the rounds multiply.)
+    fn widen(&mut self, plan: &Plan, node: &Node) {
+        if self.state.visits(&node.id) > 0 {
+            self.state.forget(plan);
+            self.writes.clear();
+        }
+    }
+}
+
 /// A possible answer of a node, before it is refined.
 struct Possible {
     done: Done<Value>,
@@ -71,9 +83,11 @@ type Exploring<'a> = Pin<Box<dyn Future<Output = Result<Shown, WalkError>> + Sen
 impl Explorer<'_> {
     fn explore(&mut self, path: Path) -> Exploring<'_> {
         Box::pin(async move {
+            let mut path = path;
             match decide(&self.plan, &path.state) {
                 Decision::Visit { visit, node } => {
                     let node = self.node(&node)?;
+                    path.widen(&self.plan, &node);
                     let Some(mut shown) = self.show(&path, &node) else {
                         return Ok(self.again(&path, &node));
                     };
@@ -324,6 +338,7 @@ impl Explorer<'_> {
 
     async fn enter(&mut self, mut path: Path, visit: u64, id: &str) -> Result<Shown, WalkError> {
         let node = self.node(id)?;
+        path.widen(&self.plan, &node);
         let Body::Enter(enter) = &node.body else { return Ok(self.bare(&node)) };
         let Some(mut shown) = self.show(&path, &node) else { return Ok(self.again(&path, &node)) };
         shown.how = How::Enter;

@@ -201,6 +201,15 @@ impl RunState {
         names
     }
 
+    /// Forgets all that was found: every output and variable may be anything.
+    pub(crate) fn forget(&mut self, plan: &Plan) {
+        let open = || Output { value: Arc::new(Value::Null), standing: Standing::Open };
+        self.outputs = plan.data().nodes.iter().map(|node| (node.id.clone(), open())).collect();
+        for value in self.vars.values_mut().flat_map(BTreeMap::values_mut) {
+            *value = (Value::Null, Standing::Open);
+        }
+    }
+
     /// A digest of everything that templates can see.
     pub(crate) fn seen_by_templates(&self, also: bool) -> String {
         let mut outputs: Vec<String> = self

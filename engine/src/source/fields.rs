@@ -16,6 +16,8 @@ pub(super) struct Fields<'n> {
     what: &'static str,
     /// Where to point when something is missing.
     at: Span,
+    /// Keys that are there, but misspelt.
+    misspelt: Vec<String>,
 }
 
 impl<'n> Fields<'n> {
@@ -31,8 +33,11 @@ impl<'n> Fields<'n> {
             wrong_type(findings, node, at, what, "a map");
             return None;
         };
+        let mut misspelt = Vec::new();
+        let given = |name: &str| entries.iter().any(|(key, _)| key.text == name);
         for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
-            let meant = findings.meant(&key.text, known.iter().copied());
+            let meant = findings.meant(&key.text, known.iter().copied().filter(|name| !given(name)));
+            misspelt.extend(meant.map(str::to_owned));
             let report = findings
                 .error(codes::YAML_UNKNOWN_KEY, format!("{what} has no key `{}`", key.text), key.span.clone())
                 .label("unknown key");
@@ -42,7 +47,7 @@ impl<'n> Fields<'n> {
                 report.help_meant(meant, "Its keys are", known.iter().copied());
             }
         }
-        Some(Self { entries, what, at: at.clone() })
+        Some(Self { entries, what, at: at.clone(), misspelt })
     }
 
     /// The key with its value.
@@ -53,7 +58,8 @@ impl<'n> Fields<'n> {
     /// The value of a key that has to be there.
     pub(super) fn need(&self, name: &str, help: &str, findings: &mut Findings) -> Option<&'n (Word, Node)> {
         let found = self.get(name);
-        if found.is_none() {
+        // One mistake is one error.
+        if found.is_none() && !self.misspelt.iter().any(|meant| meant == name) {
             findings
                 .error(codes::YAML_MISSING_KEY, format!("{} needs `{name}`", self.what), self.at.clone())
                 .label(format!("`{name}` is missing"))

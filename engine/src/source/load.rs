@@ -12,7 +12,7 @@ pub const MAX_BYTES: u64 = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// If it is too large, cannot be read or is not UTF-8. A file that says it is too large is refused unread.
-pub fn from_reader(name: &str, len: u64, reader: impl Read) -> Result<SourceFile, Diagnostic> {
+pub fn from_reader(name: &str, len: u64, reader: impl Read) -> Result<SourceFile, Box<Diagnostic>> {
     if len > MAX_BYTES {
         return Err(too_large(name, len));
     }
@@ -32,7 +32,7 @@ pub fn from_reader(name: &str, len: u64, reader: impl Read) -> Result<SourceFile
 ///
 /// # Errors
 /// If there are too many of them or they are not UTF-8.
-pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<SourceFile, Diagnostic> {
+pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<SourceFile, Box<Diagnostic>> {
     let len = bytes.len() as u64;
     if len > MAX_BYTES {
         return Err(too_large(name, len));
@@ -49,7 +49,7 @@ pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<SourceFile, Diagnostic> 
     Ok(SourceFile { name: name.to_owned(), text })
 }
 
-fn too_large(name: &str, len: u64) -> Diagnostic {
+fn too_large(name: &str, len: u64) -> Box<Diagnostic> {
     // Integer division is exact enough for people.
     refuse(
         codes::SOURCE_TOO_LARGE,
@@ -58,8 +58,8 @@ fn too_large(name: &str, len: u64) -> Diagnostic {
     )
 }
 
-fn refuse(code: &'static str, message: String, help: &str) -> Diagnostic {
-    Diagnostic {
+fn refuse(code: &'static str, message: String, help: &str) -> Box<Diagnostic> {
+    Box::new(Diagnostic {
         code,
         severity: Severity::Error,
         message,
@@ -67,7 +67,7 @@ fn refuse(code: &'static str, message: String, help: &str) -> Diagnostic {
         label: String::new(),
         related: Vec::new(),
         help: Some(help.to_owned()),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! Steps that touch nothing: deciding and asking.
+//! Steps around the others: deciding, asking, waiting, telling.
 
 mod ask;
 mod decide;
+mod notify;
 mod register;
+mod wait;
 
 pub(crate) use register::register;

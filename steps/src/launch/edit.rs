@@ -61,7 +61,6 @@ fn wanted(params: &Params) -> Result<Vec<(String, Option<String>)>, StepError> {
     }
     match wanted.iter().find(|(name, _)| !valid_name(name)) {
         Some((name, _)) => Err(wrong(format!("{} is not the name of an environment variable", clean(name)))),
-        None if wanted.is_empty() => Err(wrong("nothing to set or unset".to_owned())),
         None => Ok(wanted),
     }
 }
@@ -85,6 +84,7 @@ impl ChangeStep for Edit {
         params: &Params,
     ) -> Result<Preview<Self::Intent, Report>, StepError> {
         let wanted = wanted(params)?;
+        // No change to take back is a case that happens: the last relaunch changed no setting.
         let target = Target {
             script: &params.script,
             job: params.job.as_ref(),

@@ -7,15 +7,24 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// A command that has ended may leave children that hold its streams open: after its end, silence of this length is
-/// taken for the end of the output.
-const SETTLE: Duration = Duration::from_millis(250);
+/// A command that has ended may leave children that hold its streams open: after its end, silence of twice this length
+/// is taken for the end of the output.
+const SETTLE: Duration = Duration::from_millis(125);
 
 /// Which stream a chunk came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
     Out,
     Err,
+}
+
+/// Who listens to a running command.
+pub(super) trait Listener {
+    /// Takes the next chunk of a stream.
+    fn hear(&mut self, stream: Stream, chunk: &[u8]);
+
+    /// Whether the output itself has said that it is at its end.
+    fn ended(&self) -> bool;
 }
 
 /// The first bytes of a stream.
@@ -41,16 +50,23 @@ pub(super) struct Pipes<I, O, E> {
     pub(super) stderr: E,
 }
 
-/// Feeds `input`, hands every chunk of output to `take` and waits for `exit`, until `deadline`.
-///
-/// Gives what `exit` gave, or `None` if the deadline came first.
+/// How listening to a command came to its end.
+pub(super) enum Drained<X> {
+    /// What `exit` gave; `None` if it was not waited for.
+    Ended(Option<X>),
+    /// The deadline came first.
+    OutOfTime,
+}
+
+/// Feeds `input` and hands every chunk of output to `listener`, until the streams are at their end and `exit`, if there
+/// is one, has answered; at most until `deadline`.
 pub(super) async fn drain<I, O, E, X>(
     pipes: Pipes<I, O, E>,
     input: &[u8],
-    exit: impl Future<Output = X>,
+    exit: Option<impl Future<Output = X>>,
     deadline: Instant,
-    mut take: impl FnMut(Stream, &[u8]),
-) -> Option<X>
+    listener: &mut impl Listener,
+) -> Drained<X>
 where
     I: AsyncWrite + Unpin,
     O: AsyncRead + Unpin,
@@ -64,26 +80,42 @@ where
             let _ = stdin.shutdown().await;
         }
     });
-    let mut exit = pin!(exit);
-    let (mut fed, mut out_open, mut err_open, mut ended) = (false, true, true, None);
+    let waited_for = exit.is_some();
+    let mut exit = pin!(async move {
+        match exit {
+            Some(exit) => exit.await,
+            None => std::future::pending().await,
+        }
+    });
+    let (mut fed, mut out_open, mut err_open, mut ended, mut quiet) = (false, true, true, None, 0);
     let (mut out, mut err) = (vec![0; 32 << 10], vec![0; 8 << 10]);
-    while out_open || err_open || ended.is_none() {
+    while out_open || err_open || (waited_for && ended.is_none()) {
         tokio::select! {
             read = stdout.read(&mut out), if out_open => match read {
-                Ok(count @ 1..) => take(Stream::Out, &out[..count]),
+                Ok(count @ 1..) => {
+                    quiet = 0;
+                    listener.hear(Stream::Out, &out[..count]);
+                }
                 _ => out_open = false,
             },
             read = stderr.read(&mut err), if err_open => match read {
-                Ok(count @ 1..) => take(Stream::Err, &err[..count]),
+                Ok(count @ 1..) => {
+                    quiet = 0;
+                    listener.hear(Stream::Err, &err[..count]);
+                }
                 _ => err_open = false,
             },
             () = &mut feed, if !fed => fed = true,
             answer = &mut exit, if ended.is_none() => ended = Some(answer),
-            () = sleep(SETTLE), if ended.is_some() => break,
-            () = sleep_until(deadline) => break,
+            // Not at the first time: on a busy machine output may have become ready together with the timer.
+            () = sleep(SETTLE), if ended.is_some() => quiet += 1,
+            () = sleep_until(deadline) => return Drained::OutOfTime,
+        }
+        if listener.ended() || quiet == 2 {
+            break;
         }
     }
-    ended
+    Drained::Ended(ended)
 }
 
 #[cfg(test)]

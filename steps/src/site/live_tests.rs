@@ -90,7 +90,7 @@ async fn local_output_is_bounded_while_it_is_drained() {
 #[tokio::test]
 async fn a_local_timeout_ends_the_whole_group() {
     let dir = tempfile::tempdir().unwrap();
-    let command = Command::script(stubborn(dir.path())).timeout(seconds(1.0));
+    let command = Command::script(stubborn(dir.path())).timeout(seconds(2.0));
     let error = LiveSite::new().run(&command).await.unwrap_err();
     assert_eq!(error.kind, SiteErrorKind::Timeout);
     assert!(pids(dir.path()).iter().all(|pid| gone_soon(pid)));
@@ -101,7 +101,7 @@ async fn a_local_command_nobody_waits_for_is_ended() {
     let dir = tempfile::tempdir().unwrap();
     let command = Command::script(stubborn(dir.path()));
     let site = LiveSite::new();
-    assert!(tokio::time::timeout(seconds(0.7), site.run(&command)).await.is_err());
+    assert!(tokio::time::timeout(seconds(1.5), site.run(&command)).await.is_err());
     assert!(pids(dir.path()).iter().all(|pid| gone_soon(pid)));
 }
 
@@ -166,13 +166,13 @@ async fn output_of_a_host_is_bounded() {
 async fn a_timeout_ends_the_command_on_the_host() {
     let Some(sshd) = Sshd::start() else { return };
     let site = live(&sshd);
-    let command = Command::script(stubborn(sshd.dir())).timeout(seconds(1.0)).on("gpu-1");
+    let command = Command::script(stubborn(sshd.dir())).timeout(seconds(2.0)).on("gpu-1");
     let error = site.run(&command).await.unwrap_err();
     assert_eq!(error.kind, SiteErrorKind::Timeout, "{error}");
     assert!(pids(sshd.dir()).iter().all(|pid| gone_soon(pid)));
     let deaf = Command::script("trap '' TERM; echo $$ > parent; sleep 100; sleep 100")
         .cwd(sshd.dir().to_str().unwrap())
-        .timeout(seconds(1.0))
+        .timeout(seconds(2.0))
         .on("gpu-1");
     assert_eq!(site.run(&deaf).await.unwrap_err().kind, SiteErrorKind::Timeout);
     assert!(gone_soon(&pids(sshd.dir())[0]));

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tokio::process::{Child, Command as Process};
 use tokio::time::{Instant, sleep};
 
-use super::drain::{Bounded, Pipes, Stream, drain};
+use super::drain::{Bounded, Drained, Listener, Pipes, Stream, drain};
 use super::wrap::KILL_AFTER_SECONDS;
 
 /// Runs a command on this machine, in a process group of its own.
@@ -23,15 +23,11 @@ pub(super) async fn run(command: &Command) -> Result<Output, SiteError> {
         return Err(SiteError::new(SiteErrorKind::Unknown, format!("{command}: lost its streams")));
     };
     let pipes = Pipes { stdin: child.stdin.take(), stdout, stderr };
-    let (mut out, mut err) = (Bounded::default(), Bounded::default());
+    let mut kept = Kept { limit: command.output_limit, out: Bounded::default(), err: Bounded::default() };
     let deadline = started + command.timeout;
-    let take = |stream, chunk: &[u8]| match stream {
-        Stream::Out => out.push(chunk, command.output_limit),
-        Stream::Err => err.push(chunk, command.output_limit),
-    };
     let input = command.stdin.as_deref().unwrap_or_default();
-    let status = drain(pipes, input, child.wait(), deadline, take).await;
-    let Some(status) = status else {
+    let drained = drain(pipes, input, Some(child.wait()), deadline, &mut kept).await;
+    let Drained::Ended(Some(status)) = drained else {
         group.end(&mut child).await;
         return Err(SiteError::new(
             SiteErrorKind::Timeout,
@@ -44,11 +40,31 @@ pub(super) async fn run(command: &Command) -> Result<Output, SiteError> {
     })?;
     Ok(Output {
         exit: exit(status),
-        stdout: out.bytes,
-        stderr: err.bytes,
-        truncated: out.truncated || err.truncated,
+        stdout: kept.out.bytes,
+        stderr: kept.err.bytes,
+        truncated: kept.out.truncated || kept.err.truncated,
         took: started.elapsed(),
     })
+}
+
+/// What a command said, as far as it is kept.
+struct Kept {
+    limit: usize,
+    out: Bounded,
+    err: Bounded,
+}
+
+impl Listener for Kept {
+    fn hear(&mut self, stream: Stream, chunk: &[u8]) {
+        match stream {
+            Stream::Out => self.out.push(chunk, self.limit),
+            Stream::Err => self.err.push(chunk, self.limit),
+        }
+    }
+
+    fn ended(&self) -> bool {
+        false
+    }
 }
 
 fn spawn(command: &Command) -> Result<Child, SiteError> {

@@ -9,14 +9,14 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::site::{Command, Exit, Output, SiteError, SiteErrorKind};
+use engine::site::{Command, Output, SiteError, SiteErrorKind};
 use openssh::Session;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::drain::{Bounded, Pipes, Stream, drain};
-use super::marks::{Mark, Piece, Splitter};
+use super::drain::{Drained, Pipes, drain};
+use super::heard::{Heard, printable};
 use super::{host, wrap};
 
 /// sshd lets 10 sessions share a connection if it is not told otherwise (`MaxSessions`); two are left for others.
@@ -25,8 +25,6 @@ const SESSIONS_PER_HOST: usize = 8;
 const OPENING_AT_ONCE: usize = 32;
 /// What the network may add to a command's time before the host is taken for lost.
 const NETWORK_GRACE: Duration = Duration::from_secs(3);
-/// What is kept of a login shell's chatter, for error messages.
-const CHATTER_LIMIT: usize = 2 << 10;
 
 /// The connections of one site.
 pub(super) struct Remote {
@@ -188,11 +186,6 @@ fn refused(name: &str, said: &str) -> SiteError {
     SiteError::new(kind, format!("{name}: {reason}"))
 }
 
-fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { ' ' } else { c };
-    text.trim().chars().map(shown).take(400).collect()
-}
-
 /// A command on its way.
 struct Running<'a> {
     child: openssh::Child<&'a Session>,
@@ -245,14 +238,21 @@ impl<'a> Running<'a> {
         let limit = self.command.timeout + Duration::from_secs(1 + wrap::KILL_AFTER_SECONDS);
         let mut heard = Heard::new(nonce, self.command.output_limit);
         let deadline = self.began + limit + NETWORK_GRACE;
-        let ended =
-            drain(pipes, input, self.child.wait(), deadline, |stream, chunk| heard.push(stream, chunk)).await;
+        // The exit status is asked for last: taking it ends the session, and output still on its way is lost.
+        let drained = drain(pipes, input, None::<std::future::Pending<()>>, deadline, &mut heard).await;
         heard.finish();
-        if ended.is_none() && heard.ended.is_none() {
-            // Not even the host's own timer was heard of: whoever comes next connects anew.
-            host.forget(session).await;
-        }
-        conclude(self.name, self.command, self.began.elapsed(), heard, ended)
+        let ended = match drained {
+            Drained::Ended(_) if heard.status.is_none() => {
+                tokio::time::timeout(NETWORK_GRACE, self.child.wait()).await.ok()
+            }
+            Drained::Ended(_) => None,
+            Drained::OutOfTime => {
+                // Not even the host's own timer was heard of: whoever comes next connects anew.
+                host.forget(session).await;
+                None
+            }
+        };
+        heard.conclude(self.name, self.command, self.began.elapsed(), ended.as_ref())
     }
 }
 
@@ -263,105 +263,6 @@ impl Host {
             *session = None;
         }
     }
-}
-
-/// What came back of a command, marks apart from output.
-struct Heard {
-    splitters: [Splitter; 2],
-    limit: usize,
-    out: Bounded,
-    err: Bounded,
-    chatter: Bounded,
-    started: [bool; 2],
-    ended: Option<i32>,
-    out_of_time: bool,
-    cannot: Option<Mark>,
-}
-
-impl Heard {
-    fn new(nonce: &str, limit: usize) -> Self {
-        Self {
-            splitters: [Splitter::new(nonce), Splitter::new(nonce)],
-            limit,
-            out: Bounded::default(),
-            err: Bounded::default(),
-            chatter: Bounded::default(),
-            started: [false; 2],
-            ended: None,
-            out_of_time: false,
-            cannot: None,
-        }
-    }
-
-    fn push(&mut self, stream: Stream, chunk: &[u8]) {
-        self.split(stream, |splitter, give| splitter.push(chunk, give));
-    }
-
-    fn finish(&mut self) {
-        for stream in [Stream::Out, Stream::Err] {
-            self.split(stream, |splitter, give| splitter.finish(give));
-        }
-    }
-
-    fn split(&mut self, stream: Stream, split: impl FnOnce(&mut Splitter, &mut dyn FnMut(Piece<'_>))) {
-        let Self { splitters, limit, out, err, chatter, started, ended, out_of_time, cannot } = self;
-        let (index, kept) = match stream {
-            Stream::Out => (0, out),
-            Stream::Err => (1, err),
-        };
-        split(&mut splitters[index], &mut |piece| match piece {
-            Piece::Data(data) if started[index] => kept.push(data, *limit),
-            Piece::Data(data) => chatter.push(data, CHATTER_LIMIT),
-            Piece::Mark(Mark::Started) => started[index] = true,
-            Piece::Mark(Mark::Ended(status)) => *ended = Some(status),
-            Piece::Mark(Mark::OutOfTime) => *out_of_time = true,
-            Piece::Mark(mark) => *cannot = Some(mark),
-        });
-    }
-}
-
-fn conclude(
-    name: &str,
-    command: &Command,
-    took: Duration,
-    heard: Heard,
-    ended: Option<Result<std::process::ExitStatus, openssh::Error>>,
-) -> Result<Output, SiteError> {
-    let failed = |kind, why: String| Err(SiteError::new(kind, format!("{command}: {why}")));
-    match heard.cannot {
-        Some(Mark::NoDirectory) => {
-            let dir = command.cwd.as_deref().unwrap_or_default();
-            return failed(SiteErrorKind::NotStarted, format!("{dir}: no such directory on {name}"));
-        }
-        Some(_) => return failed(SiteErrorKind::NotStarted, format!("no such program on {name}")),
-        None => {}
-    }
-    if let Some(status) = heard.ended {
-        return Ok(Output {
-            exit: Exit::Code(status),
-            stdout: heard.out.bytes,
-            stderr: heard.err.bytes,
-            truncated: heard.out.truncated || heard.err.truncated,
-            took,
-        });
-    }
-    if heard.out_of_time || took >= command.timeout {
-        return failed(
-            SiteErrorKind::Timeout,
-            format!("ran past its limit of {:?} and was ended", command.timeout),
-        );
-    }
-    let shell_answered = match &ended {
-        Some(Ok(_)) => true,
-        Some(Err(openssh::Error::Remote(_))) => true, // openssh's word for status 127
-        _ => false,
-    };
-    if !heard.started[1] && shell_answered {
-        let said = printable(&String::from_utf8_lossy(&heard.chatter.bytes));
-        let why = if said.is_empty() { "it did not say why" } else { &said };
-        return failed(SiteErrorKind::NotStarted, format!("the login shell of {name} did not run it: {why}"));
-    }
-    failed(SiteErrorKind::Unknown, format!("the connection to {name} was lost; it may have had its effect"))
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

@@ -33,9 +33,10 @@ impl Sshd {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nStrictModes no\nUsePAM no\n\
-             PidFile none\nMaxStartups 100\nPermitRootLogin yes\n",
+             PidFile none\nMaxStartups 100\nPermitRootLogin yes\nSetEnv HOME={}\n",
             path("host_key"),
-            path("user_key.pub")
+            path("user_key.pub"),
+            dir.path().display(), // the user's own shell start-up files stay out of it
         );
         fs::write(path("sshd_config"), config).unwrap();
         let host_key = fs::read_to_string(path("host_key.pub")).unwrap();

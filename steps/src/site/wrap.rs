@@ -24,7 +24,7 @@ const SUPERVISOR: &str = "n=$1; c=$(printf %bx \"$2\"); c=${c%x}; t=; trap t=1 T
     printf %sS000. $n; printf %sS000. $n >&2; \
     ( eval \"$c\" ); s=$?; \
     if test $t; then printf %sT000. $n >&2; kill -KILL 0; fi; \
-    printf %sE%03d. $n $s >&2";
+    printf %sE%03d. $n $s; printf %sE%03d. $n $s >&2";
 
 /// The line for the login shell of the command's host.
 pub(super) fn line(command: &Command, nonce: &str) -> Result<String, SiteError> {
@@ -126,7 +126,9 @@ mod tests {
     }
 
     fn unmarked(output: &std::process::Output) -> Vec<u8> {
-        output.stdout.strip_prefix(b"nonceS000.").unwrap().to_vec()
+        let (started, ended) = (b"nonceS000.".len(), b"nonceE000.".len());
+        assert!(output.stdout.starts_with(b"nonceS000."));
+        output.stdout[started..output.stdout.len() - ended].to_vec()
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! Checking one template: its syntax, then every name in it.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use minijinja::Environment;
 use serde_json::Value as Json;
 
-use super::extras::{EXTRA_FILTERS, EXTRA_TESTS, FILTERS, FUNCTIONS, RAW, RUN_FIELDS, TESTS};
+use super::extras::{FILTERS, FUNCTIONS, RAW, RUN_FIELDS, TESTS};
 use super::scan::{self, Mention, PathStep};
 use crate::check::schema::{self, Inside};
 use crate::check::{Findings, codes, list};
 use crate::diagnostic::Span;
 use crate::source::place_in_scalar;
+use crate::template::{FILTERS as OUR_FILTERS, TESTS as OUR_TESTS};
 
 /// What a name in a template stands for.
 pub(in crate::check) enum Record<'a> {
@@ -44,18 +46,36 @@ pub(in crate::check) struct Place<'p> {
     pub(in crate::check) item: Option<&'p str>,
     /// It is the first value of the variable at this position: no node has run.
     pub(in crate::check) variable: Option<usize>,
+    /// It belongs to the node at this position.
+    pub(in crate::check) node: Option<usize>,
 }
 
 /// Checks templates.
 pub(in crate::check) struct Templates<'a> {
     env: Environment<'a>,
+    reads: RefCell<Vec<Read>>,
+}
+
+/// A node's template that reads the output of a node.
+pub(in crate::check) struct Read {
+    /// Position of the node that reads.
+    pub(in crate::check) by: usize,
+    /// Name of the node that is read.
+    pub(in crate::check) from: String,
+    /// Where.
+    pub(in crate::check) at: Span,
 }
 
 impl<'a> Templates<'a> {
     pub(in crate::check) fn new() -> Self {
         let mut env = Environment::new();
         env.set_debug(true); // Errors carry their place.
-        Self { env }
+        Self { env, reads: RefCell::default() }
+    }
+
+    /// All reads of outputs in the templates checked so far.
+    pub(in crate::check) fn into_reads(self) -> Vec<Read> {
+        self.reads.into_inner()
     }
 
     /// Checks a text that may hold templates.
@@ -83,7 +103,7 @@ impl<'a> Templates<'a> {
                 .map_err(|error| (error, 0)),
         };
         match compiled {
-            Ok(free) => Checking { text, at, names, place, free, findings }.names(),
+            Ok(free) => Checking { text, at, names, place, free, reads: &self.reads, findings }.names(),
             Err((error, offset)) => {
                 let range =
                     error.range().map_or(0..text.len(), |range| range.start + offset..range.end + offset);
@@ -143,16 +163,43 @@ struct Checking<'c> {
     place: Place<'c>,
     /// What the template reads from outside, as minijinja sees it; the rest are its own loop variables.
     free: HashSet<String>,
+    reads: &'c RefCell<Vec<Read>>,
     findings: &'c mut Findings,
 }
 
 impl<'c> Checking<'c> {
     fn names(&mut self) {
-        for mention in scan::mentions(self.text) {
+        let mentions = scan::mentions(self.text);
+        self.reads(&mentions);
+        for mention in mentions {
             match mention {
                 Mention::Filter { name, at } => self.filter(name, at),
                 Mention::Test { name, at } => self.test(name, at),
                 Mention::Path { root, steps, at, called, .. } => self.path(root, &steps, at, called),
+            }
+        }
+    }
+
+    /// Notes which outputs are read. A template that asks whether `x` is known at all takes care of it.
+    fn reads(&mut self, mentions: &[Mention<'_>]) {
+        let Some(by) = self.place.node else { return };
+        let asked = |name: &str| {
+            mentions.windows(2).any(|pair| match pair {
+                [Mention::Path { root, steps, .. }, Mention::Test { name: test, .. }] => {
+                    *root == name && steps.is_empty() && matches!(*test, "known" | "unknown" | "defined")
+                }
+                _ => false,
+            })
+        };
+        for mention in mentions {
+            let Mention::Path { root, at, .. } = mention else { continue };
+            let own = self.place.item == Some(root) || !self.names.nodes.contains_key(root);
+            // A loop variable of the same name is no read: minijinja does not report it as free.
+            let dotted = format!("{root}.");
+            let free = self.free.iter().any(|name| name == root || name.starts_with(&dotted));
+            if !own && free && !asked(root) {
+                let at = self.span(at.start..at.start + root.len());
+                self.reads.borrow_mut().push(Read { by, from: (*root).to_owned(), at });
             }
         }
     }
@@ -168,8 +215,8 @@ impl<'c> Checking<'c> {
                 .warning(codes::SHELL_RAW, "this value goes to the shell without quoting", span)
                 .label("not quoted")
                 .help("Make sure that it can never hold a space, `;` or `$(`; or pass arguments as a list.");
-        } else if !FILTERS.contains(&name) && !EXTRA_FILTERS.contains(&name) {
-            let all = || FILTERS.into_iter().chain(EXTRA_FILTERS);
+        } else if !FILTERS.contains(&name) && !OUR_FILTERS.contains(&name) {
+            let all = || FILTERS.iter().chain(OUR_FILTERS).copied();
             let meant = self.findings.meant(name, all());
             self.findings
                 .error(codes::TEMPLATE_UNKNOWN_FILTER, format!("there is no filter `{name}`"), span)
@@ -179,11 +226,11 @@ impl<'c> Checking<'c> {
     }
 
     fn test(&mut self, name: &str, at: Range<usize>) {
-        if TESTS.contains(&name) || EXTRA_TESTS.contains(&name) {
+        if TESTS.contains(&name) || OUR_TESTS.contains(&name) {
             return;
         }
         let span = self.span(at);
-        let all = || EXTRA_TESTS.into_iter().chain(TESTS);
+        let all = || OUR_TESTS.iter().copied().chain(TESTS);
         let meant = self.findings.meant(name, all());
         self.findings
             .error(codes::TEMPLATE_UNKNOWN_TEST, format!("there is no test `{name}`"), span)
@@ -394,6 +441,9 @@ impl<'c> Checking<'c> {
                     return;
                 }
                 Inside::Flat(kind) => {
+                    let inside = schema::element(root, schema);
+                    let records =
+                        matches!(inside, Inside::Known(one) if schema::types(one).contains(&"object"));
                     let span = self.span(at.clone());
                     let report = self
                         .findings
@@ -403,13 +453,14 @@ impl<'c> Checking<'c> {
                             span,
                         )
                         .label("no such field");
-                    if kind == "a list" {
-                        report.help(format!(
+                    report.help(match kind {
+                        "a list" if FILTERS.contains(field) => format!("Write `{name} | {field}`."),
+                        "a list" if records => format!(
                             "Take one element, `{name}[0].{field}`, or all: `{name} | map(attribute='{field}')`."
-                        ));
-                    } else {
-                        report.help(format!("Use `{name}` itself."));
-                    }
+                        ),
+                        "a list" => format!("Take one element: `{name}[0]`."),
+                        _ => format!("Use `{name}` itself."),
+                    });
                     return;
                 }
             }
@@ -438,7 +489,7 @@ impl<'c> Checking<'c> {
             (Some(help), _) => report.help(help),
             (None, Some(meant)) => report.help(format!("Did you mean `{meant}`?")),
             (None, None) => report.help(
-                "Templates see `inputs.…`, `vars.…`, `run.…` and the outputs of nodes by name. Text goes in quotes: `'…'`.",
+                "Templates see `inputs.x`, `vars.x`, `run.x` and the outputs of nodes by name. Text goes in quotes.",
             ),
         };
     }

@@ -1,9 +1,5 @@
 //! The names that templates have without any node.
 
-/// Filters beyond minijinja's own.
-pub(super) const EXTRA_FILTERS: [&str; 3] = ["shell_raw", "duration", "gib"];
-/// Tests beyond minijinja's own.
-pub(super) const EXTRA_TESTS: [&str; 2] = ["known", "unknown"];
 /// The filter that takes a value out of the quoting for the shell.
 pub(super) const RAW: &str = "shell_raw";
 /// The fields of `run`.

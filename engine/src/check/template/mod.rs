@@ -4,5 +4,5 @@ mod check;
 mod extras;
 mod scan;
 
-pub(super) use check::{Names, Place, Record, Templates};
+pub(super) use check::{Names, Place, Read, Record, Templates};
 pub(crate) use scan::{is_one_expression, is_template};

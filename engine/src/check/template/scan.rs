@@ -126,8 +126,6 @@ pub(super) enum Mention<'t> {
         at: Range<usize>,
         /// Its value is called as a function.
         called: bool,
-        /// It is all that there is between the braces.
-        alone: bool,
     },
     /// `| name`
     Filter { name: &'t str, at: Range<usize> },
@@ -286,8 +284,7 @@ fn path<'t>(
         }
     }
     let called = matches!(token(at), Some((Token::Sign('('), _)));
-    let alone = first == 0 && at == tokens.len();
-    (Mention::Path { root, steps, at: start.start..end, called, alone }, at)
+    (Mention::Path { root, steps, at: start.start..end, called }, at)
 }
 
 #[cfg(test)]

@@ -98,7 +98,11 @@ fn check_form(word: &Word, what: &str, joint: char, findings: &mut Findings) {
         .collect();
     let fixed = dashed.trim_matches(joint);
     let rule = format!("lower-case letters, digits and `{joint}`, beginning with a letter");
-    let help = if good(fixed) { format!("Write `{fixed}`.") } else { format!("Use {rule}.") };
+    let help = if word.text.is_ascii() && good(fixed) {
+        format!("Write `{fixed}`.")
+    } else {
+        format!("Use {rule}.")
+    };
     findings
         .error(
             codes::NAME_BAD,

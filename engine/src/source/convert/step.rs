@@ -38,7 +38,7 @@ pub(super) fn step(kind: Word, fields: &Fields<'_>, findings: &mut Findings) -> 
     }
 }
 
-/// The parameters, if they are a map.
+/// The parameters. What is no map is reported and kept, so that nothing is said to be missing.
 fn with(fields: &Fields<'_>, findings: &mut Findings) -> Option<Node> {
     let (key, node) = fields.get("with")?;
     match node.value {
@@ -46,7 +46,7 @@ fn with(fields: &Fields<'_>, findings: &mut Findings) -> Option<Node> {
         Value::Null => None,
         _ => {
             wrong_type(findings, node, &key.span, "`with`", "a map of parameters");
-            None
+            Some(node.clone())
         }
     }
 }

@@ -1,0 +1,94 @@
+//! A run's id in recorded text.
+//!
+//! What a run leaves in the world carries its id, and the same run on another day has another one. In a recording the
+//! id is written `{run}`; a literal `{run` that was there before is written `{run:` so that nothing is lost. An id that
+//! the edge of a partial read cuts in two is not recognised.
+
+use memchr::memmem;
+
+const MARK: &[u8] = b"{run";
+
+/// One run's id, to be taken out of what is recorded and put into what is replayed.
+#[derive(Debug, Clone)]
+pub(super) struct Placeholder {
+    run: Vec<u8>,
+}
+
+impl Placeholder {
+    pub(super) fn new(run: &str) -> Self {
+        Self { run: run.as_bytes().to_vec() }
+    }
+
+    /// The run's id becomes `{run}`.
+    pub(super) fn out(&self, bytes: &[u8]) -> Vec<u8> {
+        let marked = replace(bytes, MARK, b"{run:");
+        if self.run.is_empty() { marked } else { replace(&marked, &self.run, b"{run}") }
+    }
+
+    /// `{run}` becomes the run's id.
+    pub(super) fn back(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut result = Vec::with_capacity(bytes.len());
+        let mut rest = bytes;
+        while let Some(at) = memmem::find(rest, MARK) {
+            let (before, after) = (&rest[..at], &rest[at + MARK.len()..]);
+            result.extend_from_slice(before);
+            rest = match after.first() {
+                Some(b'}') => {
+                    result.extend_from_slice(&self.run);
+                    &after[1..]
+                }
+                Some(b':') => {
+                    result.extend_from_slice(MARK);
+                    &after[1..]
+                }
+                _ => {
+                    result.extend_from_slice(MARK);
+                    after
+                }
+            };
+        }
+        result.extend_from_slice(rest);
+        result
+    }
+
+    pub(super) fn out_text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.out(text.as_bytes())).into_owned()
+    }
+
+    pub(super) fn back_text(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.back(text.as_bytes())).into_owned()
+    }
+}
+
+fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut result = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = memmem::find(rest, from) {
+        result.extend_from_slice(&rest[..at]);
+        result.extend_from_slice(to);
+        rest = &rest[at + from.len()..];
+    }
+    result.extend_from_slice(rest);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn another_run_sees_its_own_id() {
+        let recorded = Placeholder::new("20261124-k7f2").out(b"comment=runbook:20261124-k7f2/12 {run}");
+        assert_eq!(recorded, b"comment=runbook:{run}/12 {run:}");
+        assert_eq!(Placeholder::new("other").back(&recorded), b"comment=runbook:other/12 {run}");
+    }
+
+    proptest! {
+        #[test]
+        fn the_same_run_sees_the_same(text in "(\\{run|\\}|:|id-7|x){0,20}") {
+            let run = Placeholder::new("id-7");
+            prop_assert_eq!(run.back(&run.out(text.as_bytes())), text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Writes down what a run asks its site.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::site::{Command, DirEntry, Exit, FileStat, Output, Program, Site, SiteError, digest};
+use jiff::Timestamp;
+
+use super::content::Content;
+use super::placeholder::Placeholder;
+use super::recording::{Exchange, Failure, Listed, Looked, Ran, ReadPart, Recording, Removed, Replaced};
+use crate::duration::Timespan;
+
+/// A site that passes everything on to another and writes down the exchanges.
+pub struct Recorder {
+    inner: Arc<dyn Site>,
+    placeholder: Placeholder,
+    recording: Mutex<Recording>,
+}
+
+impl Recorder {
+    /// Records what is asked of `inner` by the run with the id `run`.
+    pub fn new(inner: Arc<dyn Site>, run: &str) -> Self {
+        let recording = Mutex::new(Recording::new(inner.now()));
+        Self { inner, placeholder: Placeholder::new(run), recording }
+    }
+
+    /// What was recorded so far.
+    pub fn recording(&self) -> Recording {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Recording> {
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, exchange: Exchange) {
+        self.lock().exchanges.push(exchange);
+    }
+
+    fn content(&self, bytes: &[u8]) -> Content {
+        Content::Inline(self.placeholder.out(bytes))
+    }
+
+    fn text(&self, text: &str) -> String {
+        self.placeholder.out_text(text)
+    }
+
+    fn failure<T>(&self, answer: &Result<T, SiteError>) -> Option<Failure> {
+        let error = answer.as_ref().err()?;
+        Some(Failure { kind: error.kind, message: self.text(&error.message) })
+    }
+
+    fn ran(&self, command: &Command, answer: &Result<Output, SiteError>, took: Duration) -> Ran {
+        let (argv, script) = match &command.program {
+            Program::Argv(argv) => (Some(argv.iter().map(|word| self.text(word)).collect()), None),
+            Program::Script(text) => (None, Some(self.text(text))),
+        };
+        let mut ran = Ran {
+            host: command.host.clone(),
+            argv,
+            script,
+            cwd: command.cwd.as_deref().map(|dir| self.text(dir)),
+            stdin: command.stdin.as_deref().map(|input| digest(&self.placeholder.out(input))),
+            took: Timespan(took),
+            error: self.failure(answer),
+            ..Ran::default()
+        };
+        if let Ok(output) = answer {
+            match output.exit {
+                Exit::Code(code) => ran.exit = Some(code),
+                Exit::Signal(signal) => ran.signal = Some(signal),
+            }
+            ran.stdout = self.content(&output.stdout);
+            ran.stderr = self.content(&output.stderr);
+            ran.truncated = output.truncated;
+            ran.took = Timespan(output.took);
+        }
+        ran
+    }
+}
+
+#[async_trait]
+impl Site for Recorder {
+    async fn run(&self, command: &Command) -> Result<Output, SiteError> {
+        let before = self.inner.now();
+        let answer = self.inner.run(command).await;
+        let took = Duration::try_from(self.inner.now().duration_since(before)).unwrap_or_default();
+        self.keep(Exchange::Run(self.ran(command, &answer, took)));
+        answer
+    }
+
+    async fn read(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
+        let answer = self.inner.read(path, offset, length).await;
+        self.keep(Exchange::Read(ReadPart {
+            path: self.text(path),
+            offset,
+            length: Some(length as u64),
+            content: answer.as_deref().map_or_else(|_| Content::default(), |bytes| self.content(bytes)),
+            error: self.failure(&answer),
+        }));
+        answer
+    }
+
+    async fn stat(&self, path: &str) -> Result<Option<FileStat>, SiteError> {
+        let answer = self.inner.stat(path).await;
+        self.keep(Exchange::Stat(Looked {
+            path: self.text(path),
+            is: answer.as_ref().ok().cloned().flatten(),
+            error: self.failure(&answer),
+        }));
+        answer
+    }
+
+    async fn list(&self, path: &str) -> Result<Vec<DirEntry>, SiteError> {
+        let answer = self.inner.list(path).await;
+        let named = |entry: &DirEntry| DirEntry { name: self.text(&entry.name), stat: entry.stat.clone() };
+        self.keep(Exchange::List(Listed {
+            path: self.text(path),
+            entries: answer.iter().flatten().map(named).collect(),
+            error: self.failure(&answer),
+        }));
+        answer
+    }
+
+    async fn replace(&self, path: &str, expected: Option<&str>, content: &[u8]) -> Result<(), SiteError> {
+        let answer = self.inner.replace(path, expected, content).await;
+        self.keep(Exchange::Replace(Replaced {
+            path: self.text(path),
+            expected: expected.map(str::to_owned),
+            error: self.failure(&answer),
+        }));
+        answer
+    }
+
+    async fn remove(&self, path: &str, expected: &str) -> Result<(), SiteError> {
+        let answer = self.inner.remove(path, expected).await;
+        self.keep(Exchange::Remove(Removed {
+            path: self.text(path),
+            expected: expected.to_owned(),
+            error: self.failure(&answer),
+        }));
+        answer
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.inner.sleep(duration).await;
+    }
+}

@@ -1,0 +1,422 @@
+//! The exchanges of one real run with its site, as a YAML file that people edit.
+//!
+//! Variables of a command's environment and what was written to its standard input are never in it, because both carry
+//! secrets; of the input there is the digest.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use engine::site::{DirEntry, FileStat, SiteError, SiteErrorKind};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::content::Content;
+use crate::duration::Timespan;
+
+/// The format this program writes, and the newest it reads.
+pub const FORMAT: u32 = 1;
+
+/// More bytes than this go to a file beside the recording.
+const INLINE_LIMIT: usize = 16 << 10;
+
+/// The exchanges of one run with its site.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    /// Version of the format.
+    #[serde(rename = "recording")]
+    pub format: u32,
+    /// The time at which it begins.
+    pub clock: Timestamp,
+    /// Inputs of the run it was made of, secret ones left out; a rehearsal takes from here what it is not given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, serde_json::Value>,
+    /// What was asked and what the answer was, in order.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// One question to the site and its answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exchange {
+    /// A command.
+    Run(Ran),
+    /// Part of a file.
+    Read(ReadPart),
+    /// What a path is.
+    Stat(Looked),
+    /// A directory's entries.
+    List(Listed),
+    /// A file's new content.
+    Replace(Replaced),
+    /// A file's removal.
+    Remove(Removed),
+}
+
+/// Why there was no answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// How far it got.
+    pub kind: SiteErrorKind,
+    /// What happened.
+    pub message: String,
+}
+
+/// A command and what it answered.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ran {
+    /// Host; absent is this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Program and arguments, or `script`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argv: Option<Vec<String>>,
+    /// Shell text, or `argv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// Working directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// SHA-256 of its standard input; absent fits any input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<String>,
+    /// Status it returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// Signal that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// Standard output.
+    #[serde(default, skip_serializing_if = "Content::is_empty")]
+    pub stdout: Content,
+    /// Standard error.
+    #[serde(default, skip_serializing_if = "Content::is_empty")]
+    pub stderr: Content,
+    /// One of the two was longer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// How long it took; a replay moves its clock by it.
+    #[serde(default)]
+    pub took: Timespan,
+    /// Why it gave no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// Part of a file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadPart {
+    /// The file.
+    pub path: String,
+    /// From this byte.
+    #[serde(default)]
+    pub offset: u64,
+    /// So many bytes were asked for; absent is all there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+    /// What was there.
+    #[serde(default, skip_serializing_if = "Content::is_empty")]
+    pub content: Content,
+    /// Why it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// What a path is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Looked {
+    /// The path.
+    pub path: String,
+    /// What it is; `null` is nothing.
+    pub is: Option<FileStat>,
+    /// Why it could not be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// A directory's entries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    /// The directory.
+    pub path: String,
+    /// Its entries.
+    pub entries: Vec<DirEntry>,
+    /// Why it could not be listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// A file's new content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replaced {
+    /// The file.
+    pub path: String,
+    /// Digest of the content it had to have; absent: it had to be absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// Why it could not be replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// A file's removal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Removed {
+    /// The file.
+    pub path: String,
+    /// Digest of the content it had to have.
+    pub expected: String,
+    /// Why it could not be removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+impl From<&SiteError> for Failure {
+    fn from(error: &SiteError) -> Self {
+        Self { kind: error.kind, message: error.message.clone() }
+    }
+}
+
+/// Why a recording could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordingError {
+    /// A file of it could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no recording; the message has line and column.
+    #[error("{}: not a recording: {message}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// A newer program wrote it.
+    #[error("{}: format {found}, this program reads up to {FORMAT}", path.display())]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+}
+
+impl Recording {
+    /// An empty recording that begins at `clock`.
+    pub fn new(clock: Timestamp) -> Self {
+        Self { format: FORMAT, clock, inputs: BTreeMap::new(), exchanges: Vec::new() }
+    }
+
+    /// Reads a recording and the files beside it.
+    ///
+    /// # Errors
+    /// A file that cannot be read, text that is no recording, a format newer than this program.
+    pub fn load(path: &Path) -> Result<Self, RecordingError> {
+        let at = |path: PathBuf| move |source| RecordingError::Io { path, source };
+        Self::parse(&fs::read_to_string(path).map_err(at(path.to_owned()))?, path)
+    }
+
+    /// Reads the text of a recording, which is or would be at `path`, and the files beside it.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(text: &str, path: &Path) -> Result<Self, RecordingError> {
+        let at = |path: PathBuf| move |source| RecordingError::Io { path, source };
+        let malformed = |message| RecordingError::Malformed { path: path.to_owned(), message };
+        // The budget of the YAML reader is against alias bombs; a long recording is long without them.
+        let budget = serde_yaml::budget! {
+            max_reader_input_bytes: None,
+            max_events: usize::MAX,
+            max_nodes: usize::MAX,
+            max_total_scalar_bytes: usize::MAX,
+            max_aliases: 0,
+        };
+        let options = serde_yaml::options! { budget: budget };
+        let mut recording: Self =
+            serde_yaml::from_str_with_options(text, options).map_err(|error| malformed(error.to_string()))?;
+        if recording.format > FORMAT {
+            return Err(RecordingError::TooNew { path: path.to_owned(), found: recording.format });
+        }
+        let beside = beside(path);
+        for content in recording.contents() {
+            if let Content::File(name) = content {
+                let file = beside.join(&name);
+                *content = Content::Inline(fs::read(&file).map_err(at(file.clone()))?);
+            }
+        }
+        for exchange in &recording.exchanges {
+            if let Exchange::Run(ran) = exchange
+                && ran.argv.is_some() == ran.script.is_some()
+            {
+                return Err(malformed("a `run` has either `argv` or `script`".to_owned()));
+            }
+        }
+        Ok(recording)
+    }
+
+    /// Writes the recording, and its large contents to files in the directory `<path>.d` (without the extension).
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), RecordingError> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| RecordingError::Io { path, source }
+        };
+        let beside = beside(path);
+        let mut stored = self.clone();
+        for (index, content) in stored.contents().enumerate() {
+            if let Content::Inline(bytes) = content
+                && bytes.len() > INLINE_LIMIT
+            {
+                fs::create_dir_all(&beside).map_err(at(&beside))?;
+                let name = format!("{index:04}.txt");
+                let file = beside.join(&name);
+                fs::write(&file, bytes).map_err(at(&file))?;
+                *content = Content::File(name);
+            }
+        }
+        let options = serde_yaml::ser_options! { folded_wrap_chars: usize::MAX };
+        let text = serde_yaml::to_string_with_options(&stored, options).map_err(|error| {
+            RecordingError::Io { path: path.to_owned(), source: std::io::Error::other(error) }
+        })?;
+        fs::write(path, text).map_err(at(path))
+    }
+
+    fn contents(&mut self) -> impl Iterator<Item = &mut Content> {
+        self.exchanges.iter_mut().flat_map(|exchange| match exchange {
+            Exchange::Run(ran) => vec![&mut ran.stdout, &mut ran.stderr],
+            Exchange::Read(read) => vec![&mut read.content],
+            _ => Vec::new(),
+        })
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    path.with_extension("d")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ran(stdout: &[u8]) -> Exchange {
+        Exchange::Run(Ran {
+            host: Some("gpu-1".into()),
+            argv: Some(vec!["echo".into(), "true".into(), "it's 7".into()]),
+            exit: Some(0),
+            stdout: Content::Inline(stdout.to_vec()),
+            took: Timespan(std::time::Duration::from_millis(420)),
+            ..Ran::default()
+        })
+    }
+
+    fn saved(recording: &Recording) -> (tempfile::TempDir, PathBuf, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("night.yaml");
+        recording.save(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        (dir, path, text)
+    }
+
+    #[test]
+    fn reads_like_text() {
+        let mut recording = Recording::new("2026-11-24T03:12:44Z".parse().unwrap());
+        recording.exchanges = vec![
+            ran(b"two\nlines\n"),
+            ran(&[0xff, 0]),
+            ran(&[b'x'; 20_000]),
+            Exchange::Stat(Looked { path: "/a".into(), is: None, error: None }),
+        ];
+        let (_dir, path, text) = saved(&recording);
+        insta::assert_snapshot!(text, @r#"
+recording: 1
+clock: "2026-11-24T03:12:44Z"
+exchanges:
+- run:
+    host: gpu-1
+    argv:
+    - echo
+    - "true"
+    - it's 7
+    exit: 0
+    stdout: |
+      two
+      lines
+    took: 420ms
+- run:
+    host: gpu-1
+    argv:
+    - echo
+    - "true"
+    - it's 7
+    exit: 0
+    stdout:
+      base64: /wA=
+    took: 420ms
+- run:
+    host: gpu-1
+    argv:
+    - echo
+    - "true"
+    - it's 7
+    exit: 0
+    stdout:
+      file: 0004.txt
+    took: 420ms
+- stat:
+    path: /a
+    is: null
+"#);
+        assert_eq!(Recording::load(&path).unwrap(), recording);
+    }
+
+    #[test]
+    fn what_is_no_recording_is_refused_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.yaml");
+        let load = |text: &str| {
+            fs::write(&path, text).unwrap();
+            Recording::load(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "")
+        };
+        let head = "recording: 1\nclock: 2026-11-24T03:12:44Z\nexchanges:\n";
+        assert!(load("recording: 2\nclock: 2026-11-24T03:12:44Z\nexchanges: []\n").contains("format 2"));
+        assert!(load(&format!("{head}- run: {{ exit: 0 }}\n")).contains("either `argv` or `script`"));
+        assert!(
+            load(&format!("{head}- read: {{ path: /a, content: {{ file: ../../etc/passwd }} }}\n"))
+                .contains("plain file name")
+        );
+        assert!(load(&format!("{head}- run: {{ argv: [a], exti: 0 }}\n")).contains("exti"));
+        assert!(load("[").contains("r.yaml"));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn any_bytes_are_kept(bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..60), "[ \t\r\n#:|>'\"a\u{85}\u{feff}\u{1b}-]{0,40}".prop_map(String::into_bytes), "\\PC{0,40}".prop_map(String::into_bytes)], word in "\\PC{0,12}") {
+            let mut recording = Recording::new(Timestamp::UNIX_EPOCH);
+            let mut exchange = ran(&bytes);
+            if let Exchange::Run(ran) = &mut exchange {
+                ran.argv = Some(vec![word]);
+            }
+            recording.exchanges = vec![exchange];
+            let (_dir, path, text) = saved(&recording);
+            prop_assert_eq!(Recording::load(&path).map_err(|e| format!("{e}\n{text}")).unwrap(), recording);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A recording as a replay consumes it: by what was asked, in the order in which it was asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::recording::{Exchange, Ran, ReadPart};
+
+/// What was asked, as one comparable text.
+type Key = String;
+
+/// The exchanges of a recording, by key. The last exchange of a key repeats, so that polling goes on.
+pub(super) struct Tape {
+    queues: BTreeMap<Key, Queue>,
+    /// The keys of the reads of a path.
+    reads: BTreeMap<String, BTreeSet<Key>>,
+    /// Every command of the recording, as it is named in errors.
+    commands: BTreeSet<String>,
+}
+
+#[derive(Default)]
+struct Queue {
+    /// With their places in the recording.
+    exchanges: Vec<(usize, Exchange)>,
+    next: usize,
+}
+
+impl Queue {
+    fn take(&mut self) -> Option<&Exchange> {
+        let index = self.next.min(self.exchanges.len().checked_sub(1)?);
+        self.next = index + 1;
+        self.exchanges.get(index).map(|(_, exchange)| exchange)
+    }
+
+    /// The exchange that was taken last; before that, the first.
+    fn current(&self) -> Option<&Exchange> {
+        self.exchanges.get(self.next.saturating_sub(1)).map(|(_, exchange)| exchange)
+    }
+
+    /// Where in the recording the exchange stands that was taken last.
+    fn passed(&self) -> Option<usize> {
+        self.exchanges.get(self.next.checked_sub(1)?).map(|(place, _)| *place)
+    }
+}
+
+/// The key of a command.
+pub(super) fn run_key(ran: &Ran) -> Key {
+    json!(["run", ran.host, ran.argv, ran.script, ran.cwd, ran.stdin]).to_string()
+}
+
+/// The key of a read.
+pub(super) fn read_key(path: &str, offset: u64, length: u64) -> Key {
+    json!(["read", path, offset, length]).to_string()
+}
+
+/// The key of what has only a path.
+pub(super) fn path_key(verb: &str, path: &str) -> Key {
+    json!([verb, path]).to_string()
+}
+
+/// How many bytes a recorded read asked for.
+fn length(read: &ReadPart) -> u64 {
+    read.length.unwrap_or(u64::MAX)
+}
+
+/// How a recorded command is named in errors.
+pub(super) fn command_line(ran: &Ran) -> String {
+    let words = ran.argv.iter().flatten().map(|word| engine::site::quote(word)).collect::<Vec<_>>().join(" ");
+    let program = ran.script.as_deref().unwrap_or(&words);
+    match &ran.host {
+        Some(host) => format!("ssh {host} {program}"),
+        None => program.to_owned(),
+    }
+}
+
+impl Tape {
+    pub(super) fn new(exchanges: Vec<Exchange>) -> Self {
+        let mut tape = Self { queues: BTreeMap::new(), reads: BTreeMap::new(), commands: BTreeSet::new() };
+        for (place, exchange) in exchanges.into_iter().enumerate() {
+            let key = match &exchange {
+                Exchange::Run(ran) => {
+                    tape.commands.insert(command_line(ran));
+                    run_key(ran)
+                }
+                Exchange::Read(read) => {
+                    let key = read_key(&read.path, read.offset, length(read));
+                    tape.reads.entry(read.path.clone()).or_default().insert(key.clone());
+                    key
+                }
+                Exchange::Stat(looked) => path_key("stat", &looked.path),
+                Exchange::List(listed) => path_key("list", &listed.path),
+                Exchange::Replace(replaced) => path_key("replace", &replaced.path),
+                Exchange::Remove(removed) => path_key("remove", &removed.path),
+            };
+            tape.queues.entry(key).or_default().exchanges.push((place, exchange));
+        }
+        tape
+    }
+
+    /// The next exchange of a key.
+    pub(super) fn take(&mut self, key: &str) -> Option<Exchange> {
+        self.queues.get_mut(key)?.take().cloned()
+    }
+
+    /// The exchange of a key that holds now.
+    pub(super) fn current(&self, key: &str) -> Option<&Exchange> {
+        self.queues.get(key)?.current()
+    }
+
+    /// Whether the last that the replay has passed of a path is that nothing is there; `None` if it has passed nothing.
+    pub(super) fn absent(&self, path: &str) -> Option<bool> {
+        let stat = self.queues.get(&path_key("stat", path));
+        let looked = stat.and_then(|queue| Some((queue.passed()?, queue.current()?)));
+        let reads = self.reads.get(path).into_iter().flatten();
+        let read = reads.filter_map(|key| self.queues.get(key)?.passed()).max();
+        match (looked, read) {
+            (None, None) => None,
+            (Some((place, Exchange::Stat(looked))), read) if read.is_none_or(|read| read < place) => {
+                Some(looked.is.is_none() && looked.error.is_none())
+            }
+            _ => Some(false),
+        }
+    }
+
+    /// Part of a file put together from what was read of it, `None` where that does not suffice. What the replay has
+    /// passed already counts before what is still to come.
+    pub(super) fn assemble(&self, path: &str, offset: u64, length: u64) -> Option<Vec<u8>> {
+        [true, false].into_iter().find_map(|passed| self.assemble_from(passed, path, offset, length))
+    }
+
+    fn assemble_from(&self, passed: bool, path: &str, offset: u64, length: u64) -> Option<Vec<u8>> {
+        let usable =
+            |key: &str| self.queues.get(key).filter(|queue| !passed || queue.passed().is_some())?.current();
+        let parts: Vec<&ReadPart> = self
+            .reads
+            .get(path)?
+            .iter()
+            .filter_map(|key| match usable(key) {
+                Some(Exchange::Read(read)) if read.error.is_none() => Some(read),
+                _ => None,
+            })
+            .collect();
+        let size = match usable(&path_key("stat", path)) {
+            Some(Exchange::Stat(looked)) => looked.is.as_ref().map(|stat| stat.size),
+            _ => None,
+        };
+        let (mut content, mut at) = (Vec::new(), offset);
+        let end = offset.saturating_add(length);
+        while at < end {
+            let holds =
+                |part: &&&ReadPart| part.offset <= at && at < part.offset + part.content.bytes().len() as u64;
+            if let Some(part) = parts.iter().find(holds) {
+                let from = usize::try_from(at - part.offset).ok()?;
+                let wanted = usize::try_from(end - at).unwrap_or(usize::MAX);
+                let piece = &part.content.bytes()[from..];
+                let piece = &piece[..piece.len().min(wanted)];
+                content.extend_from_slice(piece);
+                at += piece.len() as u64;
+                continue;
+            }
+            // A read that got less than it asked for saw the end of the file.
+            let ends = |part: &&ReadPart| {
+                let got = part.content.bytes().len() as u64;
+                part.offset <= at && got < self::length(part) && part.offset + got <= at
+            };
+            let at_end = parts.iter().any(ends) || (!parts.is_empty() && size.is_some_and(|size| at >= size));
+            return at_end.then_some(content);
+        }
+        Some(content)
+    }
+
+    /// The recorded command that looks most like this one.
+    pub(super) fn nearest(&self, line: &str) -> Option<&str> {
+        let head = |text: &str| text.chars().take(300).collect::<String>();
+        let line = head(line);
+        let likeness = |command: &&String| strsim::normalized_levenshtein(&line, &head(command));
+        let nearest = self.commands.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+        (likeness(&nearest) > 0.4).then_some(nearest)
+    }
+
+    /// The recorded path, asked with the same verb, that looks most like this one.
+    pub(super) fn nearest_path(&self, verb: &str, path: &str) -> Option<String> {
+        let paths = self.queues.keys().filter_map(|key| {
+            let words: Vec<serde_json::Value> = serde_json::from_str(key).ok()?;
+            (words.first()?.as_str()? == verb).then(|| words.get(1)?.as_str().map(str::to_owned)).flatten()
+        });
+        let likeness = |other: &String| strsim::normalized_levenshtein(path, other);
+        let nearest = paths.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+        (likeness(&nearest) > 0.4).then_some(nearest)
+    }
+}

@@ -1,0 +1,75 @@
+//! A real run, recorded, and the same again with nothing real.
+
+use super::bench::Bench;
+use super::slurm::{bench, scancels};
+
+/// A recording of a run that stopped job 1.
+fn recorded() -> (Bench, String) {
+    let bench = bench();
+    bench.run(&["run", "stop", "--job", "1", "--yes", "--record", "incident.yaml"]).exits(0);
+    assert_eq!(scancels(&bench), 1);
+    let recording = bench.read("incident.yaml");
+    (bench, recording)
+}
+
+#[test]
+fn a_recorded_run_can_be_rehearsed_where_nothing_is_real() {
+    let (_, recording) = recorded();
+    let bench = Bench::new();
+    bench.runbook("stop").write("incident.yaml", &recording);
+    let said = bench.run(&["rehearse", "stop", "--recording", "incident.yaml"]).exits(0);
+    insta::assert_snapshot!(bench.redact(&said.out));
+    assert!(!bench.path("state").exists(), "a rehearsal keeps no journal unless asked");
+
+    // Beside the runbook it is found by its name, and without a name the first is taken.
+    bench.write("runbooks/stop/rehearsals/released.yaml", &recording);
+    bench.run(&["rehearse", "stop"]).exits(0);
+    bench.run(&["rehearse", "stop", "--recording", "released"]).exits(0);
+    let other = bench.run(&["rehearse", "stop", "--recording", "stuck"]).exits(2);
+    assert!(other.err.contains("it has released"), "{}", other.err);
+    let events = bench.run(&["rehearse", "stop", "--json"]).exits(0).json_lines();
+    assert_eq!(events[0]["entry"]["mode"]["rehearsal"]["recording"], "released");
+    assert_eq!(events[0]["entry"]["inputs"]["job"], "1", "inputs come from the recording");
+}
+
+#[test]
+fn what_the_recording_does_not_hold_breaks_the_rehearsal() {
+    let (_, recording) = recorded();
+    let bench = Bench::new();
+    bench.runbook("stop").write("incident.yaml", &recording);
+    let said = bench.run(&["rehearse", "stop", "--recording", "incident.yaml", "--job", "2"]).exits(5);
+    assert!(said.out.contains("HELD") && !said.out.contains("runbook resume"), "{}", said.out);
+    bench.write("incident.yaml", "recording: 99\nclock: 2026-01-01T00:00:00Z\nexchanges: []\n");
+    bench.run(&["rehearse", "stop", "--recording", "incident.yaml"]).exits(2);
+    bench.run(&["rehearse", "stop"]).exits(2);
+}
+
+#[test]
+fn a_kept_rehearsal_is_listed_and_not_resumed() {
+    let (bench, _) = recorded();
+    let before = bench.only_run();
+    bench.run(&["rehearse", "stop", "--recording", "incident.yaml", "--keep"]).exits(0);
+    let list = bench.run(&["runs", "list", "--json"]).exits(0).json();
+    let runs: Vec<&str> = list.as_array().unwrap().iter().map(|row| row["run"].as_str().unwrap()).collect();
+    let kept = runs.iter().find(|run| **run != before).unwrap();
+    assert!(bench.run(&["runs", "show", kept]).exits(0).out.contains("REHEARSAL"));
+    bench.run(&["resume", kept]).exits(2);
+    assert_eq!(scancels(&bench), 1);
+}
+
+#[test]
+fn step_by_step_at_a_terminal() {
+    let (bench, _) = recorded();
+    let mut terminal = bench.terminal(&["rehearse", "stop", "--recording", "incident.yaml", "--step"]);
+    terminal.see("next: What Slurm knows of it  (Enter) ").type_in("\n");
+    terminal.see("next: scancel job  (Enter) ").type_in("\n").see("approved by rehearsal").see("RESOLVED");
+    terminal.exits(0);
+}
+
+#[test]
+fn a_recording_that_cannot_be_written_is_known_before_the_first_step() {
+    let bench = bench();
+    bench.run(&["run", "stop", "--job", "1", "--yes", "--record", "nowhere/incident.yaml"]).exits(1);
+    assert_eq!(scancels(&bench), 0);
+    assert!(!bench.path("state").exists());
+}
