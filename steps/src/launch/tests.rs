@@ -176,9 +176,14 @@ fn what_cannot_be_edited_says_why() {
 }
 
 #[test]
+fn no_change_to_take_back_leaves_the_script_unchanged() {
+    let shown = preview(&with("srun python x.py\n"), "launch.edit", json!({ "revert": [] })).unwrap();
+    assert_eq!(told(&shown), "unchanged: it already has these settings");
+}
+
+#[test]
 fn wrong_parameters_break_before_anything_is_asked() {
     for params in [
-        json!({}),
         json!({ "set": { "A B": "1" } }),
         json!({ "set": { "1A": "1" } }),
         json!({ "set": { "A": "a\nb" } }),
