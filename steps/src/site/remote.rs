@@ -21,6 +21,12 @@ use super::{host, wrap};
 
 /// sshd lets 10 sessions share a connection if it is not told otherwise (`MaxSessions`); two are left for others.
 const SESSIONS_PER_HOST: usize = 8;
+
+/// What a master says whose host opens no further session.
+const REFUSED: &str = "refused the request";
+/// How often a refused session is asked for again, and how long is waited before.
+const REFUSALS: u32 = 40;
+const BETWEEN_REFUSALS: Duration = Duration::from_millis(50);
 /// Connections being opened at a time: a bastion in between drops what comes in a rush (`MaxStartups`).
 const OPENING_AT_ONCE: usize = 32;
 /// What the network may add to a command's time before the host is taken for lost.
@@ -202,19 +208,31 @@ impl<'a> Running<'a> {
         line: &str,
     ) -> Result<Self, SiteError> {
         let began = Instant::now();
-        let input = if command.stdin.is_some() { openssh::Stdio::piped() } else { openssh::Stdio::null() };
-        let spawned = session
-            .raw_command(line)
-            .stdin(input)
-            .stdout(openssh::Stdio::piped())
-            .stderr(openssh::Stdio::piped())
-            .spawn()
-            .await;
+        let input = || if command.stdin.is_some() { openssh::Stdio::piped() } else { openssh::Stdio::null() };
+        // A session that has just ended may still count at the host: what was refused did not start, so it may be asked
+        // for again.
+        let mut patience = REFUSALS;
+        let spawned = loop {
+            let spawned = session
+                .raw_command(line)
+                .stdin(input())
+                .stdout(openssh::Stdio::piped())
+                .stderr(openssh::Stdio::piped())
+                .spawn()
+                .await;
+            match &spawned {
+                Err(error @ openssh::Error::SshMux(_)) if patience > 0 && chain(error).contains(REFUSED) => {
+                    patience -= 1;
+                    tokio::time::sleep(BETWEEN_REFUSALS).await;
+                }
+                _ => break spawned,
+            }
+        };
         let child = spawned.map_err(|error| {
             let reason = chain(&error);
             match error {
                 // The master says that the host opened no session.
-                openssh::Error::SshMux(_) if reason.contains("refused the request") => {
+                openssh::Error::SshMux(_) if reason.contains(REFUSED) => {
                     unreachable_host(name, &format!("opens no further session: {reason}"))
                 }
                 openssh::Error::ChildIo(_) | openssh::Error::InvalidCommand => {
