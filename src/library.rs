@@ -18,7 +18,10 @@ pub(crate) struct Shipped {
 pub(crate) const SHIPPED: &[Shipped] = &[Shipped {
     name: "training-oom",
     yaml: include_str!("../runbooks/training-oom/runbook.yaml"),
-    rehearsals: &[],
+    rehearsals: &[
+        ("fragmentation", include_str!("../runbooks/training-oom/rehearsals/fragmentation.yaml")),
+        ("true-oom", include_str!("../runbooks/training-oom/rehearsals/true-oom.yaml")),
+    ],
 }];
 
 /// Where a runbook is.

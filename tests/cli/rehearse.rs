@@ -73,3 +73,16 @@ fn a_recording_that_cannot_be_written_is_known_before_the_first_step() {
     assert_eq!(scancels(&bench), 0);
     assert!(!bench.path("state").exists());
 }
+
+#[test]
+fn every_rehearsal_that_ships_ends_resolved_from_the_binary_alone() {
+    let bench = Bench::new();
+    for (recording, rounds) in [("fragmentation", 1), ("true-oom", 2)] {
+        let said = bench.run(&["rehearse", "training-oom", "--recording", recording, "--json"]).exits(0);
+        let entries: Vec<_> = said.json_lines().into_iter().map(|event| event["entry"].clone()).collect();
+        let submitted = entries.iter().filter(|entry| entry["outcome"] == "submitted").count();
+        assert_eq!(submitted, rounds, "{recording}");
+        let end = entries.iter().find(|entry| entry["type"] == "ended").unwrap();
+        assert_eq!((&end["end"], &end["node"]), (&"resolved".into(), &"done".into()), "{recording}");
+    }
+}
