@@ -35,7 +35,7 @@ pub(crate) struct Output {
 #[async_trait]
 impl ReadStep for Ask {
     const KIND: &'static str = "ask";
-    const SUMMARY: &'static str = "a person chooses the outcome";
+    const SUMMARY: &'static str = "Ask a person to choose the outcome";
     const EFFECT: Effect = Effect::Pure;
     type Params = Params;
     type Output = Output;

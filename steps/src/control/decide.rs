@@ -24,7 +24,7 @@ pub(crate) struct Output {
 #[async_trait]
 impl ReadStep for Decide {
     const KIND: &'static str = "decide";
-    const SUMMARY: &'static str = "takes the first outcome whose condition is true; never guesses";
+    const SUMMARY: &'static str = "Take the first outcome whose condition is true; never guess";
     const EFFECT: Effect = Effect::Pure;
     type Params = Params;
     type Output = Output;

@@ -108,7 +108,7 @@ fn command(params: &Params) -> Result<Command, StepError> {
 #[async_trait]
 impl ChangeStep for Notify {
     const KIND: &'static str = "notify";
-    const SUMMARY: &'static str = "posts a message to a webhook, at most once";
+    const SUMMARY: &'static str = "Post a message to a webhook, at most once";
     const EFFECT: Effect = Effect::Irreversible;
     type Params = Params;
     type Intent = ();

@@ -33,7 +33,7 @@ pub(crate) struct Output {
 #[async_trait]
 impl ReadStep for Wait {
     const KIND: &'static str = "wait";
-    const SUMMARY: &'static str = "lets time pass";
+    const SUMMARY: &'static str = "Let time pass";
     type Params = Params;
     type Output = Output;
 

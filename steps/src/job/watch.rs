@@ -111,7 +111,7 @@ impl Watch {
 impl ReadStep for Watch {
     const KIND: &'static str = "job.watch";
     const SUMMARY: &'static str =
-        "Follows a job until it has passed a training step and written a checkpoint";
+        "Follow a job until it has passed a training step and written a checkpoint";
     type Params = Params;
     type Output = Output;
 

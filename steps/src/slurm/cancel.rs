@@ -69,7 +69,7 @@ pub(crate) struct Cancel;
 #[async_trait]
 impl ChangeStep for Cancel {
     const KIND: &'static str = "slurm.cancel";
-    const SUMMARY: &'static str = "Stops a job and waits until Slurm has its nodes back";
+    const SUMMARY: &'static str = "Stop a job and wait until Slurm has its nodes back";
     const EFFECT: Effect = Effect::Irreversible;
     type Params = Params;
     type Intent = Intent;

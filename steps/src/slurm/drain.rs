@@ -55,7 +55,7 @@ pub(crate) struct Drain;
 #[async_trait]
 impl ChangeStep for Drain {
     const KIND: &'static str = "slurm.drain";
-    const SUMMARY: &'static str = "Takes a node out of service for new jobs; running jobs go on";
+    const SUMMARY: &'static str = "Take a node out of service for new jobs; running jobs go on";
     const EFFECT: Effect = Effect::Reversible;
     type Params = Params;
     type Intent = Intent;

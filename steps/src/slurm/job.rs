@@ -106,7 +106,7 @@ pub(crate) struct Job;
 #[async_trait]
 impl ReadStep for Job {
     const KIND: &'static str = "slurm.job";
-    const SUMMARY: &'static str = "Reads what Slurm knows of a job: state, nodes, times, script, logs";
+    const SUMMARY: &'static str = "Read what Slurm knows of a job: state, nodes, times, script, logs";
     type Params = Params;
     type Output = Output;
 

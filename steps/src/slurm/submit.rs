@@ -94,7 +94,7 @@ pub(crate) struct Submit;
 impl ChangeStep for Submit {
     const KIND: &'static str = "slurm.submit";
     const SUMMARY: &'static str =
-        "Submits a job again as it was submitted before, with other options where given";
+        "Submit a job again as it was submitted before, with other options where given";
     const EFFECT: Effect = Effect::Reversible;
     type Params = Params;
     type Intent = Intent;
