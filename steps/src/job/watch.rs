@@ -110,8 +110,7 @@ impl Watch {
 #[async_trait]
 impl ReadStep for Watch {
     const KIND: &'static str = "job.watch";
-    const SUMMARY: &'static str =
-        "Follow a job until it has passed a training step and written a checkpoint";
+    const SUMMARY: &'static str = "Follow a job until it has passed a training step and written a checkpoint";
     type Params = Params;
     type Output = Output;
 

@@ -7,7 +7,7 @@ use engine::step::{
 
 use super::answer::{Answer, done};
 use super::params::{Declared, ShellParams, SshParams};
-use super::readonly::{argv_reads, script_reads};
+use super::readonly::{Verdict, of_argv, of_script};
 use super::text::plain;
 
 /// One command on this machine or a host.
@@ -38,7 +38,7 @@ impl Work {
         let reads = match declared {
             Some(Declared::Reads) => true,
             Some(Declared::Changes) => false,
-            None => self.provably_reads(),
+            None => self.verdict() == Verdict::Reads,
         };
         match (reads, &self.params.undo) {
             (true, _) => Effect::Reads,
@@ -62,6 +62,11 @@ impl Work {
             }
             (Some(Declared::Changes), Some(reason)) => {
                 notes.push(format!("a change: {}", plain(reason, 200)))
+            }
+            (None, _) => {
+                if let Verdict::MayChange { why } = self.verdict() {
+                    notes.push(format!("it cannot be shown that it only reads: {}", plain(&why, 200)));
+                }
             }
             _ => {}
         }
@@ -138,11 +143,11 @@ impl Work {
         self.params.effect == Some(Declared::Reads)
     }
 
-    fn provably_reads(&self) -> bool {
+    fn verdict(&self) -> Verdict {
         match (&self.params.run, &self.params.argv) {
-            (Some(text), None) => script_reads(text),
-            (None, Some(argv)) => argv_reads(argv),
-            _ => false,
+            (Some(text), None) => of_script(text),
+            (None, Some(argv)) => of_argv(argv),
+            _ => Verdict::MayChange { why: "it is not clear what is to be run".to_owned() },
         }
     }
 
