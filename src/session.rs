@@ -39,9 +39,9 @@ impl Session {
 
     fn with(err: bool, events: bool) -> Result<Self, CliError> {
         let screen = Arc::new(Screen::on(if err { Stream::Err } else { Stream::Out }));
-        // A second thread, so that a signal is heard while a long log is parsed.
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+        // One thread: handing every step to another costs more than many a step. Long work (files, the keyboard) is on
+        // threads of its own or yields after each chunk, so that a signal is heard.
+        let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| CliError::Internal(format!("cannot start the runtime: {error}")))?;

@@ -29,8 +29,8 @@ const MOST_SHOWN: usize = 2_000;
 /// tree, not an error.
 pub async fn dry_run(started: Started, world: &World) -> Result<DryRun, WalkError> {
     let at = world.site.now();
+    let plan = Arc::new(Plan::new(started.plan.clone())?);
     let mut state = RunState::new(&Entry::Started(Box::new(started)), at)?;
-    let plan = Arc::new(Plan::new(state.started.plan.clone())?);
     if let Some(scope) = plan.data().scopes.get("") {
         let vars = initial_vars(scope, &state)?;
         state.set_vars("", vars);

@@ -191,7 +191,10 @@ impl Store {
 pub(crate) fn fold(records: &[Record]) -> Result<(Plan, RunState), String> {
     let first = records.first().ok_or("the journal is empty")?;
     let mut state = RunState::new(&first.entry, first.at).map_err(|error| error.to_string())?;
-    let plan = Plan::new(state.started.plan.clone()).map_err(|error| error.to_string())?;
+    let Entry::Started(started) = &first.entry else {
+        return Err("the journal does not begin with a start".to_owned());
+    };
+    let plan = Plan::new(started.plan.clone()).map_err(|error| error.to_string())?;
     for record in &records[1..] {
         state.apply(&plan, &record.entry).map_err(|error| format!("entry {}: {error}", record.seq))?;
     }

@@ -28,6 +28,22 @@ pub struct PlanData {
     pub nodes: Vec<Node>,
 }
 
+impl PlanData {
+    /// What the plan is called, without what is in it.
+    pub(crate) fn without_nodes(&self) -> Self {
+        Self {
+            format: self.format,
+            runbook: self.runbook.clone(),
+            title: self.title.clone(),
+            severity: self.severity.clone(),
+            source_digest: self.source_digest.clone(),
+            scopes: BTreeMap::new(),
+            start: self.start.clone(),
+            nodes: Vec::new(),
+        }
+    }
+}
+
 /// The checked, resolved graph.
 #[derive(Debug, Clone)]
 pub struct Plan {

@@ -111,7 +111,7 @@ pub enum StateError {
 /// The state of a run.
 #[derive(Debug, Clone)]
 pub struct RunState {
-    /// What was started.
+    /// What was started, its plan without the nodes.
     pub started: Arc<Started>,
     /// Time of the start, for templates.
     pub since: jiff::Timestamp,
@@ -134,16 +134,29 @@ impl RunState {
     /// If that is not the start of a run.
     pub fn new(first: &Entry, at: jiff::Timestamp) -> Result<Self, StateError> {
         let Entry::Started(started) = first else { return Err(StateError::NoStart) };
+        // The nodes are in the `Plan`; of 10,000 one copy is enough.
+        let about = started.plan.without_nodes();
+        let inputs = started.inputs.clone();
+        let start = started.plan.start.clone();
         Ok(Self {
             since: at,
             trail: Vec::new(),
-            position: Position::Before(started.plan.start.clone()),
+            position: Position::Before(start),
             stopped: None,
             outputs: HashMap::new(),
-            inputs: HashMap::from([(String::new(), started.inputs.clone())]),
+            inputs: HashMap::from([(String::new(), inputs)]),
             vars: HashMap::new(),
             visits: HashMap::new(),
-            started: Arc::new(Started::clone(started)),
+            started: Arc::new(Started {
+                run: started.run.clone(),
+                program: started.program.clone(),
+                plan: about,
+                inputs: started.inputs.clone(),
+                operator: started.operator.clone(),
+                host: started.host.clone(),
+                mode: started.mode.clone(),
+                target: started.target.clone(),
+            }),
         })
     }
 

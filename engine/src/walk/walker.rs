@@ -132,7 +132,8 @@ impl<J: Journal> Walker<J> {
     fn over(journal: J, world: World, records: &[Record]) -> Result<Self, WalkError> {
         let first = records.first().ok_or(StateError::NoStart)?;
         let mut state = RunState::new(&first.entry, first.at)?;
-        let plan = Arc::new(Plan::new(state.started.plan.clone())?);
+        let Entry::Started(started) = &first.entry else { return Err(StateError::NoStart.into()) };
+        let plan = Arc::new(Plan::new(started.plan.clone())?);
         for node in &plan.data().nodes {
             if let Body::Step(step) = &node.body
                 && world.registry.get(&step.kind).is_none()
