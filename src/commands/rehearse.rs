@@ -89,7 +89,10 @@ fn paced(listener: Listener, session: &Session, options: &RehearseOptions) -> Li
                 reporter.quiet();
                 screen.raw(&screen.paint.dim(&format!("next: {}  (Enter) ", line(title))));
                 // At the end of input nothing is waited for any more.
-                tokio::task::block_in_place(|| handle.block_on(keyboard.line()));
+                // The walk stands still meanwhile; only a thread outside its runtime may wait for the line.
+                std::thread::scope(|scope| {
+                    let _ = scope.spawn(|| handle.block_on(keyboard.line())).join();
+                });
             }
             // Nothing is real, nobody else is kept waiting.
             std::thread::sleep(delay.unwrap_or_default());
