@@ -26,8 +26,7 @@ pub(crate) async fn confirmed(
     let mut ranks = Vec::new();
     let processes = read_pids(&String::from_utf8_lossy(&list));
     for process in processes.iter().filter(|process| process.of_step).take(MOST) {
-        let path = format!("/proc/{}/environ", process.pid);
-        if let Some(bytes) = ask(cx, Command::argv(["cat", &path]).on(node)).await? {
+        if let Some(bytes) = ask(cx, variables(process.pid, expected).on(node)).await? {
             ranks.extend(Some(read(&bytes)).filter(|environ| !environ.is_empty()));
         }
     }
@@ -41,6 +40,16 @@ pub(crate) async fn confirmed(
     let has_all =
         |rank: &BTreeMap<String, String>| expected.iter().all(|(name, value)| rank.get(name) == Some(value));
     Ok(Some(ranks.iter().all(has_all)))
+}
+
+/// Reads the expected variables of a process and those that tell a rank, and no others: an environment holds secrets, and
+/// what is read may be recorded.
+fn variables(pid: impl std::fmt::Display, expected: &BTreeMap<String, String>) -> Command {
+    let plain = |name: &&str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let names = ["RANK", "SLURM_PROCID"].into_iter().chain(expected.keys().map(String::as_str).filter(plain));
+    let patterns = names.flat_map(|name| ["-e".to_owned(), format!("^{name}=")]);
+    let words = ["grep".to_owned(), "-z".to_owned(), "-a".to_owned()].into_iter().chain(patterns);
+    Command::argv(words.chain([format!("/proc/{pid}/environ")]))
 }
 
 async fn ask(cx: &StepCx, command: Command) -> Result<Option<Vec<u8>>, StepError> {
@@ -75,8 +84,14 @@ mod tests {
     async fn look(first: &str, second: &str) -> Option<bool> {
         let site = FakeSite::shared();
         site.answer("ssh gpu-20 scontrol listpids 7", PIDS);
-        site.answer("ssh gpu-20 cat /proc/412/environ", first);
-        site.answer("ssh gpu-20 cat /proc/413/environ", second);
+        site.answer(
+            "ssh gpu-20 grep -z -a -e ^RANK= -e ^SLURM_PROCID= -e ^PYTORCH_ALLOC_CONF= /proc/412/environ",
+            first,
+        );
+        site.answer(
+            "ssh gpu-20 grep -z -a -e ^RANK= -e ^SLURM_PROCID= -e ^PYTORCH_ALLOC_CONF= /proc/413/environ",
+            second,
+        );
         let expected =
             BTreeMap::from([("PYTORCH_ALLOC_CONF".to_owned(), "expandable_segments:True".to_owned())]);
         confirmed(&site.cx(), 7, "gpu-20", &expected).await.unwrap()

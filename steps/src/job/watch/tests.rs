@@ -236,7 +236,10 @@ async fn the_environment_of_the_ranks_is_looked_at_once() {
     let site = site(&["RUNNING"]);
     trains(&site, 40);
     site.answer("ssh gpu-20 scontrol listpids 9", "PID JOBID STEPID LOCALID GLOBALID\n412 9 0 0 0\n");
-    site.answer("ssh gpu-20 cat /proc/412/environ", "RANK=0\0PYTORCH_ALLOC_CONF=x\0");
+    site.answer(
+        "ssh gpu-20 grep -z -a -e ^RANK= -e ^SLURM_PROCID= -e ^PYTORCH_ALLOC_CONF= /proc/412/environ",
+        "RANK=0\0PYTORCH_ALLOC_CONF=x\0",
+    );
     let with = json!({ "past_step": 41, "expect_env": { "PYTORCH_ALLOC_CONF": "expandable_segments:True" } });
     let done = watch(&site, with).await;
     assert_eq!((done.outcome.as_str(), &done.output["env_confirmed"]), ("passed", &json!(false)));
