@@ -85,11 +85,11 @@ mod tests {
         let site = FakeSite::shared();
         site.answer("ssh gpu-20 scontrol listpids 7", PIDS);
         site.answer(
-            "ssh gpu-20 grep -z -a -e ^RANK= -e ^SLURM_PROCID= -e ^PYTORCH_ALLOC_CONF= /proc/412/environ",
+            "ssh gpu-20 grep -z -a -e '^RANK=' -e '^SLURM_PROCID=' -e '^PYTORCH_ALLOC_CONF=' /proc/412/environ",
             first,
         );
         site.answer(
-            "ssh gpu-20 grep -z -a -e ^RANK= -e ^SLURM_PROCID= -e ^PYTORCH_ALLOC_CONF= /proc/413/environ",
+            "ssh gpu-20 grep -z -a -e '^RANK=' -e '^SLURM_PROCID=' -e '^PYTORCH_ALLOC_CONF=' /proc/413/environ",
             second,
         );
         let expected =

@@ -237,7 +237,7 @@ async fn the_environment_of_the_ranks_is_looked_at_once() {
     trains(&site, 40);
     site.answer("ssh gpu-20 scontrol listpids 9", "PID JOBID STEPID LOCALID GLOBALID\n412 9 0 0 0\n");
     site.answer(
-        "ssh gpu-20 grep -z -a -e ^RANK= -e ^SLURM_PROCID= -e ^PYTORCH_ALLOC_CONF= /proc/412/environ",
+        "ssh gpu-20 grep -z -a -e '^RANK=' -e '^SLURM_PROCID=' -e '^PYTORCH_ALLOC_CONF=' /proc/412/environ",
         "RANK=0\0PYTORCH_ALLOC_CONF=x\0",
     );
     let with = json!({ "past_step": 41, "expect_env": { "PYTORCH_ALLOC_CONF": "expandable_segments:True" } });
