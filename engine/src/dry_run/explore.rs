@@ -130,7 +130,8 @@ impl Explorer<'_> {
         };
         let names = items.first().map(|item| item.names.clone()).unwrap_or_default();
         shown.title = text(&node.title, &names).unwrap_or_else(|_| node.title.clone());
-        let effect = items.iter().map(|item| kind.effect(&item.params.value)).fold(Effect::Pure, worse);
+        let effect = items.iter().map(|item| kind.effect(&item.params.value)).max();
+        let effect = effect.unwrap_or(Effect::Pure);
         let open: Vec<String> = items.iter().flat_map(|item| item.params.open.iter().cloned()).collect();
         let declined = step.declined.is_some() && effect.changes();
         let possible = if !open.is_empty() {
@@ -456,16 +457,6 @@ struct Taken {
     output: Value,
     set: BTreeMap<String, Value>,
     standing: Standing,
-}
-
-fn worse(a: Effect, b: Effect) -> Effect {
-    let rank = |effect| match effect {
-        Effect::Pure => 0,
-        Effect::Reads => 1,
-        Effect::Reversible => 2,
-        Effect::Irreversible => 3,
-    };
-    if rank(b) > rank(a) { b } else { a }
 }
 
 fn dedup(mut paths: Vec<String>) -> Vec<String> {

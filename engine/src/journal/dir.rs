@@ -15,9 +15,6 @@ use super::{Journal, JournalError, Record};
 use crate::plan::{EndKind, Plan};
 use crate::run::{Entry, Phase, Position, RunId, RunState};
 
-/// Version of the files in a run's directory.
-const FORMAT: u32 = 1;
-
 /// The state directory: all runs of a site or a person.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -351,9 +348,9 @@ fn read(path: &Path) -> Result<(Vec<Record>, Head, u64), JournalError> {
             what,
         })?;
         if let Entry::Started(started) = &record.entry
-            && started.plan.format > FORMAT
+            && started.plan.format > Plan::FORMAT
         {
-            return Err(JournalError::Newer { found: started.plan.format, known: FORMAT });
+            return Err(JournalError::Newer { found: started.plan.format, known: Plan::FORMAT });
         }
         whole += read as u64;
         records.push(record);

@@ -105,7 +105,9 @@ fn within(state: &RunState) -> Decision {
     let Some((visit, current)) = state.current() else { return Decision::Held };
     let node = current.node.clone();
     match &current.phase {
-        Phase::Acting => Decision::Confirm { visit, node },
+        Phase::Acting if current.in_doubt() => Decision::Confirm { visit, node },
+        // Every change of a fan-out is settled: the items that have no answer yet are begun.
+        Phase::Acting => Decision::Visit { visit, node },
         Phase::Asked { .. } => Decision::Ask { visit, node },
         Phase::Fresh | Phase::Gate(_) | Phase::Approved { .. } => Decision::Visit { visit, node },
         Phase::Failed(_) | Phase::Declined | Phase::Finished(_) => Decision::Held,

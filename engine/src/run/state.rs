@@ -74,6 +74,13 @@ pub struct Visit {
     pub items: BTreeMap<usize, Result<(String, Value), StepError>>,
 }
 
+impl Visit {
+    /// Whether a change of it may or may not have been made.
+    pub fn in_doubt(&self) -> bool {
+        self.intended.values().any(|intended| intended.verdict.is_none())
+    }
+}
+
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Position {
@@ -271,7 +278,7 @@ impl RunState {
                 let intended =
                     visit.intended.get_mut(item).ok_or_else(|| illegal("a verdict without an intent"))?;
                 intended.verdict = Some(verdict.clone());
-                if visit.intended.values().all(|intended| intended.verdict.is_some()) {
+                if !visit.in_doubt() {
                     visit.phase = Phase::Fresh;
                 }
             }
@@ -388,7 +395,7 @@ impl RunState {
     fn fail(&mut self, plan: &Plan, number: u64, node: &str, error: &StepError) -> Result<(), StateError> {
         let visit = self.visit(number, node)?;
         visit.phase = Phase::Failed(error.clone());
-        let in_doubt = visit.intended.values().any(|intended| intended.verdict.is_none());
+        let in_doubt = visit.in_doubt();
         self.position = match plan.node(node).and_then(|node| node.step()).map(|step| &step.on_failure) {
             // No way leads past a change that may or may not have been made.
             Some(OnFailure::Goto(to)) if !in_doubt => Position::Before(to.clone()),
@@ -399,20 +406,12 @@ impl RunState {
         Ok(())
     }
 
-    /// The current visit begins again: what was in doubt about it is settled.
-    pub(crate) fn begin_again(&mut self) {
-        if let Some(visit) = self.trail.last_mut() {
-            visit.phase = Phase::Fresh;
-        }
-    }
-
     /// A held or interrupted visit begins again; a change that may have been made is looked into first.
     fn take_up(&mut self) {
         let Some(visit) = self.trail.last_mut() else { return };
         match visit.phase {
             Phase::Failed(_) | Phase::Declined | Phase::Gate(_) | Phase::Fresh => {
-                let in_doubt = visit.intended.values().any(|intended| intended.verdict.is_none());
-                visit.phase = if in_doubt { Phase::Acting } else { Phase::Fresh };
+                visit.phase = if visit.in_doubt() { Phase::Acting } else { Phase::Fresh };
                 if self.position == Position::Held {
                     self.position = Position::In;
                 }

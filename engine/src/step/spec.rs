@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::Value;
 
-/// Whether a step may alter anything outside the engine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whether a step may alter anything outside the engine; the later, the more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Computes from its parameters alone: the same answer at any time, also in a dry run on predicted values.

@@ -60,8 +60,6 @@ impl<J: Journal> Walker<J> {
             let names = self.state.names(&node.scope, super::mentions(&node).iter().map(String::as_str));
             return self.finish(visit, &node, &step, &names, done, true, None);
         }
-        // The items of a fan-out that happened have their answers; the others are begun again.
-        self.state.begin_again();
         Ok(Flow::On)
     }
 

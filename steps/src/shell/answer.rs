@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::params::Parse;
-use super::text::plain;
+use crate::text::clean_to;
 
 /// Bytes of each stream that an output keeps (64 KiB).
 const KEPT: usize = 64 << 10;
@@ -86,6 +86,6 @@ fn head(bytes: &[u8]) -> String {
 /// The first line of what went well, the last of what did not.
 fn telling_line(bytes: &[u8], first: bool) -> Option<String> {
     let text = head(bytes);
-    let mut lines = text.lines().map(|line| plain(line, 120)).filter(|line| !line.is_empty());
+    let mut lines = text.lines().map(|line| clean_to(line, 120)).filter(|line| !line.is_empty());
     if first { lines.next() } else { lines.next_back() }
 }

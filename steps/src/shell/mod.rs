@@ -5,7 +5,6 @@ mod params;
 mod readonly;
 mod register;
 mod steps;
-mod text;
 mod work;
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use engine::step::{
 use super::answer::{Answer, done};
 use super::params::{Declared, ShellParams, SshParams};
 use super::readonly::{Verdict, of_argv, of_script};
-use super::text::plain;
+use crate::text::clean_to;
 
 /// One command on this machine or a host.
 pub(super) struct Work {
@@ -51,21 +51,21 @@ impl Work {
         let command = self.command()?;
         let mut notes = Vec::new();
         if let Some(dir) = &self.params.cwd {
-            notes.push(format!("in the directory {}", plain(dir, 200)));
+            notes.push(format!("in the directory {}", clean_to(dir, 200)));
         }
         if let Some(input) = &self.params.stdin {
-            notes.push(format!("{} bytes on its standard input: {}", input.len(), plain(input, 400)));
+            notes.push(format!("{} bytes on its standard input: {}", input.len(), clean_to(input, 400)));
         }
         match (self.params.effect, &self.params.reason) {
             (Some(Declared::Reads), Some(reason)) => {
-                notes.push(format!("taken for reading: {}", plain(reason, 200)))
+                notes.push(format!("taken for reading: {}", clean_to(reason, 200)))
             }
             (Some(Declared::Changes), Some(reason)) => {
-                notes.push(format!("a change: {}", plain(reason, 200)))
+                notes.push(format!("a change: {}", clean_to(reason, 200)))
             }
             (None, _) => {
                 if let Verdict::MayChange { why } = self.verdict() {
-                    notes.push(format!("it cannot be shown that it only reads: {}", plain(&why, 200)));
+                    notes.push(format!("it cannot be shown that it only reads: {}", clean_to(&why, 200)));
                 }
             }
             _ => {}
@@ -130,7 +130,7 @@ impl Work {
         if output.success() {
             return Ok(Undone::Restored(format!("ran `{}`", shown(&undo))));
         }
-        let said = plain(&output.err_text(), 200);
+        let said = clean_to(&output.err_text(), 200);
         Err(StepError::failed(format!("undo: `{}` ended with {:?}: {said}", shown(&undo), output.exit))
             .help("take the change back by hand, then tell the run so"))
     }
@@ -178,5 +178,5 @@ impl Work {
 }
 
 fn shown(command: &Command) -> String {
-    plain(&command.to_string(), 120)
+    clean_to(&command.to_string(), 120)
 }
