@@ -5,6 +5,7 @@ use minijinja::{Error, ErrorKind};
 use serde_json::Value as Json;
 use std::sync::Arc;
 
+use super::delimiters::one_expression;
 use super::environment::{ENVIRONMENT, SHELL_NAME};
 use super::reads::{Reads, noticing, unnoticed};
 use super::{Names, shell, tracked};
@@ -147,11 +148,8 @@ fn nullify(rendered: Evaluated<String>) -> Evaluated<Json> {
 }
 
 /// The expression, if the template is `{{ expression }}` and nothing else.
-pub(crate) fn single_expression(template: &str) -> Option<&str> {
-    let inner = template.trim().strip_prefix("{{")?.strip_suffix("}}")?;
-    // `{{ a }} and {{ b }}` begins and ends the same way; quoted braces inside an expression are rare enough to be text.
-    (!inner.contains("}}") && !inner.contains("{{"))
-        .then(|| inner.trim_start_matches('-').trim_end_matches('-').trim())
+fn single_expression(template: &str) -> Option<&str> {
+    one_expression(template).map(|place| template[place].trim())
 }
 
 fn evaluate_expression(expression: &str, names: &Names) -> Result<Evaluated<Json>, TemplateError> {
@@ -271,6 +269,12 @@ mod tests {
         assert!(eval("{{ job }}").unknown.is_empty(), "handing a record on is no read of its unknown fields");
         assert_eq!(eval("job {{ job.id }} on {{ job.nodes[0] }}").value, json!("job 7 on gpu-20"));
         assert_eq!(eval("{{ job.nodes | length }}").value, json!(2));
+        assert_eq!(
+            eval("{{ {'a': {'b': job.id}} }}").value,
+            json!({"a": {"b": 7}}),
+            "braces do not make it text"
+        );
+        assert_eq!(eval("{{ '}}' }}").value, json!("}}"));
         assert_eq!(eval("{{ job.nodes | join(',') }}").value, json!("gpu-20,gpu-21"));
         assert_eq!(eval("{{ [job.id, job.nodes] }}").value, json!([7, ["gpu-20", "gpu-21"]]));
     }

@@ -4,6 +4,7 @@
 //! comparison with something unknown can never count as false. In a dry run, values that only a real run can know are
 //! *open*; reading one is noticed in the same way.
 
+mod delimiters;
 mod environment;
 mod evaluate;
 mod names;
@@ -11,6 +12,7 @@ mod reads;
 mod shell;
 mod tracked;
 
+pub(crate) use delimiters::{Code, code, one_expression, string};
 pub use environment::{FILTERS, TESTS};
 pub use evaluate::{Evaluated, TemplateError, condition, params, text, value};
 pub use names::{Binding, Names, Standing};

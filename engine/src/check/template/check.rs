@@ -90,7 +90,7 @@ impl<'a> Templates<'a> {
         if !scan::is_template(text) {
             return;
         }
-        let compiled = match scan::one_expression(text) {
+        let compiled = match crate::template::one_expression(text) {
             Some(inner) => self
                 .env
                 .compile_expression(&text[inner.clone()])
