@@ -104,6 +104,7 @@ fn a_faulty_gpu_is_drained_and_avoided() {
         "checkpoint:found",
         "stop:released",
         "hardware:faulty",
+        "reducible:any",
         "gpu_fault:replace",
         "drain:drained",
         "relaunch_elsewhere:submitted",
