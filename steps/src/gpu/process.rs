@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::slurm::hostlist_contains;
 use crate::text::{Pattern, clean_to, pattern};
 
 /// A process that exists.
@@ -41,22 +42,14 @@ pub(crate) fn jobs(text: &str) -> BTreeMap<u32, u32> {
 
 /// Reads `scontrol -d -o show job JOB`: the indexes of the GPUs that the job was given on `node`, from
 /// `Nodes=gpu-20 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:2(IDX:2-3)`.
-///
-/// A group of nodes (`gpu-[20-21]`) is taken only if it is the only one or all groups have the same GPUs:
-/// that needs no expansion of Slurm's host lists.
 pub(crate) fn granted(text: &str, node: &str) -> Option<BTreeSet<u32>> {
-    let short = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
     let groups: Vec<(String, BTreeSet<u32>)> = DETAIL
         .captures_iter(text)
         .map(|found| {
             (found[1].to_owned(), INDEXES.captures_iter(&found[2]).flat_map(|idx| ranges(&idx[1])).collect())
         })
         .collect();
-    let exact = groups.iter().find(|(nodes, _)| short(nodes) == short(node));
-    let (_, gpus) = exact.or_else(|| {
-        let first = groups.first()?;
-        groups.iter().all(|(nodes, gpus)| nodes.contains('[') && *gpus == first.1).then_some(first)
-    })?;
+    let (_, gpus) = groups.iter().find(|(nodes, _)| hostlist_contains(nodes, node) == Some(true))?;
     (!gpus.is_empty()).then(|| gpus.clone())
 }
 
@@ -103,6 +96,9 @@ mod tests {
         assert_eq!(granted(two, "gpu-22"), None);
         let group = "Nodes=gpu-[20-21] CPU_IDs=0-15 Mem=0 GRES=gpu:8(IDX:0-7)";
         assert_eq!(granted(group, "gpu-21").map(|g| g.len()), Some(8));
+        let groups = "Nodes=gpu-[18-20] CPU_IDs=0-15 Mem=0 GRES=gpu:8(IDX:0-7) Nodes=gpu-[21,23] CPU_IDs=0 Mem=0 GRES=gpu:2(IDX:6-7)";
+        assert_eq!(granted(groups, "gpu-23"), Some(BTreeSet::from([6, 7])));
+        assert_eq!(granted(groups, "gpu-22"), None);
         assert_eq!(granted("Nodes=gpu-21 CPU_IDs=0 Mem=0 GRES=", "gpu-21"), None);
         assert_eq!(granted("Nodes=gpu-21 CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:N/A)", "gpu-21"), None);
     }
