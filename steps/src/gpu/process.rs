@@ -26,6 +26,10 @@ pub(crate) fn processes(text: &str) -> BTreeMap<u32, Process> {
 }
 
 static CGROUP: Pattern = Pattern::new(|| pattern(r"^/proc/(\d+)/cgroup:.*/job_(\d+)(?:/|$)"));
+static STARTED: Pattern = Pattern::new(|| pattern(r"^/proc/(\d+)/environ:SLURM_JOB_ID=(\d+)$"));
+static CONTAINER: Pattern = Pattern::new(|| {
+    pattern(r"^/proc/(\d+)/cgroup:.*(docker|libpod|containerd|crio|kubepods|lxc|garden)[^/]*(?:/|-|:)?(.*)$")
+});
 static DETAIL: Pattern = Pattern::new(|| pattern(r"\bNodes=(\S+) CPU_IDs=\S+ Mem=\S+ GRES=(\S*)"));
 static INDEXES: Pattern = Pattern::new(|| pattern(r"\bgpu[^,()]*\(IDX:([0-9,-]+)\)"));
 
@@ -36,6 +40,25 @@ pub(crate) fn jobs(text: &str) -> BTreeMap<u32, u32> {
     let line = |line: &str| {
         let found = CGROUP.captures(line)?;
         Some((found[1].parse().ok()?, found[2].parse().ok()?))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// Reads `grep -z -a -s -H ^SLURM_JOB_ID= /proc/PID/environ …`: the Slurm job that started a process. Only the process's user
+/// and root may read it.
+pub(crate) fn started_by(text: &str) -> BTreeMap<u32, u32> {
+    let line = |line: &str| {
+        let found = STARTED.captures(line)?;
+        Some((found[1].parse().ok()?, found[2].parse().ok()?))
+    };
+    text.split('\0').filter_map(line).collect()
+}
+
+/// Reads `grep -s -H -E docker|… /proc/PID/cgroup …`: in which kind of container a process is.
+pub(crate) fn containers(text: &str) -> BTreeMap<u32, String> {
+    let line = |line: &str| {
+        let found = CONTAINER.captures(line)?;
+        Some((found[1].parse().ok()?, found[2].to_owned()))
     };
     text.lines().filter_map(line).collect()
 }
@@ -90,6 +113,17 @@ mod tests {
     }
 
     #[test]
+    fn reads_who_started_a_process_and_its_container() {
+        let text = "/proc/12/environ:SLURM_JOB_ID=77\0/proc/13/environ:SLURM_JOB_ID=x\0";
+        assert_eq!(started_by(text), BTreeMap::from([(12, 77)]));
+        let text = "/proc/12/cgroup:0::/system.slice/docker-0123abcd.scope\n\
+                    /proc/13/cgroup:0::/kubepods.slice/kubepods-pod7.slice/cri-containerd-9.scope\n\
+                    /proc/14/cgroup:0::/user.slice\n";
+        let found = containers(text);
+        assert_eq!((found[&12].as_str(), found.len()), ("docker", 2));
+    }
+
+    #[test]
     fn reads_the_gpus_that_a_job_was_given() {
         let two = "JobId=1 JobName=Nodes=x Nodes=gpu-20 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:2(IDX:2-3) Nodes=gpu-21 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:3(IDX:0,4-5)";
         assert_eq!(granted(two, "gpu-21.cluster"), Some(BTreeSet::from([0, 4, 5])));
@@ -107,7 +141,7 @@ mod tests {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), from: u32, to: u32) {
             let text = String::from_utf8_lossy(&bytes);
-            let _ = (processes(&text), jobs(&text), granted(&text, "n"));
+            let _ = (processes(&text), jobs(&text), granted(&text, "n"), started_by(&text), containers(&text));
             let _ = granted(&format!("Nodes=n CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:{from}-{to})"), "n");
         }
     }
