@@ -113,6 +113,11 @@ pub(crate) fn from_log(text: &str) -> Vec<Hint> {
     distinct(paths.take(200))
 }
 
+/// The directory of checkpoints that one log line names, absolute.
+pub(crate) fn named_by(line: &str, workdir: Option<&str>) -> Option<String> {
+    absolute(&from_log(line).first()?.path, workdir)
+}
+
 /// Each path once, at most eight.
 fn distinct(hints: impl Iterator<Item = Hint>) -> Vec<Hint> {
     let mut all: Vec<Hint> = Vec::new();

@@ -17,5 +17,6 @@ mod world_size;
 mod writing;
 
 pub(crate) use choose::{Candidate, Survey};
+pub(crate) use hints::named_by;
 pub(crate) use register::register;
 pub(crate) use survey::latest;

@@ -2,7 +2,7 @@
 //!
 //! Slurm unfolds them itself (`scontrol show hostnames`), and where it can be asked it is. This is for lists inside other
 //! answers, of which only membership matters. Syntax: `hostlist.c` of SchedMD/slurm and the manual page of `scontrol`
-//! ("hostnames"): ranges with equal padding, several brackets in one name, text after a bracket.
+//! ("hostnames"): ranges with equal padding, several brackets in one name, nothing after the last.
 
 /// Hosts that one list may stand for; Slurm's own limit on a range is 64 Ki (`MAX_RANGE`).
 const MOST: usize = 65_536;
@@ -76,8 +76,11 @@ fn parts(name: &str) -> Option<Vec<Part<'_>>> {
         parts.push(Part::Ranges(ranges(inside)?));
         rest = after;
     }
-    parts.push(Part::Text(rest));
-    plain(rest).then_some(parts)
+    if parts.is_empty() {
+        parts.push(Part::Text(rest));
+        return plain(rest).then_some(parts);
+    }
+    rest.is_empty().then_some(parts)
 }
 
 /// `01-03,07` as `01`, `02`, `03`, `07`.
@@ -111,7 +114,7 @@ mod tests {
             ("gpu-[20-21]", "gpu-20 gpu-21"),
             ("gpu-[08-10,12],login1", "gpu-08 gpu-09 gpu-10 gpu-12 login1"),
             ("rack[1-2]n[01-02]", "rack1n01 rack1n02 rack2n01 rack2n02"),
-            ("n[9-11]-ib", "n9-ib n10-ib n11-ib"),
+            ("n[9-11]", "n9 n10 n11"),
             ("n[099-101]", "n099 n100 n101"),
         ] {
             assert_eq!(unfold(list).map(|hosts| hosts.join(" ")).as_deref(), Some(hosts), "{list}");
@@ -123,6 +126,7 @@ mod tests {
         for list in [
             "",
             "a,",
+            "n[1-2]-ib",
             "n[",
             "n]",
             "n[1-",

@@ -218,7 +218,7 @@ async fn earlier(cx: &StepCx, record: &Record) -> Result<Option<Vec<Run>>, StepE
         Some(_) => {}
     }
     let Ok(id) = JobId::parse(&record.job) else { return Ok(None) };
-    let runs = super::sacct::earlier(cx, &id).await?;
+    let runs = super::sacct::earlier(cx, &id, record.started).await?;
     let run = |run: Record| Run {
         state: run.state.map(|state| state.word().to_owned()),
         exit_code: run.exit_code,

@@ -1,6 +1,7 @@
 //! `sacct`: rows of fields with a separator that nobody types.
 
 use engine::step::{StepCx, StepError};
+use jiff::Timestamp;
 
 use super::call::{Refusal, ask};
 use super::id::JobId;
@@ -71,12 +72,18 @@ pub(crate) async fn records(cx: &StepCx, job: &JobId) -> Result<Result<Vec<Recor
 }
 
 /// The records of the runs of a job before its last one: Slurm starts it again under the same id, and shows only the last
-/// run unless asked. Empty where records are not kept or cannot be read.
-pub(crate) async fn earlier(cx: &StepCx, job: &JobId) -> Result<Vec<Record>, StepError> {
+/// run unless asked. `present` is when that one started; it may still wait. Empty where records are not kept or cannot be
+/// read.
+pub(crate) async fn earlier(
+    cx: &StepCx,
+    job: &JobId,
+    present: Option<Timestamp>,
+) -> Result<Vec<Record>, StepError> {
     let mut runs = list(cx, job, &["-D"]).await?.unwrap_or_default();
-    runs.retain(|run| run.job == job.as_str() && run.started.is_some());
+    let before =
+        |run: &Record| run.started.is_some_and(|start| present.is_none_or(|present| start < present));
+    runs.retain(|run| run.job == job.as_str() && run.ended.is_some() && before(run));
     runs.sort_by_key(|run| run.started);
-    runs.pop();
     Ok(runs)
 }
 
