@@ -11,6 +11,8 @@
 
 mod block;
 mod device;
+#[cfg(test)]
+mod dice;
 mod expandable;
 mod model;
 mod pool;
@@ -21,5 +23,7 @@ mod tests;
 
 pub(crate) use block::BlockId;
 pub(crate) use device::Device;
+#[cfg(test)]
+pub(crate) use dice::Dice;
 pub(crate) use model::Allocator;
 pub(crate) use settings::Settings;

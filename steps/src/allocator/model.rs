@@ -67,6 +67,11 @@ impl Allocator {
         self.stats
     }
 
+    #[cfg(test)]
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The address of a block that is in use.
     #[cfg(test)]
     pub(crate) fn address(&self, block: BlockId) -> u64 {

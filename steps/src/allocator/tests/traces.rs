@@ -1,38 +1,9 @@
 //! Random traces: the same seed gives the same trace anywhere.
 
 use super::told::{Deed, script, told};
+use crate::allocator::dice::Dice;
 use crate::allocator::{Device, Settings};
 use crate::size::{GIB, MIB};
-
-/// splitmix64 (Steele, Lea, Flood 2014).
-pub(super) struct Dice(pub(super) u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below `end`.
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
-
-    /// A size, its logarithm evenly spread between 1 and 2^`most` bytes, sometimes at a boundary.
-    fn size(&mut self, most: u64) -> u64 {
-        let magnitude = self.below(most) + 1;
-        let size = (1 << magnitude) + self.below(1 << magnitude);
-        match self.below(8) {
-            0 => size.next_multiple_of(2 * MIB),
-            1 => 1 << magnitude,
-            2 => (1 << magnitude) + 1,
-            _ => size,
-        }
-    }
-}
 
 /// One random trace and the world in which it runs.
 pub(super) struct Trace {

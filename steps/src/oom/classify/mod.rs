@@ -3,6 +3,8 @@
 mod evidence;
 mod facts;
 mod foreign;
+#[cfg(test)]
+mod quality;
 mod rules;
 mod step;
 #[cfg(test)]

@@ -306,7 +306,7 @@ impl<'a> Case<'a> {
             }
             if fit < tried {
                 self.because(format!(
-                    "{sum} is less than tried {}: no allocator setting can make room",
+                    "{sum} is less than tried {}: packing makes no room for it",
                     exact(tried)
                 ));
             } else {
