@@ -6,11 +6,13 @@
 
 mod allocator;
 mod change;
+mod config;
 mod edit;
 mod edits;
 mod lever;
 mod register;
 mod script;
+mod settings;
 #[cfg(test)]
 mod tests;
 
