@@ -132,7 +132,7 @@ pub(in crate::launch) struct Doc {
 
 impl Doc {
     /// Longest text that is parsed, in bytes.
-    pub(in crate::launch) const LONGEST: usize = 256 << 10;
+    pub(in crate::launch) const LONGEST: usize = 1 << 20;
 
     /// Parses a file.
     ///
@@ -228,7 +228,9 @@ impl Doc {
         let (at, addition) = match self.format {
             Format::Json => {
                 let before = self.text[..neighbour.key.start].trim_end();
-                let gap = &self.text[before.len()..neighbour.key.start];
+                let gap = Some(&self.text[before.len()..neighbour.key.start])
+                    .filter(|gap| !gap.is_empty())
+                    .unwrap_or(" ");
                 let colon = self.text[neighbour.key.end..neighbour.range.start].to_owned();
                 (neighbour.range.end, format!(",{gap}\"{name}\"{colon}{value}"))
             }

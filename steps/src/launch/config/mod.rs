@@ -11,4 +11,4 @@ mod tests;
 mod toml;
 mod yaml;
 
-pub(super) use doc::{Doc, Format, Lookup, New, Scalar};
+pub(super) use doc::{Doc, Format, Lookup, New};

@@ -114,6 +114,11 @@ impl Script {
         lines
     }
 
+    /// Names that the script assigns.
+    pub(in crate::launch) fn assigned(&self) -> Vec<String> {
+        self.facts.assigned.keys().cloned().collect()
+    }
+
     /// What a person should know about how `names` reach the training.
     pub(in crate::launch) fn caveats(&self, names: &[&str]) -> Vec<String> {
         let mut notes = Vec::new();

@@ -136,6 +136,28 @@ impl Launch {
             .ok_or_else(|| format!("in which directory {named} is cannot be told"))
     }
 
+    /// A path that a file or a variable names, seen from where the program runs.
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    pub(in crate::launch) fn beside(&self, named: &str) -> Result<String, String> {
+        if let Some(writer) = self.script.touches(named.rsplit('/').next().unwrap_or(named)) {
+            return Err(format!("line {writer} of the script writes {named} itself, or may"));
+        }
+        let mut dirs = self.lines.iter().map(|(line, _)| line.dir.as_deref());
+        let dir = dirs.next().flatten().filter(|first| dirs.all(|dir| dir == Some(*first)));
+        join(dir, named).ok_or_else(|| format!("in which directory {named} is cannot be told"))
+    }
+
+    /// Whether the path that a flag names is given from the root.
+    pub(in crate::launch) fn written_from_root(&self, flag: &str) -> bool {
+        let from_root = |word: &Word, length: usize| {
+            let text = word.text();
+            text[text.len() - length..].starts_with('/')
+        };
+        self.arguments(flag).iter().flatten().all(|(_, word, length)| from_root(word, *length))
+    }
+
     /// Where a setting stands on a launch line: the last occurrence counts.
     pub(super) fn find(&self, at: &At, line: &Line, program: &Program) -> Option<Occurrence> {
         match at {
@@ -147,7 +169,7 @@ impl Launch {
                         text.trim_start_matches('+').strip_prefix(path.as_str())?.strip_prefix('=')?;
                     Some(Occurrence { name: index, value: Some((index, value.len())) })
                 };
-                line.words.iter().enumerate().skip(program.first).filter_map(value).last()
+                line.words.iter().enumerate().skip(program.first).filter_map(value).next_back()
             }
             At::Key(_) | At::Variable(_) => None,
         }

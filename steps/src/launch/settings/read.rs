@@ -24,6 +24,8 @@ pub(in crate::launch) struct Found {
     pub(in crate::launch) at: At,
     /// Its value; `None` for a flag without one.
     pub(in crate::launch) value: Option<String>,
+    /// The line of the script or of the file; counted from 1.
+    pub(in crate::launch) line: Option<usize>,
     /// For people: `--micro-batch-size (line 12)`.
     pub(in crate::launch) place: String,
     /// What a person should know about how sure it is.
@@ -54,6 +56,7 @@ impl Launch {
                 Variable::Known(setting) if !setting.exported => Reading::Absent,
                 Variable::Known(setting) => Reading::Found(Found {
                     at: at.clone(),
+                    line: Some(setting.line),
                     place: format!("{} (line {})", clean(name), setting.line),
                     value: Some(setting.value),
                     notes: Vec::new(),
@@ -117,7 +120,7 @@ impl Launch {
         let written = line.words[*name].pieces.first().and_then(|piece| piece.start);
         let written = written.map_or(line.line, |start| self.script.line(start));
         let place = format!("{} (line {written})", at.show());
-        Reading::Found(Found { at: at.clone(), value: text.clone(), place, notes })
+        Reading::Found(Found { at: at.clone(), value: text.clone(), line: Some(written), place, notes })
     }
 
     fn read_file(&self, at: &At, key: &str) -> Reading {
@@ -138,6 +141,7 @@ impl Launch {
                 Some(value) => Reading::Found(Found {
                     at: at.clone(),
                     value: Some(value),
+                    line: Some(doc.line(entry)),
                     place: format!("{path} ({} line {})", clean(short), doc.line(entry)),
                     notes: Vec::new(),
                 }),

@@ -57,6 +57,7 @@ impl Launch {
                     let mut wanted: Words = line.words.iter().map(Word::text).collect();
                     let more = match at {
                         At::Word(path) => vec![format!("{path}={new}")],
+                        _ if new.is_empty() => vec![at.show()],
                         _ => vec![at.show(), new.to_owned()],
                     };
                     let text: String = more.iter().map(|word| format!(" {word}")).collect();
