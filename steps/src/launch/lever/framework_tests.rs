@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
+use engine::step::{AnyPreview, Confirmation, Performed, StepErrorKind, Undone};
 use serde_json::{Value, json};
 
-use super::super::tests::{PATH, preview, told, with};
+use super::super::tests::{PATH, block, preview, step, told, with};
 use super::framework::frameworks;
 use crate::testkit::FakeSite;
 
@@ -370,4 +371,69 @@ fn the_tables_name_only_frameworks_and_files_that_there_are() {
             assert!(files.contains(&file), "{}: {key}", framework.name);
         }
     }
+}
+
+/// The preview of a change of two files, its parameters, and the site.
+fn two_files() -> (Arc<FakeSite>, Value, AnyPreview) {
+    let fake = site(HF, &[("conf/ds_z2.json", DS)]);
+    let mut params = params(&json!({}));
+    params["script"] = json!(PATH);
+    let shown = block(step("launch.lever").preview(&fake.cx(), &params)).unwrap();
+    (fake, params, shown)
+}
+
+fn contents(fake: &FakeSite) -> [String; 2] {
+    [PATH, "/w/conf/ds_z2.json"].map(|path| String::from_utf8(fake.content(path).unwrap()).unwrap())
+}
+
+#[test]
+fn several_files_are_one_change() {
+    let (fake, params, shown) = two_files();
+    let (step, cx) = (step("launch.lever"), fake.cx());
+    let after = [
+        HF.replace("size 4", "size 2").replace("steps 2", "steps 4"),
+        DS.replace("steps\": 2", "steps\": 4").replace("gpu\": 4", "gpu\": 2"),
+    ];
+    assert_eq!(shown.target, "/home/u/train.sbatch, /w/conf/ds_z2.json");
+    assert_eq!(shown.diffs.len(), 2);
+    assert_eq!(block(step.confirm(&cx, &params, &shown.intent)).unwrap(), Confirmation::DidNot);
+    let Performed::Done(done) = block(step.perform(&cx, &params, &shown.intent)).unwrap() else { panic!() };
+    assert_eq!(contents(&fake), after);
+    assert_eq!(
+        block(step.confirm(&cx, &params, &shown.intent)).unwrap(),
+        Confirmation::Happened(done.clone())
+    );
+
+    // Cut off between the two: it did not happen as a whole, and doing it goes on from there.
+    fake.file("/w/conf/ds_z2.json", DS);
+    assert_eq!(block(step.confirm(&cx, &params, &shown.intent)).unwrap(), Confirmation::DidNot);
+    assert!(matches!(block(step.perform(&cx, &params, &shown.intent)).unwrap(), Performed::Done(_)));
+    assert_eq!(contents(&fake), after);
+
+    assert!(matches!(block(step.undo(&cx, &params, &shown.intent)).unwrap(), Undone::Restored(_)));
+    assert_eq!(contents(&fake), [HF, DS]);
+    assert!(matches!(block(step.undo(&cx, &params, &shown.intent)).unwrap(), Undone::NothingToDo(_)));
+
+    // The patches take it back later, as long as nobody edited the files.
+    block(step.perform(&cx, &params, &shown.intent)).unwrap();
+    let restore = json!({ "restore": done.output["patches"] });
+    let back = preview(&fake, "launch.edit", restore.clone()).unwrap();
+    assert_eq!(
+        back.writes.iter().map(|write| write.content.clone()).collect::<Vec<_>>(),
+        [HF.as_bytes(), DS.as_bytes()]
+    );
+    fake.file("/w/conf/ds_z2.json", "{}");
+    let back = preview(&fake, "launch.edit", restore).unwrap();
+    assert_eq!(told(&back), "cannot: /w/conf/ds_z2.json was edited by someone else since");
+}
+
+#[test]
+fn a_change_of_several_files_is_made_whole_or_not_at_all() {
+    let (fake, params, shown) = two_files();
+    let (step, cx) = (step("launch.lever"), fake.cx());
+    fake.file("/w/conf/ds_z2.json", "{\"someone\": \"else\"}");
+    let error = block(step.perform(&cx, &params, &shown.intent)).unwrap_err();
+    assert_eq!(error.kind, StepErrorKind::Drifted);
+    assert_eq!(contents(&fake), [HF, "{\"someone\": \"else\"}"]);
+    assert!(matches!(block(step.undo(&cx, &params, &shown.intent)).unwrap(), Undone::Cannot(_)));
 }
