@@ -127,9 +127,13 @@ pub(super) fn rank(words: &[String], assigned: &BTreeMap<String, Vec<String>>) -
             .windows(2)
             .any(|pair| matches!(pair, ["accelerate", "launch"] | ["axolotl" | "llamafactory-cli", "train"]))
         || module(&["torch.distributed.", "accelerate.commands.launch", "deepspeed"]);
-    let program = bases.iter().enumerate().any(|(at, base)| {
-        base.ends_with(".py") || (is_python(base) && bases.get(at + 1).is_some_and(|next| *next == "-m"))
-    });
+    // Python's own options may stand between it and `-m`.
+    let runs_module =
+        |after: &[&str]| after.iter().take_while(|next| next.starts_with('-')).any(|next| *next == "-m");
+    let program = bases
+        .iter()
+        .enumerate()
+        .any(|(at, base)| base.ends_with(".py") || (is_python(base) && runs_module(&bases[at + 1..])));
     let runner = bases.iter().any(|base| {
         RUNNERS.contains(base) && !matches!(*base, "accelerate" | "axolotl" | "llamafactory-cli")
     });
@@ -208,6 +212,7 @@ mod tests {
             "/usr/bin/srun apptainer exec x.sif python -m my.train",
             "time srun python train.py",
             "llamafactory-cli train sft.yaml",
+            "srun /usr/bin/python3 -u -m torchtitan.train --job.config_file x.toml",
             "uv run axolotl train cfg.yml",
             "$LAUNCHER $CMD",
             "srun --jobid 3 bash -c \"$LAUNCHER --node_rank 0 $CMD\"",
