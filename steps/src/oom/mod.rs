@@ -21,9 +21,11 @@ mod register;
 mod report;
 mod scan;
 mod sightings;
+mod snapshot;
 mod torch_version;
 
 pub(crate) use progress::step_of;
 pub(crate) use read::{OomRead, ReadParams};
 pub(crate) use register::register;
 pub(crate) use scan::suspects;
+pub use snapshot::examine_any;
