@@ -4,12 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::site::{Command, DirEntry, Exit, FileStat, Output, Program, Site, SiteError, digest};
+use engine::site::{
+    Command, DirEntry, Exit, FileStat, Found, Output, Program, Search, Site, SiteError, digest,
+};
 use jiff::Timestamp;
 
 use super::content::Content;
 use super::placeholder::Placeholder;
-use super::recording::{Exchange, Failure, Listed, Looked, Ran, ReadPart, Recording, Removed, Replaced};
+use super::recording::{
+    Exchange, Failure, Listed, Looked, Ran, ReadPart, Recording, Removed, Replaced, Sought,
+};
 use crate::duration::Timespan;
 
 /// A site that passes everything on to another and writes down the exchanges.
@@ -98,6 +102,25 @@ impl Site for Recorder {
             offset,
             length: Some(length as u64),
             content: answer.as_deref().map_or_else(|_| Content::default(), |bytes| self.content(bytes)),
+            error: self.failure(&answer),
+        }));
+        answer
+    }
+
+    async fn find(&self, path: &str, search: &Search) -> Result<Found, SiteError> {
+        let answer = self.inner.find(path, search).await;
+        let found = answer.as_ref().ok();
+        self.keep(Exchange::Find(Sought {
+            path: self.text(path),
+            from: search.from,
+            to: Some(search.to).filter(|to| *to != u64::MAX),
+            at: found.and_then(|found| found.at),
+            end: found.map_or(search.from, |found| found.end),
+            lines: if search.count_lines {
+                Some(found.and_then(|found| found.lines).unwrap_or(0))
+            } else {
+                None
+            },
             error: self.failure(&answer),
         }));
         answer
