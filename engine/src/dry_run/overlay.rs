@@ -66,6 +66,17 @@ impl Site for Overlay {
         self.under.find(path, search).await
     }
 
+    async fn find_many(&self, parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+        if parts.iter().any(|(path, _)| self.writes.contains_key(path)) {
+            let mut answers = Vec::with_capacity(parts.len());
+            for (path, search) in parts {
+                answers.push(self.find(path, search).await);
+            }
+            return answers;
+        }
+        self.under.find_many(parts).await
+    }
+
     async fn replace(&self, path: &str, _expected: Option<&str>, _content: &[u8]) -> Result<(), SiteError> {
         Err(SiteError::new(SiteErrorKind::Denied, format!("{path}: a dry run writes nothing")))
     }

@@ -86,6 +86,15 @@ pub trait Site: Send + Sync {
         find_by_reading(self, path, search).await
     }
 
+    /// [`Site::find`] in many parts, of which a site may search several at once; the answers are in their order.
+    async fn find_many(&self, parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+        let mut answers = Vec::with_capacity(parts.len());
+        for (path, search) in parts {
+            answers.push(self.find(path, search).await);
+        }
+        answers
+    }
+
     /// Reads a whole file of at most `limit` bytes.
     ///
     /// # Errors

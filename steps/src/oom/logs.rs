@@ -15,6 +15,11 @@ pub(crate) struct LogFile {
 }
 
 impl LogFile {
+    /// A file of this machine, or of what all see.
+    pub(crate) fn here(path: impl Into<String>, size: u64) -> Self {
+        Self { path: path.into(), size }
+    }
+
     /// Whether reading can begin anywhere.
     pub(crate) fn can_seek(&self) -> bool {
         true
@@ -65,7 +70,7 @@ impl Logs {
         }
         if self.files.len() < MOST_FILES {
             self.known.insert(path.clone());
-            self.files.push(LogFile { path, size });
+            self.files.push(LogFile::here(path, size));
         } else if !self.cut {
             self.cut = true;
             self.problem(&path, &format!("and what follows was not read: more than {MOST_FILES} files"));

@@ -25,6 +25,7 @@ mod sightings;
 mod source;
 mod stretch;
 mod survey;
+mod sweep;
 mod torch_version;
 mod triggers;
 

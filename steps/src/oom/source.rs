@@ -57,6 +57,6 @@ impl Source {
 impl Source {
     /// A file of this machine.
     pub(crate) fn here(site: Arc<dyn Site>, path: &str, size: u64) -> Self {
-        Self::new(site, LogFile { path: path.to_owned(), size })
+        Self::new(site, LogFile::here(path, size))
     }
 }

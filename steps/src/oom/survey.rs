@@ -21,6 +21,7 @@ use super::prefix::{Who, from_path};
 use super::scan::Scanner;
 use super::source::Source;
 use super::stretch::{first_step, is_dated, last_step};
+use super::sweep::{Look, Part, stopped, sweep};
 use crate::text::clean;
 
 /// Files read at a time. More than processors: the files of a cluster come over a network.
@@ -77,34 +78,27 @@ pub(super) async fn survey(
         tail,
     });
     let all: Vec<usize> = (0..paths.len()).collect();
-    let mut scans = each(cx, &job, &all, "reading", |job, index| async move {
-        let from = job.tail_of(index);
-        job.scan(index, from).await
-    })
-    .await?;
+    let (large, small): (Vec<usize>, Vec<usize>) = all.iter().partition(|index| job.tail_of(**index) > 0);
+    let mut scans: Vec<FileScan> = all.iter().map(|index| FileScan::quiet(job.tail_of(*index))).collect();
+    // The ends first: there the failure stands.
+    let tails = parts(&large, |index| (job.tail_of(index), u64::MAX));
+    let hit = job.look(cx, &tails, &mut scans).await?;
+    let read: Vec<usize> = [small, hit].concat();
+    job.scan_all(cx, &read, Job::tail_of, &mut scans).await?;
     let mut found = collect(&scans, from);
-    let mut open: Vec<usize> = all.iter().copied().filter(|index| scans[*index].unread > 0).collect();
+    let mut open: Vec<usize> = large.into_iter().filter(|index| scans[*index].unread > 0).collect();
+    if found.is_fatal() {
+        let settled =
+            each(cx, &job, &open, "checking", |job, index| async move { job.is_settled(index).await })
+                .await?;
+        let mut settled = settled.into_iter();
+        open.retain(|_| settled.next() != Some(true));
+    }
     if !open.is_empty() {
-        if found.is_fatal() {
-            let settled =
-                each(cx, &job, &open, "checking", |job, index| async move { job.is_settled(index).await })
-                    .await?;
-            let mut settled = settled.into_iter();
-            open.retain(|_| settled.next() != Some(true));
-        }
-        let tails: Vec<u64> = scans.iter().map(|scan| scan.unread).collect();
-        let tails = Arc::new(tails);
-        let rest = each(cx, &job, &open, "reading all of", move |job, index| {
-            let tail = tails[index];
-            async move { job.scan_rest(index, tail).await }
-        })
-        .await?;
-        for (index, rest) in open.into_iter().zip(rest) {
-            match rest {
-                Rest::Quiet => scans[index].unread = 0,
-                Rest::Whole(scan) => scans[index] = *scan,
-            }
-        }
+        let rest = parts(&open, |index| (0, job.tail_of(index)));
+        let hit = job.look(cx, &rest, &mut scans).await?;
+        open.iter().for_each(|index| scans[*index].unread = 0);
+        job.scan_all(cx, &hit, |_, _| 0, &mut scans).await?;
         found = collect(&scans, from);
     }
     for (file, scan) in logs.files.clone().iter().zip(&scans) {
@@ -134,12 +128,19 @@ pub(super) async fn survey(
     Ok(found)
 }
 
-/// What was before a tail.
-enum Rest {
-    /// Nothing that matters.
-    Quiet,
-    /// The whole file, read anew.
-    Whole(Box<FileScan>),
+fn parts(files: &[usize], range: impl Fn(usize) -> (u64, u64)) -> Vec<Part> {
+    let part = |file: &usize| {
+        let (from, to) = range(*file);
+        Part { file: *file, from, to }
+    };
+    files.iter().map(part).collect()
+}
+
+impl FileScan {
+    /// A file in which nothing was seen so far.
+    fn quiet(unread: u64) -> Self {
+        Self { unread, ..Self::default() }
+    }
 }
 
 impl Job {
@@ -174,16 +175,38 @@ impl Job {
         Ok(FileScan { findings, unread: from, problem })
     }
 
-    async fn scan_rest(&self, index: usize, tail: u64) -> Result<Rest, StepError> {
-        let found = self.source(index).find(0, tail).await;
-        match found {
-            Ok(hit) if hit.at.is_none() => Ok(Rest::Quiet),
-            Ok(_) => Ok(Rest::Whole(Box::new(self.scan(index, 0).await?))),
-            Err(error) => {
-                let problem = Some(why(error)?);
-                Ok(Rest::Whole(Box::new(FileScan { problem, ..FileScan::default() })))
+    /// The files in whose parts there is something to read; those that cannot be read are marked.
+    async fn look(
+        &self,
+        cx: &StepCx,
+        parts: &[Part],
+        scans: &mut [FileScan],
+    ) -> Result<Vec<usize>, StepError> {
+        let mut hit = Vec::new();
+        for (part, look) in parts.iter().zip(sweep(cx, &self.files, parts).await?) {
+            match look {
+                Look::Quiet => {}
+                Look::Hit => hit.push(part.file),
+                Look::Problem(why) => scans[part.file].problem = Some(why),
             }
         }
+        Ok(hit)
+    }
+
+    async fn scan_all(
+        self: &Arc<Self>,
+        cx: &StepCx,
+        files: &[usize],
+        from: fn(&Self, usize) -> u64,
+        scans: &mut [FileScan],
+    ) -> Result<(), StepError> {
+        let read = each(cx, self, files, "reading", move |job, index| async move {
+            job.scan(index, from(&job, index)).await
+        });
+        for (index, scan) in files.iter().zip(read.await?) {
+            scans[*index] = scan;
+        }
+        Ok(())
     }
 
     /// Whether nothing that stands before a file's tail can be the failure: the tail shows that training went on.
@@ -264,11 +287,7 @@ async fn each<T: Send + 'static, F: Future<Output = Result<T, StepError>> + Send
             joined = running.join_next() => joined,
         };
         let Some(joined) = joined else {
-            return Err(StepError::failed(format!(
-                "oom.read: stopped, {done} of {} logs read",
-                indices.len()
-            ))
-            .help("run it again: reading changes nothing"));
+            return Err(stopped());
         };
         let (slot, answer) =
             joined.map_err(|error| StepError::failed(format!("oom.read: reading broke off: {error}")))?;

@@ -3,8 +3,11 @@
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::num::NonZero;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use engine::site::{DirEntry, FileKind, FileStat, Found, Search, SiteError, SiteErrorKind, Sweep, digest};
 use jiff::Timestamp;
@@ -12,6 +15,12 @@ use jiff::Timestamp;
 /// Bytes searched at once. A chunk that stays in the processor's cache between reading and searching is twice as fast as
 /// a large one, and a mapping would end the process if somebody truncates the file meanwhile.
 const SEARCHED: usize = 256 << 10;
+
+/// Space made ready for a read, at most.
+const MOST_AT_ONCE: usize = 1 << 20;
+
+/// Threads that search, at least: files of a cluster come over a network, and one waits while another is searched.
+const LEAST_THREADS: usize = 4;
 
 fn open(path: &str) -> Result<File, SiteError> {
     let at = |error| failed(path, "read", error);
@@ -48,12 +57,37 @@ pub(super) fn find(path: &str, search: &Search) -> Result<Found, SiteError> {
     })
 }
 
+/// Looks in many parts, several at once: one hand-over for all, because one for each costs as much as searching a
+/// megabyte.
+pub(super) fn find_many(parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).max(LEAST_THREADS).min(parts.len());
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut answers = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some((path, search)) = parts.get(index) else { return answers };
+            answers.push((index, find(path, search)));
+        }
+    };
+    let broken = || Err(SiteError::new(SiteErrorKind::Unknown, "a search broke off"));
+    let mut answers: Vec<_> = parts.iter().map(|_| broken()).collect();
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for (index, answer) in running.into_iter().filter_map(|thread| thread.join().ok()).flatten() {
+            answers[index] = answer;
+        }
+    });
+    answers
+}
+
 /// Reads `length` bytes from `offset`; fewer at the end.
 pub(super) fn read(path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
     let at = |error| failed(path, "read", error);
     let mut file = open(path)?;
     file.seek(SeekFrom::Start(offset)).map_err(at)?;
-    let mut content = Vec::new();
+    // At once, for a growing vector would be filled in many small reads.
+    let mut content = Vec::with_capacity(length.min(MOST_AT_ONCE));
     file.take(length as u64).read_to_end(&mut content).map_err(at)?;
     Ok(content)
 }
@@ -275,6 +309,14 @@ mod tests {
             let end = content.len() as u64;
             assert_eq!(rest, Found { at: None, end, lines: Some(end - place - 13) });
         }
+        let many: Vec<_> = [0, 9, 1 << 40]
+            .map(|from| {
+                (path.clone(), Search { words: words.clone(), from, to: u64::MAX, count_lines: false })
+            })
+            .into();
+        let found: Vec<_> = find_many(&many).into_iter().map(Result::unwrap).collect();
+        let alone: Vec<_> = many.iter().map(|(path, search)| find(path, search).unwrap()).collect();
+        assert_eq!(found, alone);
         let search = Search { words, from: 9, to: 5, count_lines: false };
         assert_eq!(find(&path, &search).unwrap(), Found { at: None, end: 9, lines: None });
         assert_eq!(find("/no/such/file", &search).unwrap_err().kind, SiteErrorKind::NotFound);

@@ -88,6 +88,14 @@ impl Site for LiveSite {
         blocking(move || files::find(&path, &search)).await
     }
 
+    async fn find_many(&self, parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+        let own = parts.to_vec();
+        match blocking(move || Ok(files::find_many(&own))).await {
+            Ok(answers) => answers,
+            Err(error) => parts.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
     async fn replace(&self, path: &str, expected: Option<&str>, content: &[u8]) -> Result<(), SiteError> {
         let (path, expected, content) = (path.to_owned(), expected.map(str::to_owned), content.to_vec());
         blocking(move || files::replace(&path, expected.as_deref(), &content)).await

@@ -56,6 +56,19 @@ impl Recorder {
         Some(Failure { kind: error.kind, message: self.text(&error.message) })
     }
 
+    fn found(&self, path: &str, search: &Search, answer: &Result<Found, SiteError>) {
+        let found = answer.as_ref().ok();
+        self.keep(Exchange::Find(Sought {
+            path: self.text(path),
+            from: search.from,
+            to: Some(search.to).filter(|to| *to != u64::MAX),
+            at: found.and_then(|found| found.at),
+            end: found.map_or(search.from, |found| found.end),
+            lines: search.count_lines.then(|| found.and_then(|found| found.lines).unwrap_or(0)),
+            error: self.failure(answer),
+        }));
+    }
+
     fn ran(&self, command: &Command, answer: &Result<Output, SiteError>, took: Duration) -> Ran {
         let (argv, script) = match &command.program {
             Program::Argv(argv) => (Some(argv.iter().map(|word| self.text(word)).collect()), None),
@@ -109,21 +122,16 @@ impl Site for Recorder {
 
     async fn find(&self, path: &str, search: &Search) -> Result<Found, SiteError> {
         let answer = self.inner.find(path, search).await;
-        let found = answer.as_ref().ok();
-        self.keep(Exchange::Find(Sought {
-            path: self.text(path),
-            from: search.from,
-            to: Some(search.to).filter(|to| *to != u64::MAX),
-            at: found.and_then(|found| found.at),
-            end: found.map_or(search.from, |found| found.end),
-            lines: if search.count_lines {
-                Some(found.and_then(|found| found.lines).unwrap_or(0))
-            } else {
-                None
-            },
-            error: self.failure(&answer),
-        }));
+        self.found(path, search, &answer);
         answer
+    }
+
+    async fn find_many(&self, parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+        let answers = self.inner.find_many(parts).await;
+        for ((path, search), answer) in parts.iter().zip(&answers) {
+            self.found(path, search, answer);
+        }
+        answers
     }
 
     async fn stat(&self, path: &str) -> Result<Option<FileStat>, SiteError> {
