@@ -2,6 +2,7 @@
 //! `tests/cluster/up && cargo test --test main -- --ignored --test-threads=1 on_cluster`.
 
 mod faults;
+mod frameworks;
 mod kit;
 mod resume;
 mod worlds;
