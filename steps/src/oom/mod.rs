@@ -22,6 +22,7 @@ mod report;
 mod scan;
 mod sightings;
 mod snapshot;
+mod summary;
 mod torch_version;
 
 pub(crate) use progress::step_of;

@@ -46,13 +46,16 @@ pub(crate) struct Around<'a> {
 pub(crate) fn classify(error: &ErrorFields, around: Around, margin: f64) -> Classification {
     let mut case = Case::new(error, around, margin);
     case.out.verdict = case.verdict();
+    case.table();
     case.out
 }
 
 struct Case<'a> {
     error: &'a ErrorFields,
-    /// Only if it shows this failure.
-    snapshot: Option<&'a Snapshot>,
+    /// What a snapshot that shows this failure says of the lever.
+    cure: Option<Cure>,
+    /// Expandable segments are on already.
+    on: bool,
     facts: Result<Facts, String>,
     foreign: Option<Foreign>,
     out: Classification,
@@ -81,8 +84,14 @@ impl<'a> Case<'a> {
             foreign_bytes: foreign.map(|foreign| foreign.least),
             reasons: Vec::new(),
         };
-        let snapshot = around.snapshot.filter(|snapshot| known.is_some_and(|facts| snapshot.shows(&facts)));
-        Self { error, snapshot, facts, foreign, out }
+        let shown = around.snapshot.filter(|snapshot| known.is_some_and(|facts| snapshot.shows(&facts)));
+        let told = [
+            error.hint_expandable,
+            error.memory_summary.as_ref().and_then(|table| table.expandable),
+            around.snapshot.and_then(|snapshot| snapshot.expandable),
+        ];
+        let (cure, on) = (shown.and_then(|snapshot| snapshot.cure), told.contains(&Some(true)));
+        Self { error, cure, on, facts, foreign, out }
     }
 
     fn because(&mut self, reason: impl Into<String>) {
@@ -150,6 +159,21 @@ impl<'a> Case<'a> {
             }
         }
         self.packing(&facts, tried, available, gap, margin)
+    }
+
+    /// What the allocator's own table adds, for a person to weigh.
+    fn table(&mut self) {
+        let Some(table) = &self.error.memory_summary else { return };
+        let part = |bytes: Option<u64>, words: &str| bytes.map(|bytes| format!("{words} {}", exact(bytes)));
+        let mut parts = Vec::new();
+        parts.extend(part(table.peak_allocated, "at most allocated"));
+        parts.extend(part(table.peak_reserved, "at most reserved"));
+        parts.extend(
+            table.retries.map(|retries| format!("everything flushed {retries} times for want of memory")),
+        );
+        if !parts.is_empty() {
+            self.because(format!("memory_summary: {}", parts.join(", ")));
+        }
     }
 
     fn wrong_kind(&self) -> Option<String> {
@@ -287,10 +311,8 @@ impl<'a> Case<'a> {
         let need = tried.saturating_add(margin);
         let from = if facts.capped().is_some() { "left by the cap" } else { "free" };
         let sum = format!("{from} {} + unallocated {} = {}", exact(available), exact(gap), exact(fit));
-        let cure = self.snapshot.and_then(|snapshot| snapshot.cure);
-        let on = self.error.hint_expandable == Some(true)
-            || self.snapshot.is_some_and(|snapshot| snapshot.expandable == Some(true));
-        if fit >= tried && !on && cure == Some(Cure::Served) {
+        let cure = self.cure.filter(|_| !self.on);
+        if fit >= tried && cure == Some(Cure::Served) {
             self.because(format!("{sum} for a request of {}", exact(tried)));
             self.because("the snapshot's trace, replayed with expandable segments, serves the request");
             return Verdict::Fragmentation;
@@ -318,7 +340,7 @@ impl<'a> Case<'a> {
             return Verdict::TrueOom;
         }
         self.because(format!("{sum} for a request of {}", exact(tried)));
-        if cure == Some(Cure::Refused) && !on {
+        if cure == Some(Cure::Refused) {
             self.because("the snapshot's trace, replayed with expandable segments, fails as well: the working set must shrink");
             return Verdict::TrueOom;
         }
@@ -329,7 +351,7 @@ impl<'a> Case<'a> {
             );
             return Verdict::Unknown;
         }
-        if on {
+        if self.on {
             self.because(
                 "expandable segments are on already: what strands the memory is something else".to_owned(),
             );

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::evidence::Snapshot;
-use super::facts::ErrorFields;
+use super::facts::{ErrorFields, Table};
 use super::foreign::{Tenant, Tenants};
 use super::rules::{Around, DEFAULT_MARGIN, classify as classify_around};
 use super::step::OomClassify;
@@ -36,6 +36,7 @@ fn fields(text: &str) -> ErrorFields {
         processes: Some(message.processes),
         limit: message.limit,
         hint_expandable: message.hint_expandable,
+        memory_summary: None,
     }
 }
 
@@ -168,6 +169,14 @@ fn the_traps() {
     assert_eq!(alone(&small), Verdict::Unknown, "small requests cannot use large gaps");
     let on = ErrorFields { hint_expandable: Some(true), ..typical() };
     assert_eq!(alone(&on), Verdict::Unknown, "expandable segments are on");
+    let table = Table { expandable: Some(true), retries: Some(3), ..Table::default() };
+    let on = ErrorFields { memory_summary: Some(table), ..typical() };
+    let found = classify(&on, None, DEFAULT_MARGIN);
+    assert_eq!(found.verdict, Verdict::Unknown, "the table says that they are on");
+    assert_eq!(
+        found.reasons.last().unwrap(),
+        "memory_summary: everything flushed 3 times for want of memory"
+    );
     let free = ErrorFields { tried: Some(GIB / 2), ..typical() };
     assert_eq!(alone(&free), Verdict::Unknown, "enough was free");
     let larger = ErrorFields { tried: Some(12 * GIB), ..typical() };
@@ -359,6 +368,8 @@ fn a_snapshot_decides_what_the_message_leaves_open() {
     assert_eq!(verdict(&small, &shows(&typical(), Cure::Served)), Verdict::Unknown);
     let on = Snapshot { expandable: Some(true), ..shows(&typical(), Cure::Refused) };
     assert_eq!(verdict(&typical(), &on), Verdict::Unknown);
+    let on = Snapshot { expandable: Some(true), ..Snapshot::default() };
+    assert_eq!(verdict(&typical(), &on), Verdict::Unknown, "whichever failure it shows");
     let huge = ErrorFields { tried: Some(12 * GIB), ..typical() };
     assert_eq!(verdict(&huge, &shows(&huge, Cure::Served)), Verdict::TrueOom);
     // What is missing in the message stays missing.
@@ -515,6 +526,7 @@ proptest! {
             reserved_unallocated: values[5], private_pools: values[6], this_process: values[7], limit: values[8],
             processes: Some(vec![Process { pid: 1, bytes: values[0] }]),
             hint_expandable: None,
+            memory_summary: None,
         };
         let found: Classification = classify(&error, Some(&tenants(&[u64::MAX, u64::MAX])), margin);
         prop_assert!(!found.reasons.is_empty());
