@@ -20,10 +20,14 @@ use crate::size::{GIB, MIB, parse_size};
 
 /// The fields as `oom.read` has them, from the text.
 fn fields(text: &str) -> ErrorFields {
+    message(text).unwrap()
+}
+
+fn message(text: &str) -> Option<ErrorFields> {
     let mut lines = text.lines();
     let first = lines.next().unwrap();
-    let message = read(&Passage::new(first, &lines.collect::<Vec<_>>())).unwrap();
-    ErrorFields {
+    let message = read(&Passage::new(first, &lines.collect::<Vec<_>>()))?;
+    Some(ErrorFields {
         kind: Some(message.kind),
         tried: message.tried,
         capacity: message.capacity,
@@ -37,7 +41,7 @@ fn fields(text: &str) -> ErrorFields {
         limit: message.limit,
         hint_expandable: message.hint_expandable,
         memory_summary: None,
-    }
+    })
 }
 
 fn classify(error: &ErrorFields, tenants: Option<&Tenants>, margin: f64) -> Classification {
@@ -478,6 +482,25 @@ fn no_report_gets_surer_by_losing_fields() {
                 part == Verdict::Unknown || part == whole,
                 "{} without {lost:b}: {whole:?} -> {part:?}",
                 case.id
+            );
+        }
+    }
+}
+
+/// A message that breaks off, anywhere.
+#[test]
+fn no_report_gets_surer_by_being_cut_off() {
+    for case in cases().iter().filter(|case| case.kind.is_caching_allocator()) {
+        let text = render(case);
+        let whole = alone(&fields(&text));
+        for end in (20..text.len()).step_by(3).filter(|end| text.is_char_boundary(*end)) {
+            let Some(message) = message(&text[..end]) else { continue };
+            let part = alone(&message);
+            assert!(
+                part == Verdict::Unknown || part == whole,
+                "{} up to {:?}: {whole:?} -> {part:?}",
+                case.id,
+                &text[end.saturating_sub(30)..end]
             );
         }
     }
