@@ -376,6 +376,9 @@ fn a_snapshot_decides_what_the_message_leaves_open() {
     assert_eq!(verdict(&typical(), &on), Verdict::Unknown, "whichever failure it shows");
     let huge = ErrorFields { tried: Some(12 * GIB), ..typical() };
     assert_eq!(verdict(&huge, &shows(&huge, Cure::Served)), Verdict::TrueOom);
+    let lost = ErrorFields { kind: Some(Kind::NvmlAssert), ..ErrorFields::default() };
+    assert_eq!(verdict(&lost, &shows(&typical(), Cure::Served)), Verdict::Fragmentation);
+    assert_eq!(verdict(&lost, &shows(&typical(), Cure::Refused)), Verdict::Unknown, "or somebody else's");
     // What is missing in the message stays missing.
     for lost in 0..9 {
         let part = thinned(&small, 1 << lost);

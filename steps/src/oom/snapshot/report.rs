@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::content::{Snapshot, read};
+use super::content::{KEYS, Snapshot, read};
 use super::holes::{Holdings, holdings};
 use super::pickle::{Bounds, load};
 use super::replay::{Answer, Failure, failure, replay};
@@ -77,7 +77,7 @@ impl Wanted {
 /// # Errors
 /// It is no snapshot, it is cut off, too large, or it would run something; a line that says so.
 pub(crate) fn examine(bytes: &[u8], wanted: &Wanted) -> Result<Evidence, String> {
-    let snapshot = read(&load(bytes, Bounds::default())?)?;
+    let snapshot = read(&load(bytes, KEYS, Bounds::default())?)?;
     Ok(look(&snapshot, wanted))
 }
 
