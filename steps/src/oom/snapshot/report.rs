@@ -61,6 +61,27 @@ pub(crate) struct Evidence {
     pub(crate) reasons: Vec<String>,
 }
 
+/// How much a snapshot tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Worth {
+    /// It does not show the failure.
+    Silent,
+    /// It shows it.
+    Shows,
+    /// And its replay has an answer.
+    Decides,
+}
+
+impl Evidence {
+    pub(super) fn worth(&self) -> Worth {
+        match (self.cure, self.tried) {
+            (Some(Cure::Served | Cure::Refused), _) => Worth::Decides,
+            (_, Some(_)) => Worth::Shows,
+            _ => Worth::Silent,
+        }
+    }
+}
+
 /// What a message's figure may differ from the snapshot's by: two decimals of a GiB.
 const ROUNDING: u64 = 8 * MIB;
 

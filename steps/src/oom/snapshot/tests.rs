@@ -174,6 +174,7 @@ async fn the_step_takes_the_snapshot_that_shows_the_failure() {
     let site = crate::testkit::told::files(&[
         ("/run/a.pickle", fixture!("no-history")),
         ("/run/b.pickle", fixture!("curable-4")),
+        ("/run/d.pickle", fixture!("graphs")),
         ("/run/c.pickle", b"\x80\x02cos\nsystem\n."),
         ("/run/model.pt", b"weights"),
     ]);
