@@ -25,6 +25,7 @@ mod sightings;
 mod snapshot;
 mod source;
 mod stretch;
+mod summary;
 mod survey;
 mod sweep;
 mod torch_version;

@@ -72,6 +72,7 @@ async fn a_plain_log() {
         "max": "2.10"
       },
       "hint_expandable": null,
+      "memory_summary": null,
       "file": "/l/slurm-1.out",
       "line": 4,
       "at": "2026-11-23T07:49:50",
