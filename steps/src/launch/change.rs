@@ -64,6 +64,8 @@ pub(crate) struct Report {
 /// A script that was read and may be edited.
 pub(super) struct Original {
     pub(super) script: Script,
+    /// It is what the job ran.
+    pub(super) as_run: bool,
     /// What is known so far; the notes are for the gate.
     pub(super) report: Report,
 }
@@ -170,6 +172,7 @@ pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Orig
         Ok(text) if !text.contains('\0') => text,
         _ => return cannot(report, "it is not a text file in UTF-8".to_owned()),
     };
+    let mut as_run = false;
     if let Some(job) = target.job {
         let not_compared = |why: &str| format!("Not compared with what job {job} ran: {why}.");
         match batch_script(cx, job.as_str()).await {
@@ -178,7 +181,7 @@ pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Orig
             }
             Err(error) => return Err(error),
             Ok(None) => report.notes.push(not_compared("Slurm no longer gives its script")),
-            Ok(Some(ran)) if ran == bytes => {}
+            Ok(Some(ran)) if ran == bytes => as_run = true,
             Ok(Some(ran)) => {
                 let ran = String::from_utf8_lossy(&ran);
                 report.difference = Some(bounded(unified(&format!("job {job}"), path, &ran, text)));
@@ -194,7 +197,7 @@ pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Orig
         }
     }
     match Script::parse(text) {
-        Ok(script) => Ok(Ok(Original { script, report })),
+        Ok(script) => Ok(Ok(Original { script, as_run, report })),
         Err(misread) => cannot(report, misread.to_string()),
     }
 }

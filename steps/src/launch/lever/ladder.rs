@@ -207,7 +207,7 @@ impl Taking<'_> {
             At::Flag(_) => (0, String::new()),
             At::Word(_) => (1, String::new()),
             At::Key(key) => (2, key.rsplit_once('.').map_or(String::new(), |(parent, _)| parent.to_owned())),
-            At::Variable(_) => (3, String::new()),
+            At::Variable(_) | At::Passed(_) | At::Starter(_) => (3, String::new()),
         };
         places.iter().find(|at| kind(at) == kind(other))
     }

@@ -171,8 +171,23 @@ impl Launch {
                 };
                 line.words.iter().enumerate().skip(program.first).filter_map(value).next_back()
             }
+            At::Starter(flag) => occurrences(&line.words[..program.before(line)], 0, flag, false).next_back(),
+            At::Passed(name) => {
+                let value = |(index, word): (usize, &Word)| Some((index, passed(&word.text(), name)?));
+                let words = line.words[..program.before(line)].iter().enumerate();
+                let (name, length) = words.filter_map(value).next_back()?;
+                Some(Occurrence { name, value: Some((name, length)) })
+            }
             At::Key(_) | At::Variable(_) => None,
         }
+    }
+
+    /// Whether a launch line has a word that `is` so among those before the program.
+    pub(in crate::launch) fn starts_with_word(&self, is: impl Fn(&str) -> bool) -> Option<usize> {
+        let has = |(line, program): &&(Line, Program)| {
+            line.words[..program.before(line)].iter().any(|word| is(&word.text()))
+        };
+        self.lines.iter().find(has).map(|(line, _)| line.line)
     }
 
     /// The last occurrence of a program's flag on a line.
@@ -204,4 +219,11 @@ fn occurrences<'w>(
             words.get(index + 1).map(Word::text).filter(|next| !next.starts_with("--") && next != "\\");
         Some(Occurrence { name: index, value: next.map(|next| (index + 1, next.len())) })
     })
+}
+
+/// How many bytes at the end of a word are the value that it gives to a variable.
+fn passed(text: &str, name: &str) -> Option<usize> {
+    let (before, value) = text.split_once(&format!("{name}="))?;
+    let list = before.starts_with("--export=") && before.ends_with([',', '=']);
+    (list || matches!(before, "" | "--env=" | "-e")).then_some(value.len())
 }

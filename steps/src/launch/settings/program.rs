@@ -46,6 +46,11 @@ pub(super) fn program(line: &Line) -> Option<Program> {
 }
 
 impl Program {
+    /// How many words of its line stand before it.
+    pub(super) fn before(&self, line: &Line) -> usize {
+        self.first.saturating_sub(1).min(line.words.len())
+    }
+
     /// Whether the ranks are started by one process per node (torchrun and its like) and not by Slurm.
     pub(in crate::launch) fn by_agent(&self) -> bool {
         self.launchers.iter().any(|name| !matches!(name.as_str(), "srun" | "mpirun" | "mpiexec"))
