@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::site::{Command, DirEntry, FileStat, Output, Site, SiteError, SiteErrorKind};
+use crate::site::{
+    Command, DirEntry, FileStat, Found, Output, Search, Site, SiteError, SiteErrorKind, find_by_reading,
+};
 
 /// Predicted contents by path.
 pub(super) type Writes = BTreeMap<String, Arc<Vec<u8>>>;
@@ -55,6 +57,24 @@ impl Site for Overlay {
 
     async fn list(&self, path: &str) -> Result<Vec<DirEntry>, SiteError> {
         self.under.list(path).await
+    }
+
+    async fn find(&self, path: &str, search: &Search) -> Result<Found, SiteError> {
+        if self.writes.contains_key(path) {
+            return find_by_reading(self, path, search).await;
+        }
+        self.under.find(path, search).await
+    }
+
+    async fn find_many(&self, parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+        if parts.iter().any(|(path, _)| self.writes.contains_key(path)) {
+            let mut answers = Vec::with_capacity(parts.len());
+            for (path, search) in parts {
+                answers.push(self.find(path, search).await);
+            }
+            return answers;
+        }
+        self.under.find_many(parts).await
     }
 
     async fn replace(&self, path: &str, _expected: Option<&str>, _content: &[u8]) -> Result<(), SiteError> {

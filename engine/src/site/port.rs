@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Command, Output, SiteError};
+use super::{Command, Found, Output, Search, SiteError, find_by_reading};
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +77,23 @@ pub trait Site: Send + Sync {
 
     /// Waits; in a rehearsal, only the clock moves.
     async fn sleep(&self, duration: Duration);
+
+    /// Looks for the first of some words in part of a file, without holding more than a stretch of it in memory.
+    ///
+    /// # Errors
+    /// Those of reading.
+    async fn find(&self, path: &str, search: &Search) -> Result<Found, SiteError> {
+        find_by_reading(self, path, search).await
+    }
+
+    /// [`Site::find`] in many parts, of which a site may search several at once; the answers are in their order.
+    async fn find_many(&self, parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+        let mut answers = Vec::with_capacity(parts.len());
+        for (path, search) in parts {
+            answers.push(self.find(path, search).await);
+        }
+        answers
+    }
 
     /// Reads a whole file of at most `limit` bytes.
     ///

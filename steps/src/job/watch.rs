@@ -27,7 +27,7 @@ pub(crate) struct Params {
     /// A complete checkpoint must be seen, too.
     #[serde(default)]
     pub(crate) checkpoint: bool,
-    /// Directory of the checkpoints.
+    /// Directory of the checkpoints; unknown or not given: the one that the job's log names, if it does.
     #[serde(default)]
     pub(crate) checkpoint_dir: Option<String>,
     /// Training step of the newest complete checkpoint before the job started; a later one must be seen. Unknown:
@@ -46,9 +46,14 @@ pub(crate) struct Params {
     /// Longest pause between two looks, such as `10s`.
     #[serde(default = "ten_seconds")]
     pub(crate) poll: Timespan,
-    /// Variables that its ranks must have in their environment, by name; looked up on one node once it trains.
+    /// Variables that its ranks must have in their environment, by name; looked up on one node once it trains. If they
+    /// have not, the watch ends.
     #[serde(default)]
     pub(crate) expect_env: BTreeMap<String, String>,
+    /// Flags (`--seq-length`) and words (`model.seq_length=`) that its ranks must be started with, and their values; looked up
+    /// in the same way.
+    #[serde(default)]
+    pub(crate) expect_args: BTreeMap<String, String>,
 }
 
 fn two_hours() -> Timespan {
@@ -86,6 +91,8 @@ pub(crate) struct Output {
     pub(crate) gap_trend: Option<Trend>,
     /// Whether the ranks have the variables of `expect_env`; `null` if none was given or no rank could be looked at.
     pub(crate) env_confirmed: Option<bool>,
+    /// Whether the ranks were started with the words of `expect_args`; `null` if none was given or no rank could be looked at.
+    pub(crate) args_confirmed: Option<bool>,
     /// What the log says of memory running out.
     pub(crate) oom: Option<String>,
     /// Its nodes.
@@ -119,6 +126,7 @@ impl ReadStep for Watch {
             ("passed", "It got past the step, and wrote a complete checkpoint if one was asked for"),
             ("oom", "It ran out of memory again"),
             ("failed", "It ended without having passed, and not for memory"),
+            ("unapplied", "It trains, but its ranks do not run with what `expect_env` and `expect_args` say"),
             ("stalled", "It runs, but no new step was reported for too long"),
             ("timeout", "It runs, but had not passed when the time was up"),
             ("pending", "It had not started when the time was up"),
@@ -179,6 +187,13 @@ fn summary(mut done: Done<Output>) -> Done<Output> {
     match output.env_confirmed {
         Some(true) => lines.push("its ranks run with the variables that they should have".to_owned()),
         Some(false) => lines.push("its ranks do NOT run with the variables that they should have".to_owned()),
+        None => {}
+    }
+    match output.args_confirmed {
+        Some(true) => lines.push("its ranks were started with the words that they should have".to_owned()),
+        Some(false) => {
+            lines.push("its ranks were NOT started with the words that they should have".to_owned())
+        }
         None => {}
     }
     lines.push(format!("followed for {}", span(output.waited_seconds)));

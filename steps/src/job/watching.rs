@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use engine::step::{StepCx, StepError, StepErrorKind};
 use jiff::Timestamp;
 
+use super::arguments;
 use super::environ;
 use super::follow::Follow;
 use super::probe::{Checkpoint, Probes};
@@ -17,6 +18,8 @@ use crate::text::{clean, span};
 
 /// Looks after which logs and nodes are looked up anew: ranks open their files one by one.
 const REFRESH: u32 = 5;
+/// Looks at the ranks' environment at most, while none of them can be read.
+const ENV_LOOKS: u32 = 3;
 /// Looks for which a line that may begin a report is followed up: the rest of the report may still be on its way.
 const SUSPICION: u32 = 4;
 
@@ -44,13 +47,16 @@ pub(super) struct Watching<'a> {
     quiet_since: Option<Timestamp>,
     checkpoint: Option<Checkpoint>,
     env: Option<bool>,
+    args: Option<bool>,
     oom: Option<String>,
     looks: u32,
     suspicion: u32,
     /// Logs with a line that may begin a report.
     suspects: BTreeSet<String>,
-    env_looked: bool,
+    env_looks: u32,
     ran: bool,
+    /// Directory of checkpoints that the job's own log names.
+    seen_dir: Option<String>,
 }
 
 impl<'a> Watching<'a> {
@@ -69,12 +75,14 @@ impl<'a> Watching<'a> {
             quiet_since: None,
             checkpoint: None,
             env: None,
+            args: None,
             oom: None,
             looks: 0,
             suspicion: 0,
             suspects: BTreeSet::new(),
-            env_looked: false,
+            env_looks: 0,
             ran: false,
+            seen_dir: None,
         }
     }
 
@@ -117,8 +125,17 @@ impl<'a> Watching<'a> {
         if let Some(verdict) = self.out_of_memory(standing.released()).await? {
             return Ok(Some(verdict));
         }
-        if self.tally.last_step().is_some() && !self.env_looked && !standing.released() {
+        if self.tally.last_step().is_some() && !standing.released() {
             self.look_at_ranks().await?;
+            if self.env == Some(false) || self.args == Some(false) {
+                let names = [(&self.params.expect_env, self.env), (&self.params.expect_args, self.args)];
+                let names = names.into_iter().filter(|(_, seen)| *seen == Some(false));
+                let names: Vec<&str> =
+                    names.flat_map(|(names, _)| names.keys().map(String::as_str)).collect();
+                let why =
+                    format!("job {job} trains without {} as it should be in its ranks", names.join(", "));
+                return Ok(Some(Verdict::Is("unapplied", clean(&why))));
+            }
         }
         if let Some(verdict) = self.passed().await? {
             return Ok(Some(verdict));
@@ -178,6 +195,7 @@ impl<'a> Watching<'a> {
             capacity: self.tally.capacity,
             gap_trend: self.tally.trend(),
             env_confirmed: self.env,
+            args_confirmed: self.args,
             oom: self.oom.clone(),
             nodes: self.nodes.clone(),
             logs: self.paths(),
@@ -237,10 +255,18 @@ impl<'a> Watching<'a> {
     async fn read_logs(&mut self) -> Result<(), StepError> {
         let before = self.tally.last_step();
         let started = self.record.as_ref().and_then(|record| record.started);
+        let workdir = self.record.as_ref().and_then(|record| record.work_dir.as_deref());
         for (number, log) in self.logs.iter_mut().enumerate() {
             for line in log.lines(self.cx, started).await? {
-                if self.tally.line(number, &line, self.probes.step_of) {
+                let step = self.tally.line(number, &line, self.probes.step_of);
+                // A program whose steps cannot be told from its lines lives as long as it writes any.
+                if step || self.tally.last_step().is_none() {
                     self.quiet_since = Some(self.cx.site.now());
+                }
+                if self.params.checkpoint_dir.is_none()
+                    && let Some(dir) = self.probes.checkpoints.dir_of(&line, workdir)
+                {
+                    self.seen_dir = Some(dir);
                 }
                 if self.probes.oom.suspects(&line) {
                     self.suspicion = SUSPICION;
@@ -274,11 +300,17 @@ impl<'a> Watching<'a> {
     }
 
     async fn look_at_ranks(&mut self) -> Result<(), StepError> {
-        self.env_looked = true;
+        self.env_looks += 1;
         let node = self.nodes.as_ref().and_then(|nodes| nodes.first());
         let number = self.record.as_ref().and_then(|record| record.number);
-        if let (false, Some(node), Some(number)) = (self.params.expect_env.is_empty(), node, number) {
-            self.env = environ::confirmed(self.cx, number, node, &self.params.expect_env).await?;
+        let (variables, words) = (&self.params.expect_env, &self.params.expect_args);
+        if let (true, Some(node), Some(number)) = (self.env_looks <= ENV_LOOKS, node, number) {
+            if !variables.is_empty() && self.env.is_none() {
+                self.env = environ::confirmed(self.cx, number, node, variables).await?;
+            }
+            if !words.is_empty() && self.args.is_none() {
+                self.args = arguments::confirmed(self.cx, number, node, words).await?;
+            }
         }
         Ok(())
     }
@@ -304,7 +336,7 @@ impl<'a> Watching<'a> {
         if !self.needs_checkpoint() {
             return Ok(Some(Verdict::Is("passed", format!("job {job} {step}"))));
         }
-        let Some(dir) = self.params.checkpoint_dir.as_deref() else {
+        let Some(dir) = self.params.checkpoint_dir.as_deref().or(self.seen_dir.as_deref()) else {
             // Of a step nobody knows and a place nobody knows there is nothing to ask a person either.
             return Ok(self.params.past_step.map(|_| Verdict::Ask(format!("Job {job} {step}."))));
         };

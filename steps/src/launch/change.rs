@@ -44,6 +44,8 @@ pub(crate) struct Report {
     pub(super) changed: Vec<Changed>,
     /// The changed variables as a rank's environment must show them; removed ones are left out.
     pub(super) environment: BTreeMap<String, String>,
+    /// The changed flags (`--seq-length`) and words (`model.seq_length=`) as a rank's command line must show them.
+    pub(super) arguments: BTreeMap<String, String>,
     /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
     pub(super) before_digest: Option<String>,
     /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
@@ -271,8 +273,7 @@ pub(super) fn propose_files<O: Clone>(
     report.diff = Some(diffs.iter().map(|diff| diff.unified.as_str()).collect());
     let mut summary = vec![headline];
     summary.extend(proposal.changed.iter().take(3).map(Changed::line));
-    let values =
-        proposal.changed.iter().filter(|changed| changed.file.is_none() && !changed.name.starts_with('-'));
+    let values = proposal.changed.iter().filter(|changed| changed.file.is_none() && !changed.is_word());
     let values = values.filter_map(|changed| Some((changed.name.clone(), changed.after.clone()?)));
     report.environment = values.collect();
     report.changed = proposal.changed;

@@ -22,8 +22,8 @@ pub(crate) enum Stand {
 pub(crate) struct Place {
     /// Index of the file in the order in which the logs were given.
     pub(crate) file: usize,
-    /// Line, from 1.
-    pub(crate) line: u64,
+    /// Offset of its line there.
+    pub(crate) offset: u64,
 }
 
 /// One out-of-memory event.

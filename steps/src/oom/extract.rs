@@ -6,12 +6,14 @@ use super::event::{Event, Place, Stand};
 use super::kind::{Kind, Nature};
 use super::launcher::{Launchers, SummaryReader, srun};
 use super::lines::{Line, lines};
+use super::logtime::Clock;
 use super::message::{OomMessage, Passage, Proof, read};
 use super::prefix::{Prefixes, Who};
 use super::progress::step_of;
-use super::scan::{Window, trigger};
+use super::scan::Window;
 use super::sightings::Sightings;
 use super::torch_version::torch_version;
+use super::triggers::trigger;
 use crate::text::{Pattern, boundary, cut, pattern};
 
 /// Lines of the same printer that one message may fill.
@@ -20,8 +22,8 @@ const MOST_LINES: usize = 12;
 const MOST_TEXT: usize = 4 << 10;
 /// Lines that are looked back for a time.
 const LOOK_BACK: usize = 400;
-/// Events that are kept of one file: so many of the first ones, and of the last ones.
-const MOST_EVENTS: usize = if cfg!(test) { 32 } else { 2048 };
+/// Events that are kept of one file while it is read: so many of the first ones, and of the last ones.
+const MOST_EVENTS: usize = if cfg!(test) { 32 } else { 512 };
 
 /// What one file holds, window by window.
 #[derive(Debug)]
@@ -29,7 +31,9 @@ pub(crate) struct FileReader {
     file: usize,
     /// What the file's name says of its writer.
     owner: Who,
+    clock: Clock,
     prefixes: Prefixes,
+    launchers: Launchers,
     summary: SummaryReader,
     sightings: Sightings,
     events: Vec<Event>,
@@ -41,11 +45,13 @@ pub(crate) struct FileReader {
 
 impl FileReader {
     /// A reader of the file with this index, written by `owner`, in a job on these hosts.
-    pub(crate) fn new(file: usize, owner: Who, hosts: &[String]) -> Self {
+    pub(crate) fn new(file: usize, owner: Who, hosts: &[String], clock: Clock) -> Self {
         Self {
             file,
             owner,
+            clock,
             prefixes: Prefixes { labelled: false, hosts: hosts.to_vec() },
+            launchers: Launchers::default(),
             summary: SummaryReader::default(),
             sightings: Sightings::default(),
             events: Vec::new(),
@@ -55,8 +61,8 @@ impl FileReader {
     }
 
     /// Takes the next window.
-    pub(crate) fn window(&mut self, window: &Window, launchers: &mut Launchers) {
-        let mut all = lines(window, &mut self.prefixes);
+    pub(crate) fn window(&mut self, window: &Window) {
+        let mut all = lines(window, &mut self.prefixes, self.clock);
         for line in &mut all {
             line.who.fill(&self.owner);
         }
@@ -64,14 +70,14 @@ impl FileReader {
         for at in 0..all.len() {
             let line = &all[at];
             if let Some(step) = step_of(&line.text) {
-                self.sightings.add(line.number, &line.who, step);
+                self.sightings.add(line.offset, &line.who, step);
             }
             if !line.fresh {
                 continue;
             }
-            srun(&line.text, launchers);
-            let worker = self.summary.line(&line.text, launchers).cloned();
-            let Some(start) = trigger(&line.text).filter(|_| !consumed[at]) else { continue };
+            srun(&line.text, &mut self.launchers);
+            let worker = self.summary.line(&line.text, &mut self.launchers).cloned();
+            let Some(start) = trigger(line.text.as_bytes()).filter(|_| !consumed[at]) else { continue };
             let Some((passage, used)) = passage(&all, at) else { continue };
             let Some(message) = read(&passage) else { continue };
             if used.iter().any(|next| all[*next].text.contains("ried to allocate")) {
@@ -90,7 +96,7 @@ impl FileReader {
                 who,
                 time: time(&all, at),
                 dated: all[at..].iter().any(|later| later.time.is_some()),
-                place: Place { file: self.file, line: line.number },
+                place: Place { file: self.file, offset: line.offset },
                 stand,
                 step: None,
                 survived: false,
@@ -117,24 +123,28 @@ impl FileReader {
     }
 
     /// What the file holds.
-    pub(crate) fn finish(mut self, launchers: &mut Launchers) -> FileFindings {
-        self.summary.close(launchers);
+    pub(crate) fn finish(mut self) -> FileFindings {
+        self.summary.close(&mut self.launchers);
         let last_step = self.sightings.last();
         let progress = self.sightings.finish();
         let mut events = self.events;
         events.extend(self.latest);
         for event in &mut events {
-            event.step = progress.before(event.place.line, &event.who);
-            event.survived = progress.went_on(event.place.line, &event.who, event.stand);
+            event.step = progress.before(event.place.offset, &event.who);
+            event.survived = progress.went_on(event.place.offset, &event.who, event.stand);
         }
-        FileFindings { events, last_step, overflowed: self.overflowed }
+        // Of what was survived, one mention is enough.
+        let mut survived = false;
+        events.retain(|event| !event.survived || !std::mem::replace(&mut survived, true));
+        FileFindings { events, launchers: self.launchers, last_step, overflowed: self.overflowed }
     }
 }
 
 /// What one file holds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct FileFindings {
     pub(crate) events: Vec<Event>,
+    pub(crate) launchers: Launchers,
     /// The last training step that it reports.
     pub(crate) last_step: Option<u64>,
     /// There were more events than are kept.

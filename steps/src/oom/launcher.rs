@@ -1,6 +1,6 @@
 //! What launchers say about how processes ended: which rank ran on which host.
 
-use super::logtime::LogTime;
+use super::logtime::{Clock, LogTime};
 use crate::text::{Pattern, pattern};
 
 /// One failed worker in torchrun's summary (torch/distributed/elastic/multiprocessing/errors/__init__.py, 1.12–2.15).
@@ -29,6 +29,24 @@ pub(crate) struct TaskEnd {
 pub(crate) struct Launchers {
     pub(crate) workers: Vec<WorkerEnd>,
     pub(crate) tasks: Vec<TaskEnd>,
+}
+
+impl Launchers {
+    /// Adds what the launchers said in another file.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for worker in &other.workers {
+            add(&mut self.workers, worker.clone());
+        }
+        for task in &other.tasks {
+            add(&mut self.tasks, task.clone());
+        }
+    }
+}
+
+fn add<T: PartialEq>(all: &mut Vec<T>, one: T) {
+    if all.len() < MOST && !all.contains(&one) {
+        all.push(one);
+    }
 }
 
 /// More are not needed to place a failure.
@@ -73,7 +91,7 @@ impl SummaryReader {
             let current = self.current.get_or_insert_default();
             current.root = self.root;
             match &found[1] {
-                "time" => current.time = LogTime::find(value),
+                "time" => current.time = LogTime::find(value, Clock::default()),
                 "host" => current.host = Some(crate::text::cut(value, 253).to_owned()),
                 "rank" => {
                     if let Some(rank) = RANK.captures(value) {
@@ -93,11 +111,8 @@ impl SummaryReader {
 
     /// Ends the entry that is being read.
     pub(crate) fn close(&mut self, into: &mut Launchers) {
-        if let Some(worker) = self.current.take().filter(|worker| worker.rank.is_some())
-            && into.workers.len() < MOST
-            && !into.workers.contains(&worker)
-        {
-            into.workers.push(worker);
+        if let Some(worker) = self.current.take().filter(|worker| worker.rank.is_some()) {
+            add(&mut into.workers, worker);
         }
     }
 }
@@ -110,9 +125,7 @@ pub(crate) fn srun(line: &str, into: &mut Launchers) {
         tasks: ranges(&found[2]),
         exit: found.get(3).and_then(|code| code.as_str().parse().ok()),
     };
-    if into.tasks.len() < MOST && !into.tasks.contains(&end) {
-        into.tasks.push(end);
-    }
+    add(&mut into.tasks, end);
 }
 
 /// `0,2-3` → 0, 2, 3; at most 4096 numbers.

@@ -1,21 +1,44 @@
 //! From the paths that a person or Slurm names to files.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use engine::site::{DirEntry, FileKind, Site, SiteError, SiteErrorKind};
 
 use crate::text::clean;
 
+/// A log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogFile {
+    pub(crate) path: String,
+    /// Bytes, when it was found.
+    pub(crate) size: u64,
+}
+
+impl LogFile {
+    /// A file of this machine, or of what all see.
+    pub(crate) fn here(path: impl Into<String>, size: u64) -> Self {
+        Self { path: path.into(), size }
+    }
+
+    /// Whether reading can begin anywhere.
+    pub(crate) fn can_seek(&self) -> bool {
+        true
+    }
+}
+
 /// The files to read, and what could not be found or listed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Logs {
-    pub(crate) files: Vec<String>,
+    pub(crate) files: Vec<LogFile>,
     /// One line each: the path and why.
     pub(crate) problems: Vec<String>,
+    known: BTreeSet<String>,
+    /// There were more than are read.
+    cut: bool,
 }
 
 /// More files than this are not read.
-const MOST_FILES: usize = 2048;
+const MOST_FILES: usize = 8192;
 /// Directories below the named one that are looked into (torchrun: run id, attempt, local rank).
 const DEEPEST: usize = 4;
 
@@ -28,7 +51,7 @@ pub(crate) async fn find(site: &dyn Site, named: &[String]) -> Result<Logs, Site
     let mut logs = Logs::default();
     for path in named {
         match site.stat(path).await {
-            Ok(Some(stat)) if stat.kind == FileKind::File => logs.add(path.clone()),
+            Ok(Some(stat)) if stat.kind == FileKind::File => logs.add(path.clone(), stat.size),
             Ok(Some(stat)) if stat.kind == FileKind::Dir => below(site, path, &mut logs).await,
             Ok(Some(_)) => logs.problem(path, "is no regular file"),
             Ok(None) if path.contains(['*', '?']) => matching(site, path, &mut logs).await,
@@ -41,15 +64,16 @@ pub(crate) async fn find(site: &dyn Site, named: &[String]) -> Result<Logs, Site
 }
 
 impl Logs {
-    fn add(&mut self, path: String) {
-        if self.files.contains(&path) {
+    fn add(&mut self, path: String, size: u64) {
+        if self.known.contains(&path) {
             return;
         }
         if self.files.len() < MOST_FILES {
-            self.files.push(path);
-        } else if self.files.len() == MOST_FILES {
+            self.known.insert(path.clone());
+            self.files.push(LogFile::here(path, size));
+        } else if !self.cut {
+            self.cut = true;
             self.problem(&path, &format!("and what follows was not read: more than {MOST_FILES} files"));
-            self.files.truncate(MOST_FILES);
         }
     }
 
@@ -66,7 +90,7 @@ async fn below(site: &dyn Site, dir: &str, logs: &mut Logs) {
         for entry in list(site, &dir, logs).await {
             let path = format!("{dir}/{}", entry.name);
             match entry.stat.kind {
-                FileKind::File if is_log(&entry.name) => logs.add(path),
+                FileKind::File if is_log(&entry.name) => logs.add(path, entry.stat.size),
                 FileKind::Dir if depth < DEEPEST => open.push_back((path, depth + 1)),
                 _ => {}
             }
@@ -81,21 +105,24 @@ fn is_log(name: &str) -> bool {
 }
 
 async fn matching(site: &dyn Site, pattern: &str, logs: &mut Logs) {
-    let mut found = vec![if pattern.starts_with('/') { "/".to_owned() } else { String::new() }];
+    let mut found = vec![(if pattern.starts_with('/') { "/".to_owned() } else { String::new() }, 0)];
     let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
     for (depth, part) in parts.iter().enumerate() {
         let last = depth + 1 == parts.len();
         let mut next = Vec::new();
-        for dir in &found {
-            if !part.contains(['*', '?']) {
-                next.push(format!("{dir}{part}{}", if last { "" } else { "/" }));
+        for (dir, _) in &found {
+            if !part.contains(['*', '?']) && !last {
+                next.push((format!("{dir}{part}/"), 0));
                 continue;
             }
             let from = if dir.is_empty() { "." } else { dir.trim_end_matches('/') };
             for entry in list(site, if from.is_empty() { "/" } else { from }, logs).await {
                 let wanted = if last { FileKind::File } else { FileKind::Dir };
                 if entry.stat.kind == wanted && matches(part, &entry.name) {
-                    next.push(format!("{dir}{}{}", entry.name, if last { "" } else { "/" }));
+                    next.push((
+                        format!("{dir}{}{}", entry.name, if last { "" } else { "/" }),
+                        entry.stat.size,
+                    ));
                 }
             }
         }
@@ -105,8 +132,8 @@ async fn matching(site: &dyn Site, pattern: &str, logs: &mut Logs) {
     if found.is_empty() {
         logs.problem(pattern, "no file matches");
     }
-    for path in found {
-        logs.add(path);
+    for (path, size) in found {
+        logs.add(path, size);
     }
 }
 
@@ -172,7 +199,7 @@ mod tests {
         let named = ["/l/slurm-1.out", "/l/run", "/l/rank_*.log", "/l/gone.out", "/l/no_*", "/l/rank_0.log"];
         let logs = find(&*site, &named.map(str::to_owned)).await.unwrap();
         assert_eq!(
-            logs.files,
+            logs.files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(),
             ["/l/slurm-1.out", "/l/run/attempt_0/3/stderr.log", "/l/rank_0.log", "/l/rank_1.log"]
         );
         assert_eq!(logs.problems, ["/l/gone.out: is not there", "/l/no_*: no file matches"]);

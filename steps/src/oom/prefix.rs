@@ -55,7 +55,9 @@ pattern!(LABEL, r"^\s{0,6}(\d{1,6}): ?");
 pattern!(RANK, r"^\s*\[rank(\d{1,6})\]:? ?");
 pattern!(TEE, r"^\s*\[(?:default|trainer|worker|agent)(\d{1,6})\]: ?");
 pattern!(MPI, r"^\s*\[\d{1,6},(\d{1,6})\]<std(?:out|err)>: ?");
-pattern!(ACTOR, r"^\s*\([A-Za-z0-9_.:/ -]{0,64}?\bpid=(\d{1,10})(?:, ip=[\d.:a-f]{2,45})?\) ?");
+pattern!(ACTOR, r"^\s*\([A-Za-z0-9_.:/= -]{0,64}?\bpid=(\d{1,10})(?:, ip=[\d.:a-f]{2,45})?\) ?");
+// A collector's record around the line (Docker's `json-file`, Kubernetes, structured logging).
+pattern!(ENVELOPE, r#"^\s*\{"(?:log|message|msg|line)": ?""#);
 pattern!(HOST, r"^\s*([A-Za-z0-9][A-Za-z0-9_.-]{0,252}): ");
 
 /// What a file's lines are known to start with.
@@ -104,6 +106,8 @@ impl Prefixes {
             } else if let Some((task, end)) = number(&LABEL).filter(|_| self.labelled && who.task.is_none()) {
                 who.task = Some(task);
                 end
+            } else if let Some(found) = ENVELOPE.find(rest) {
+                found.end()
             } else if let Some((host, end)) = self.host(rest).filter(|_| who.host.is_none()) {
                 who.host = Some(host);
                 end
@@ -141,7 +145,8 @@ pub(crate) fn from_path(path: &str, all: &[String], hosts: &[String]) -> Who {
     pattern!(NUMBERED, r"^(.*[_.-])(\d{1,6})(\.(?:out|err|log|txt))$");
     let mut who = Who::default();
     let name = path.rsplit('/').next().unwrap_or(path);
-    if let Some(found) = NAMED.captures(name) {
+    let folder = path.rsplit('/').nth(1).unwrap_or_default();
+    if let Some(found) = NAMED.captures(name).or_else(|| NAMED.captures(folder)) {
         let number = found[2].parse().ok();
         match found[1].to_ascii_lowercase().as_str() {
             "rank" => who.rank = number,
@@ -154,7 +159,13 @@ pub(crate) fn from_path(path: &str, all: &[String], hosts: &[String]) -> Who {
         let sibling = |other: &String| {
             other != path && NUMBERED.captures(other).is_some_and(|o| o[1] == found[1] && o[3] == found[3])
         };
-        if found[1].ends_with('_') && all.iter().any(sibling) {
+        // Dates and jobs in names do not begin with 0, tasks do.
+        let from_zero = |other: &String| {
+            let zero = NUMBERED.captures(other).is_some_and(|o| o[2].bytes().all(|digit| digit == b'0'));
+            zero && (other == path || sibling(other))
+        };
+        let (tasks, siblings) = (found[1].ends_with('_'), all.iter().any(sibling));
+        if siblings && (tasks || found[1].contains(char::is_numeric) && all.iter().any(from_zero)) {
             who.task = found[2].parse().ok();
         }
     }
@@ -183,6 +194,8 @@ mod tests {
         assert_eq!(rest, "torch.OutOfMemoryError: CUDA");
         let (who, rest) = prefixes.split("gpu-21: (Worker_TP0 pid=81) x: y");
         assert_eq!((who.host.as_deref(), who.pid, rest), (Some("gpu-21.cluster"), Some(81), "x: y"));
+        let (who, rest) = prefixes.split(r#"{"log":"(VllmWorker rank=0 pid=81) x"#);
+        assert_eq!((who.pid, rest), (Some(81), "x"));
         let (who, rest) = prefixes.split(" 3: [1,5]<stderr>:x");
         assert_eq!((who.task, who.rank, rest), (Some(3), Some(5), "x"));
     }
@@ -215,6 +228,9 @@ mod tests {
         assert_eq!(of("/l/slurm-12_3.out", &["/l/slurm-12_3.out"]).task, None);
         assert_eq!(of("/l/slurm-12_3.out", &["/l/slurm-12_3.out", "/l/slurm-12_4.out"]).task, Some(3));
         assert_eq!(of("/l/slurm-12.out", &["/l/slurm-13.out"]), Who::default());
+        assert_eq!(of("/l/12-3.out", &["/l/12-3.out", "/l/12-0.out"]).task, Some(3));
+        assert_eq!(of("/l/2026-11-24.log", &["/l/2026-11-24.log", "/l/2026-11-23.log"]).task, None);
+        assert_eq!(of("/l/rank_3/stderr.log", &[]).rank, Some(3));
         assert_eq!(of("/l/out.gpu-21.txt", &[]).host.as_deref(), Some("gpu-21"));
         assert_eq!(of("/l/frank9.log", &[]).rank, None);
     }

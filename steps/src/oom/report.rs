@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::event::Event;
 use super::kind::Kind;
+use super::logs::LogFile;
 use super::message::Process;
 use super::placing::Placed;
 use super::torch_version::TorchVersion;
@@ -68,7 +69,7 @@ pub(crate) struct OomError {
 
 impl OomError {
     /// Everything an event says.
-    pub(crate) fn of(event: &Event, placed: Placed, files: &[String]) -> Self {
+    pub(crate) fn of(event: &Event, placed: Placed, files: &[LogFile], line: Option<u64>) -> Self {
         let message = &event.message;
         Self {
             device: message.device,
@@ -89,16 +90,16 @@ impl OomError {
             torch: event.torch.clone(),
             hint_expandable: message.hint_expandable,
             step: event.step,
-            ..Self::mention(event, files)
+            ..Self::mention(event, files, line)
         }
     }
 
     /// Only that there is such a text, and where: for what nothing died of.
-    pub(crate) fn mention(event: &Event, files: &[String]) -> Self {
+    pub(crate) fn mention(event: &Event, files: &[LogFile], line: Option<u64>) -> Self {
         Self {
             kind: Some(event.kind()),
-            file: files.get(event.place.file).cloned(),
-            line: Some(event.place.line),
+            file: files.get(event.place.file).map(|file| file.path.clone()),
+            line,
             at: event.time.map(|time| time.to_string()),
             message: Some(event.text.clone()),
             ..Self::default()
@@ -133,6 +134,7 @@ impl OomError {
     pub(crate) fn place(&self) -> Option<String> {
         let file = self.file.as_deref()?;
         let at = self.at.as_deref().map_or(String::new(), |at| format!(", {at}"));
-        Some(format!("{}:{}{at}", clean(file), self.line?))
+        let line = self.line.map_or(String::new(), |line| format!(":{line}"));
+        Some(format!("{}{line}{at}", clean(file)))
     }
 }

@@ -1,24 +1,93 @@
 //! Files of this machine. Everything here blocks; the live site calls it off the async threads.
 
+use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::num::NonZero;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use engine::site::{DirEntry, FileKind, FileStat, SiteError, SiteErrorKind, digest};
+use engine::site::{DirEntry, FileKind, FileStat, Found, Search, SiteError, SiteErrorKind, Sweep, digest};
 use jiff::Timestamp;
+
+/// Bytes searched at once. A chunk that stays in the processor's cache between reading and searching is twice as fast as
+/// a large one, and a mapping would end the process if somebody truncates the file meanwhile.
+const SEARCHED: usize = 256 << 10;
+
+/// Space made ready for a read, at most.
+const MOST_AT_ONCE: usize = 1 << 20;
+
+/// Threads that search, at least: files of a cluster come over a network, and one waits while another is searched.
+const LEAST_THREADS: usize = 4;
+
+fn open(path: &str) -> Result<File, SiteError> {
+    let at = |error| failed(path, "read", error);
+    // Not blocking: opening a FIFO would otherwise wait for a writer.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(at)?;
+    if !file.metadata().map_err(at)?.is_file() {
+        return Err(SiteError::new(SiteErrorKind::Denied, format!("{path}: not a regular file")));
+    }
+    Ok(file)
+}
+
+/// Looks for words in part of a file.
+pub(super) fn find(path: &str, search: &Search) -> Result<Found, SiteError> {
+    thread_local! {
+        // Kept by the thread: fresh memory for each of thousands of files would cost as much as searching them.
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let file = open(path)?;
+    let mut sweep = Sweep::new(search);
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.resize(SEARCHED + search.words.longest(), 0);
+        loop {
+            let length = usize::try_from(sweep.wanted()).unwrap_or(usize::MAX).min(SEARCHED);
+            let space = &mut buffer[sweep.kept()..sweep.kept() + length];
+            let new = match file.read_at(space, sweep.offset()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                new => new.map_err(|error| failed(path, "read", error))?,
+            };
+            if let Some(found) = sweep.look(buffer, new) {
+                return Ok(found);
+            }
+        }
+    })
+}
+
+/// Looks in many parts, several at once: one hand-over for all, because one for each costs as much as searching a
+/// megabyte.
+pub(super) fn find_many(parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).max(LEAST_THREADS).min(parts.len());
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut answers = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some((path, search)) = parts.get(index) else { return answers };
+            answers.push((index, find(path, search)));
+        }
+    };
+    let broken = || Err(SiteError::new(SiteErrorKind::Unknown, "a search broke off"));
+    let mut answers: Vec<_> = parts.iter().map(|_| broken()).collect();
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for (index, answer) in running.into_iter().filter_map(|thread| thread.join().ok()).flatten() {
+            answers[index] = answer;
+        }
+    });
+    answers
+}
 
 /// Reads `length` bytes from `offset`; fewer at the end.
 pub(super) fn read(path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
     let at = |error| failed(path, "read", error);
-    // Not blocking: opening a FIFO would otherwise wait for a writer.
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let mut file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(at)?;
-    if !file.metadata().map_err(at)?.is_file() {
-        return Err(SiteError::new(SiteErrorKind::Denied, format!("{path}: not a regular file")));
-    }
+    let mut file = open(path)?;
     file.seek(SeekFrom::Start(offset)).map_err(at)?;
-    let mut content = Vec::new();
+    // At once, for a growing vector would be filled in many small reads.
+    let mut content = Vec::with_capacity(length.min(MOST_AT_ONCE));
     file.take(length as u64).read_to_end(&mut content).map_err(at)?;
     Ok(content)
 }
@@ -169,6 +238,8 @@ fn failed(path: &str, verb: &str, error: io::Error) -> SiteError {
 
 #[cfg(test)]
 mod tests {
+    use engine::site::Words;
+
     use super::*;
 
     fn setup() -> (tempfile::TempDir, String) {
@@ -219,6 +290,36 @@ mod tests {
         remove(&path, &digest(b"new")).unwrap();
         remove(&path, &digest(b"new")).unwrap();
         assert_eq!(stat(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn words_are_found_wherever_chunks_end() {
+        let (_dir, path) = setup();
+        let words = Words::new(["out of memory", "Killed"]);
+        for at in [0, SEARCHED - 20, SEARCHED - 6, SEARCHED, 3 * SEARCHED - 3] {
+            let mut content = vec![b'x'; at];
+            content.extend_from_slice(b"out of memory");
+            content.resize(at + SEARCHED, b'\n');
+            fs::write(&path, &content).unwrap();
+            let search = |from, to| Search { words: words.clone(), from, to, count_lines: true };
+            let place = at as u64;
+            let found = Found { at: Some(place), end: place, lines: Some(0) };
+            assert_eq!(find(&path, &search(0, u64::MAX)).unwrap(), found);
+            let rest = find(&path, &search(place + 1, u64::MAX)).unwrap();
+            let end = content.len() as u64;
+            assert_eq!(rest, Found { at: None, end, lines: Some(end - place - 13) });
+        }
+        let many: Vec<_> = [0, 9, 1 << 40]
+            .map(|from| {
+                (path.clone(), Search { words: words.clone(), from, to: u64::MAX, count_lines: false })
+            })
+            .into();
+        let found: Vec<_> = find_many(&many).into_iter().map(Result::unwrap).collect();
+        let alone: Vec<_> = many.iter().map(|(path, search)| find(path, search).unwrap()).collect();
+        assert_eq!(found, alone);
+        let search = Search { words, from: 9, to: 5, count_lines: false };
+        assert_eq!(find(&path, &search).unwrap(), Found { at: None, end: 9, lines: None });
+        assert_eq!(find("/no/such/file", &search).unwrap_err().kind, SiteErrorKind::NotFound);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::site::{Command, DirEntry, FileStat, Output, Site, SiteError, SiteErrorKind};
+use engine::site::{Command, DirEntry, FileStat, Found, Output, Search, Site, SiteError, SiteErrorKind};
 use jiff::Timestamp;
 
 use super::remote::Remote;
@@ -81,6 +81,19 @@ impl Site for LiveSite {
     async fn list(&self, path: &str) -> Result<Vec<DirEntry>, SiteError> {
         let path = path.to_owned();
         blocking(move || files::list(&path)).await
+    }
+
+    async fn find(&self, path: &str, search: &Search) -> Result<Found, SiteError> {
+        let (path, search) = (path.to_owned(), search.clone());
+        blocking(move || files::find(&path, &search)).await
+    }
+
+    async fn find_many(&self, parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+        let own = parts.to_vec();
+        match blocking(move || Ok(files::find_many(&own))).await {
+            Ok(answers) => answers,
+            Err(error) => parts.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     async fn replace(&self, path: &str, expected: Option<&str>, content: &[u8]) -> Result<(), SiteError> {

@@ -29,4 +29,5 @@ pub use recorded::RecordedSite;
 pub use recorder::Recorder;
 pub use recording::{
     Exchange, FORMAT, Failure, Listed, Looked, Ran, ReadPart, Recording, RecordingError, Removed, Replaced,
+    Sought,
 };

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::site::{
-    Command, DirEntry, Exit, FileKind, FileStat, Output, Program, Site, SiteError, SiteErrorKind, digest,
+    Command, DirEntry, Exit, FileKind, FileStat, Found, Output, Program, Search, Site, SiteError,
+    SiteErrorKind, digest, find_by_reading,
 };
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::placeholder::Placeholder;
-use super::recording::{Exchange, Failure, Ran, Recording};
-use super::tape::{Tape, command_line, path_key, read_key, run_key};
+use super::recording::{Exchange, Failure, Ran, Recording, Sought};
+use super::tape::{Tape, command_line, find_key, path_key, read_key, run_key};
 
 /// A site that answers from a recording.
 ///
@@ -206,6 +207,30 @@ impl Site for RecordedSite {
                 let entry = json!({ "path": recorded, "content": "…" });
                 Err(not_recorded_path(&state.tape, "read", path, &entry))
             }
+        }
+    }
+
+    /// The recorded answer, or else what the recorded reads of the file hold.
+    async fn find(&self, path: &str, search: &Search) -> Result<Found, SiteError> {
+        let recorded = {
+            let mut state = self.state();
+            let asked = Sought {
+                path: self.placeholder.out_text(path),
+                from: search.from,
+                to: Some(search.to).filter(|to| *to != u64::MAX),
+                at: None,
+                end: search.from,
+                lines: search.count_lines.then_some(0),
+                error: None,
+            };
+            if state.written.contains_key(path) { None } else { state.tape.take(&find_key(&asked)) }
+        };
+        match recorded {
+            Some(Exchange::Find(sought)) => match &sought.error {
+                Some(failure) => Err(self.error(failure)),
+                None => Ok(Found { at: sought.at, end: sought.end, lines: sought.lines }),
+            },
+            _ => find_by_reading(self, path, search).await,
         }
     }
 

@@ -4,12 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::site::{Command, DirEntry, Exit, FileStat, Output, Program, Site, SiteError, digest};
+use engine::site::{
+    Command, DirEntry, Exit, FileStat, Found, Output, Program, Search, Site, SiteError, digest,
+};
 use jiff::Timestamp;
 
 use super::content::Content;
 use super::placeholder::Placeholder;
-use super::recording::{Exchange, Failure, Listed, Looked, Ran, ReadPart, Recording, Removed, Replaced};
+use super::recording::{
+    Exchange, Failure, Listed, Looked, Ran, ReadPart, Recording, Removed, Replaced, Sought,
+};
 use crate::duration::Timespan;
 
 /// A site that passes everything on to another and writes down the exchanges.
@@ -50,6 +54,19 @@ impl Recorder {
     fn failure<T>(&self, answer: &Result<T, SiteError>) -> Option<Failure> {
         let error = answer.as_ref().err()?;
         Some(Failure { kind: error.kind, message: self.text(&error.message) })
+    }
+
+    fn found(&self, path: &str, search: &Search, answer: &Result<Found, SiteError>) {
+        let found = answer.as_ref().ok();
+        self.keep(Exchange::Find(Sought {
+            path: self.text(path),
+            from: search.from,
+            to: Some(search.to).filter(|to| *to != u64::MAX),
+            at: found.and_then(|found| found.at),
+            end: found.map_or(search.from, |found| found.end),
+            lines: search.count_lines.then(|| found.and_then(|found| found.lines).unwrap_or(0)),
+            error: self.failure(answer),
+        }));
     }
 
     fn ran(&self, command: &Command, answer: &Result<Output, SiteError>, took: Duration) -> Ran {
@@ -101,6 +118,20 @@ impl Site for Recorder {
             error: self.failure(&answer),
         }));
         answer
+    }
+
+    async fn find(&self, path: &str, search: &Search) -> Result<Found, SiteError> {
+        let answer = self.inner.find(path, search).await;
+        self.found(path, search, &answer);
+        answer
+    }
+
+    async fn find_many(&self, parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+        let answers = self.inner.find_many(parts).await;
+        for ((path, search), answer) in parts.iter().zip(&answers) {
+            self.found(path, search, answer);
+        }
+        answers
     }
 
     async fn stat(&self, path: &str) -> Result<Option<FileStat>, SiteError> {

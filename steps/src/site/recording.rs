@@ -46,6 +46,8 @@ pub enum Exchange {
     Read(ReadPart),
     /// What a path is.
     Stat(Looked),
+    /// Words looked for in part of a file.
+    Find(Sought),
     /// A directory's entries.
     List(Listed),
     /// A file's new content.
@@ -135,6 +137,32 @@ pub struct Looked {
     /// What it is; `null` is nothing.
     pub is: Option<FileStat>,
     /// Why it could not be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// Where in part of a file the first of the words stood that the run was looking for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sought {
+    /// The file.
+    pub path: String,
+    /// From this byte.
+    #[serde(default)]
+    pub from: u64,
+    /// Up to this byte; absent is the end of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
+    /// Where it began; absent: there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<u64>,
+    /// Up to where it was looked.
+    #[serde(default)]
+    pub end: u64,
+    /// Line feeds passed, if they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<u64>,
+    /// Why it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
 }

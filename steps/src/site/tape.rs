@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::recording::{Exchange, Ran, ReadPart};
+use super::recording::{Exchange, Ran, ReadPart, Sought};
 
 /// What was asked, as one comparable text.
 type Key = String;
@@ -53,6 +53,12 @@ pub(super) fn read_key(path: &str, offset: u64, length: u64) -> Key {
     json!(["read", path, offset, length]).to_string()
 }
 
+/// The key of a search. What was looked for is not in it: it changes from release to release.
+pub(super) fn find_key(sought: &Sought) -> Key {
+    let lines = sought.lines.is_some();
+    json!(["find", sought.path, sought.from, sought.to, lines]).to_string()
+}
+
 /// The key of what has only a path.
 pub(super) fn path_key(verb: &str, path: &str) -> Key {
     json!([verb, path]).to_string()
@@ -88,6 +94,7 @@ impl Tape {
                     key
                 }
                 Exchange::Stat(looked) => path_key("stat", &looked.path),
+                Exchange::Find(sought) => find_key(sought),
                 Exchange::List(listed) => path_key("list", &listed.path),
                 Exchange::Replace(replaced) => path_key("replace", &replaced.path),
                 Exchange::Remove(removed) => path_key("remove", &removed.path),
