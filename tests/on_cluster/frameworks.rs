@@ -48,7 +48,12 @@ fn cured_by(name: &str, files: &[&str], framework: &str, expected: &[&str]) -> V
     }
     // Flags are looked up in the ranks; what stands in a file alone cannot be.
     let flags = expected.iter().any(|line| line.contains("--") || line.contains("MICRO"));
-    assert_eq!(ran.output("verify")["args_confirmed"], serde_json::json!(flags.then_some(true)), "{}", ran.stderr);
+    assert_eq!(
+        ran.output("verify")["args_confirmed"],
+        serde_json::json!(flags.then_some(true)),
+        "{}",
+        ran.stderr
+    );
     argv_of_rank(&ran.jobs()[0], world.about["node"].as_str().expect("a node"))
 }
 

@@ -273,9 +273,15 @@ pub(super) fn propose_files<O: Clone>(
     report.diff = Some(diffs.iter().map(|diff| diff.unified.as_str()).collect());
     let mut summary = vec![headline];
     summary.extend(proposal.changed.iter().take(3).map(Changed::line));
-    let values = proposal.changed.iter().filter(|changed| changed.file.is_none() && !changed.is_word());
-    let values = values.filter_map(|changed| Some((changed.name.clone(), changed.after.clone()?)));
-    report.environment = values.collect();
+    let after = |changed: &Changed| Some((changed.name.clone(), changed.after.clone()?));
+    let (words, rest): (Vec<&Changed>, Vec<&Changed>) = proposal
+        .changed
+        .iter()
+        .filter(|changed| changed.file.is_none())
+        .partition(|changed| changed.is_word());
+    let words = words.into_iter().filter_map(after);
+    report.arguments = words.filter(|(_, value)| !value.is_empty()).collect();
+    report.environment = rest.into_iter().filter_map(after).collect();
     report.changed = proposal.changed;
     let notes = report.notes.clone();
     let paths = files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>().join(", ");

@@ -76,6 +76,10 @@ fn megatron_derives_its_accumulation() {
     --use-distributed-optimizer not set -> 
     exhausted: every lever was tried
     ");
+    let variable = MEGATRON.replace("#!/bin/bash\n", "export M=4\n").replace("size 4 ", "size $M ");
+    let shown = preview(&site(&variable, &[]), "launch.lever", params(&json!({}))).unwrap();
+    assert_eq!(shown.predicted[0].output["environment"], json!({ "M": "2" }));
+    assert_eq!(shown.predicted[0].output["arguments"], json!({ "--micro-batch-size": "2" }));
     assert_eq!(run(MEGATRON, &[], &json!({})), "-  --micro-batch-size 4 \\\n+  --micro-batch-size 2 \\");
     let recompute = json!({ "allow": ["activation_checkpointing"] });
     assert_eq!(
@@ -396,6 +400,8 @@ fn several_files_are_one_change() {
     ];
     assert_eq!(shown.target, "/home/u/train.sbatch, /w/conf/ds_z2.json");
     assert_eq!(shown.diffs.len(), 2);
+    let arguments = json!({ "--per_device_train_batch_size": "2", "--gradient_accumulation_steps": "4" });
+    assert_eq!(shown.predicted[0].output["arguments"], arguments);
     assert_eq!(block(step.confirm(&cx, &params, &shown.intent)).unwrap(), Confirmation::DidNot);
     let Performed::Done(done) = block(step.perform(&cx, &params, &shown.intent)).unwrap() else { panic!() };
     assert_eq!(contents(&fake), after);
