@@ -194,6 +194,20 @@ fn a_resumed_training_finds_the_new_batch_size_in_its_checkpoint() {
 }
 
 #[test]
+fn a_file_that_was_changed_since_is_said_to_be() {
+    let fake = site(HF, &[("conf/ds_z2.json", DS)]);
+    let notes = |started: &str| {
+        preview(&fake, "launch.lever", params(&json!({ "started": started }))).unwrap().notes
+    };
+    // The site's clock stands at 2026-11-24 03:12:44.
+    let told = "/w/conf/ds_z2.json was changed after the job started: what the job read is not known.";
+    assert!(notes("2026-11-24T02:00:00Z").iter().any(|note| note == told));
+    assert!(!notes("2026-11-24T04:00:00Z").iter().any(|note| note == told));
+    let wrong = preview(&fake, "launch.lever", params(&json!({ "started": "yesterday" }))).unwrap_err();
+    assert_eq!(wrong.kind, StepErrorKind::Params);
+}
+
+#[test]
 fn an_accelerate_file_with_fsdp_has_its_own_switches() {
     let script = "cd /w\naccelerate launch --config_file fsdp.yaml sft.py --per_device_train_batch_size 1 --output_dir o \\\n  \
         --gradient_accumulation_steps 8 --max_seq_length 4096\n";

@@ -41,6 +41,7 @@ fn the_program_is_told_from_what_starts_it() {
         ),
         ("accelerate launch -m axolotl.cli.train a", "axolotl.cli.train", &["accelerate"], "a"),
         ("srun llamafactory-cli train a", "llamafactory-cli", &["srun"], "train"),
+        ("srun torchrun $SCRIPT", "", &["srun", "torchrun"], "$SCRIPT"),
         ("deepspeed --hostfile h train.py a", "train.py", &["deepspeed"], "a"),
     ] {
         let launch = launch(line);
