@@ -32,6 +32,12 @@ pub(super) async fn load(
             },
             Err(why) => File::Unclear(why),
         };
+        if by_default(launch, file) {
+            notes.push(format!(
+                "Which file {} is, the environment that the script is submitted from may say otherwise.",
+                read.name().map_or_else(|| file.name.clone(), clean)
+            ));
+        }
         // What the job ran is only known of its script.
         if let (File::Read { path, .. }, Some(started)) =
             (&read, started.filter(|_| file.checkpoint.is_none()))
@@ -44,6 +50,12 @@ pub(super) async fn load(
         launch.files.insert(file.name.clone(), read);
     }
     Ok(notes)
+}
+
+/// Whether the name of a file is the default of a variable that may be set outside of the script.
+fn by_default(launch: &Launch, file: &FileRef) -> bool {
+    let mut words = file.flags.iter().flat_map(|flag| launch.arguments(flag)).flatten();
+    words.any(|(_, word, _)| launch.has_default(word))
 }
 
 /// The path under which a file is named; `None` if it is not.

@@ -196,9 +196,8 @@ fn a_resumed_training_finds_the_new_batch_size_in_its_checkpoint() {
 #[test]
 fn a_file_that_was_changed_since_is_said_to_be() {
     let fake = site(HF, &[("conf/ds_z2.json", DS)]);
-    let notes = |started: &str| {
-        preview(&fake, "launch.lever", params(&json!({ "started": started }))).unwrap().notes
-    };
+    let notes =
+        |started: &str| preview(&fake, "launch.lever", params(&json!({ "started": started }))).unwrap().notes;
     // The site's clock stands at 2026-11-24 03:12:44.
     let told = "/w/conf/ds_z2.json was changed after the job started: what the job read is not known.";
     assert!(notes("2026-11-24T02:00:00Z").iter().any(|note| note == told));
@@ -275,6 +274,12 @@ fn torchtitan_does_not_shrink_silently() {
     parallelism.data_parallel_replicate_degree 2 -> 1
     exhausted: every lever was tried
     ");
+    let default = script.replace("CONFIG=train", "CONFIG=${CONFIG:-train").replace(".toml\n", ".toml}\n");
+    let notes = preview(&site(&default, &files), "launch.lever", params(&json!({}))).unwrap().notes;
+    assert!(
+        notes.iter().any(|note| note.starts_with("Which file /w/train_configs/llama3_8b.toml is, the env")),
+        "{notes:?}"
+    );
     // A flag wins over the file.
     let flag = script
         .replace("$CONFIG\n", "$CONFIG --training.local-batch-size 4 --training.global-batch-size -1\n");

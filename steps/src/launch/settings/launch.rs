@@ -21,6 +21,16 @@ pub(in crate::launch) enum File {
     Unclear(String),
 }
 
+impl File {
+    /// Its path, if that is known.
+    pub(in crate::launch) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Read { path, .. } => Some(path),
+            Self::Unclear(_) => None,
+        }
+    }
+}
+
 /// The launch of a training.
 #[derive(Debug, Clone)]
 pub(in crate::launch) struct Launch {
@@ -114,6 +124,15 @@ impl Launch {
                 Some((line, word, word.text().len()))
             })
             .collect()
+    }
+
+    /// Whether a word comes from a `${A:-default}`, which gives way to a value from outside of the script.
+    pub(in crate::launch) fn has_default(&self, word: &Word) -> bool {
+        let text = self.script.text();
+        let default = |site: &std::ops::Range<usize>| {
+            text.get(site.clone()).is_some_and(|text| text.starts_with("${") && text.contains('-'))
+        };
+        word.pieces.iter().flat_map(|piece| &piece.sites).any(default)
     }
 
     /// The path that a word names.

@@ -110,6 +110,16 @@ impl Launch {
             else {
                 continue;
             };
+            // What is not known must not change either.
+            let hangs = |word: &Word| {
+                let mut unknown = word.pieces.iter().filter(|piece| !piece.known);
+                unknown.any(|piece| {
+                    edits.iter().any(|(range, _)| self.script.hangs_on(&piece.text, range.start))
+                })
+            };
+            if self.lines.iter().any(|(line, _)| line.words.iter().any(hangs)) {
+                continue;
+            }
             if let Some(after) = self.spliced(edits) {
                 let same = |((line, _), words): (&(Line, super::Program), &Words)| {
                     line.words.iter().map(Word::text).eq(words.iter().cloned())
