@@ -99,6 +99,11 @@ pub(super) fn hits() -> &'static Words {
     &HITS
 }
 
+/// What to search large files for, where somebody else does it.
+pub(super) fn pieces() -> &'static [&'static str] {
+    PIECES
+}
+
 /// What to search large files for.
 pub(super) fn searched() -> &'static Words {
     &SEARCHED
