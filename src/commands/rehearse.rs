@@ -45,7 +45,7 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let started = Started {
         run: fresh_run(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        plan: plan.data().clone(),
+        plan: Arc::clone(plan.data()),
         inputs: values,
         operator: place::account(),
         host: place::host(),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use clap::{ArgMatches, Args as _, FromArgMatches};
 use engine::dry_run::dry_run;
@@ -35,7 +36,7 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let started = Started {
         run: fresh_run(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        plan: plan.data().clone(),
+        plan: Arc::clone(plan.data()),
         inputs: values,
         operator: place::account(),
         host: place::host(),

@@ -41,7 +41,7 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
     let started = Started {
         run: fresh_run(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
-        plan: plan(&**step, &with)?,
+        plan: plan(&**step, &with)?.into(),
         inputs: BTreeMap::new(),
         operator: place::account(),
         host: place::host(),
@@ -136,7 +136,8 @@ fn plan(step: &dyn Step, with: &Value) -> Result<PlanData, CliError> {
         why: None,
         body,
     };
-    let end = Body::End { end: EndKind::Resolved, message: None };
+    // What no template mentions is not kept.
+    let end = Body::End { end: EndKind::Resolved, message: Some(format!("{{{{ {STEP}.outcome }}}}")) };
     let scope = Scope { runbook: spec.kind.to_owned(), inputs: BTreeMap::new(), vars: Vec::new() };
     Ok(PlanData {
         format: engine::plan::Plan::FORMAT,

@@ -110,7 +110,7 @@ fn started() -> Entry {
     Entry::Started(Box::new(Started {
         run: RunId::parse("20261124-031244-k7f2").unwrap(),
         program: "0".into(),
-        plan,
+        plan: plan.into(),
         inputs: BTreeMap::new(),
         operator: "ada".into(),
         host: "login2".into(),

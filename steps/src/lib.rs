@@ -1,5 +1,6 @@
 //! The steps that ship with `runbook`, and the sites they act on.
 
+mod allocator;
 mod checkpoint;
 mod control;
 pub mod duration;
@@ -17,6 +18,12 @@ mod text;
 mod wiring;
 
 use engine::step::Registry;
+
+/// What takes hostile bytes, for fuzzers: each takes any bytes, and must not panic.
+#[doc(hidden)]
+pub mod hostile {
+    pub use crate::oom::examine_any as snapshot;
+}
 
 /// Adds every step kind that ships to a registry.
 pub fn register(registry: &mut Registry) {

@@ -44,4 +44,8 @@ impl CheckpointProbe for CheckpointsOnDisk {
         let newest = survey.newest(None);
         Ok(newest.and_then(|found| Some(Checkpoint { step: found.step?, path: found.path.clone() })))
     }
+
+    fn dir_of(&self, line: &str, workdir: Option<&str>) -> Option<String> {
+        checkpoint::named_by(line, workdir)
+    }
 }

@@ -86,3 +86,18 @@ fn every_rehearsal_that_ships_ends_resolved_from_the_binary_alone() {
         assert_eq!((&end["end"], &end["node"]), (&"resolved".into(), &"done".into()), "{recording}");
     }
 }
+
+#[test]
+fn every_example_can_be_tried() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let folders = std::fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path());
+    let folders: Vec<_> = folders.filter(|path| path.is_dir()).collect();
+    assert!(!folders.is_empty());
+    let bench = Bench::new();
+    for folder in &folders {
+        let path = folder.to_str().unwrap();
+        bench.run(&["check", path]).exits(0);
+        let said = bench.run(&["rehearse", path]).exits(0);
+        assert!(said.out.contains("RESOLVED"), "{}", said.out);
+    }
+}

@@ -185,7 +185,7 @@ fn what_is_right_becomes_a_plan_with_inner_runbooks_written_out() {
         prepend_module_to_snapshot => false,
         omit_expression => true,
     }, {
-        let data = PlanData { source_digest: String::new(), ..plan.data().clone() };
+        let data = PlanData { source_digest: String::new(), ..PlanData::clone(plan.data()) };
         insta::assert_yaml_snapshot!("node-repair", data);
     });
     let sources = checked.files.iter().map(|file| file.text.as_str()).collect::<String>();

@@ -129,21 +129,26 @@ impl World {
     }
 }
 
+/// Ends every job and waits until its nodes are free.
+pub(super) fn quiet() {
+    let _ = Command::new("scancel").args(["--user", "root"]).output();
+    let busy = || {
+        let listed = Command::new("squeue").args(["-h", "-o", "%T"]).output().expect("runs");
+        !listed.stdout.is_empty()
+    };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while busy() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 /// Ends every job and heals the nodes, also after a test that failed: the next one starts on a quiet cluster.
 impl Drop for World {
     fn drop(&mut self) {
-        let _ = Command::new("scancel").args(["--user", "root"]).output();
         let node = self.about["node"].as_str().unwrap_or_default();
         let _ =
             Command::new("scontrol").args(["update", &format!("nodename={node}"), "state=resume"]).output();
-        let busy = || {
-            let listed = Command::new("squeue").args(["-h", "-o", "%T"]).output().expect("runs");
-            !listed.stdout.is_empty()
-        };
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while busy() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(200));
-        }
+        quiet();
     }
 }
 

@@ -36,7 +36,14 @@ fn fragmentation_is_cured_by_the_allocator() {
         "fragmentation:fix",
         "fix_allocator:edited",
     ];
-    let proof = ["relaunch:submitted", "verify:passed", "headroom:enough", "neighbours:clean", "done"];
+    let proof = [
+        "relaunch:submitted",
+        "placed:started",
+        "neighbours:clean",
+        "verify:passed",
+        "headroom:enough",
+        "done",
+    ];
     assert_eq!(ran.path(), path(&[&EVIDENCE, &cure, &proof]), "{}", ran.stderr);
     assert_eq!(ran.status, Some(0));
     assert_eq!(world.counts(), [("sbatch".to_owned(), 1), ("scancel".to_owned(), 1)].into());
@@ -75,8 +82,10 @@ fn a_true_oom_takes_two_rungs() {
         "true_oom:shrink",
         "lever:edited",
         "relaunch:submitted",
+        "placed:started",
+        "neighbours:clean",
     ];
-    let proof = ["verify:passed", "headroom:enough", "neighbours:clean", "done"];
+    let proof = ["verify:passed", "headroom:enough", "done"];
     assert_eq!(
         ran.path(),
         path(&[&EVIDENCE, &rung, &["verify:oom"], &EVIDENCE, &rung, &proof]),
@@ -104,12 +113,14 @@ fn a_faulty_gpu_is_drained_and_avoided() {
         "checkpoint:found",
         "stop:released",
         "hardware:faulty",
+        "reducible:any",
         "gpu_fault:replace",
         "drain:drained",
         "relaunch_elsewhere:submitted",
+        "placed:started",
+        "neighbours:clean",
         "verify:passed",
         "headroom:enough",
-        "neighbours:clean",
         "done",
     ];
     ran.assert_path(&expected);
@@ -138,9 +149,10 @@ fn a_co_tenant_is_avoided() {
         "classify:co_tenant",
         "co_tenant:avoid",
         "relaunch_elsewhere:submitted",
+        "placed:started",
+        "neighbours:clean",
         "verify:passed",
         "headroom:enough",
-        "neighbours:clean",
         "done",
     ];
     ran.assert_path(&expected);

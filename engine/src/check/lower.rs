@@ -25,7 +25,8 @@ pub(super) fn plan(
     findings: &mut Findings,
 ) -> Option<PlanData> {
     let document = loaded.documents.first()?.as_ref()?;
-    let mut lowering = Lowering { loaded, outcomes, scopes: BTreeMap::new(), nodes: Vec::new() };
+    let nodes = Vec::with_capacity(document.nodes.len());
+    let mut lowering = Lowering { loaded, outcomes, scopes: BTreeMap::new(), nodes };
     if !lowering.scope(0, document, String::new()) {
         findings
             .error(

@@ -16,7 +16,6 @@ use crate::step::{AnyPreview, Done, Effect, Performed, Step, StepCx, StepError};
 use crate::template::{Standing, text};
 use crate::walk::{
     Attempt, Entering, Item, WalkError, World, blame_unknown, entering, gather, initial_vars, items, outcome,
-    words,
 };
 
 /// Nodes shown before the tree is cut: nobody reads more, and a tree that large says that the runbook is too large.
@@ -29,7 +28,7 @@ const MOST_SHOWN: usize = 2_000;
 /// tree, not an error.
 pub async fn dry_run(started: Started, world: &World) -> Result<DryRun, WalkError> {
     let at = world.site.now();
-    let plan = Arc::new(Plan::new(started.plan.clone())?);
+    let plan = Arc::new(Plan::new(Arc::clone(&started.plan))?);
     let mut state = RunState::new(&Entry::Started(Box::new(started)), at)?;
     if let Some(scope) = plan.data().scopes.get("") {
         let vars = initial_vars(scope, &state)?;
@@ -467,7 +466,7 @@ fn dedup(mut paths: Vec<String>) -> Vec<String> {
 
 fn end_message(node: &Node, state: &RunState) -> Option<String> {
     let Body::End { message: Some(template), .. } = &node.body else { return None };
-    let names = state.names(&node.scope, words(template));
+    let names = state.names(node);
     Some(text(template, &names).unwrap_or_else(|_| template.clone()).trim().to_owned())
 }
 

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
@@ -191,7 +192,7 @@ pub(crate) fn fold(records: &[Record]) -> Result<(Plan, RunState), String> {
     let Entry::Started(started) = &first.entry else {
         return Err("the journal does not begin with a start".to_owned());
     };
-    let plan = Plan::new(started.plan.clone()).map_err(|error| error.to_string())?;
+    let plan = Plan::new(Arc::clone(&started.plan)).map_err(|error| error.to_string())?;
     for record in &records[1..] {
         state.apply(&plan, &record.entry).map_err(|error| format!("entry {}: {error}", record.seq))?;
     }
@@ -259,6 +260,8 @@ impl DirJournal {
         let io = |source| JournalError::Io { action: "write", path: self.path.clone(), source };
         self.file.write_all(&self.unsynced).map_err(io)?;
         self.unsynced.clear();
+        // The first entry holds the whole plan; its room is not kept.
+        self.unsynced.shrink_to(KEEP_BACK);
         if sync { self.file.sync_data().map_err(io) } else { Ok(()) }
     }
 }
@@ -270,7 +273,11 @@ impl Journal for DirJournal {
             path: self.path.clone(),
             source: error.into(),
         })?;
-        self.unsynced.extend_from_slice(line.as_bytes());
+        if self.unsynced.is_empty() {
+            self.unsynced = line.into_bytes();
+        } else {
+            self.unsynced.extend_from_slice(line.as_bytes());
+        }
         let durable = record.entry.durable();
         if durable || record.entry.awaited() || self.unsynced.len() > KEEP_BACK {
             self.flush(durable)?;

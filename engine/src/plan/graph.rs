@@ -1,11 +1,12 @@
 //! The plan as data and as a graph.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Node, OnFailure, Scope};
+use super::{Body, Node, OnFailure, Scope, mentions};
 
 /// The plan as it is written into the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,27 +29,14 @@ pub struct PlanData {
     pub nodes: Vec<Node>,
 }
 
-impl PlanData {
-    /// What the plan is called, without what is in it.
-    pub(crate) fn without_nodes(&self) -> Self {
-        Self {
-            format: self.format,
-            runbook: self.runbook.clone(),
-            title: self.title.clone(),
-            severity: self.severity.clone(),
-            source_digest: self.source_digest.clone(),
-            scopes: BTreeMap::new(),
-            start: self.start.clone(),
-            nodes: Vec::new(),
-        }
-    }
-}
-
 /// The checked, resolved graph.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    data: PlanData,
+    /// Shared with the run's first entry: of 10,000 nodes one copy is enough.
+    data: Arc<PlanData>,
     index: HashMap<String, NodeIndex>,
+    /// Positions of the nodes whose outputs some template may read.
+    read: HashSet<NodeIndex>,
     graph: DiGraph<usize, ()>,
 }
 
@@ -81,7 +69,8 @@ impl Plan {
     ///
     /// # Errors
     /// If the parts do not fit together.
-    pub fn new(data: PlanData) -> Result<Self, PlanError> {
+    pub fn new(data: impl Into<Arc<PlanData>>) -> Result<Self, PlanError> {
+        let data = data.into();
         if data.format != FORMAT {
             return Err(PlanError::Format(data.format));
         }
@@ -103,17 +92,25 @@ impl Plan {
                 graph.add_edge(from, find(&node.id, to)?, ());
             }
         }
-        Ok(Self { data, index, graph })
+        let mentioned: HashSet<&str> = data.nodes.iter().flat_map(mentions).collect();
+        let read = data.nodes.iter().filter(|node| mentioned.contains(node.name()));
+        let read = read.filter_map(|node| index.get(&node.id).copied()).collect();
+        Ok(Self { data, index, read, graph })
     }
 
     /// The plan as data.
-    pub fn data(&self) -> &PlanData {
+    pub fn data(&self) -> &Arc<PlanData> {
         &self.data
     }
 
     /// The graph; each weight is a position in [`PlanData::nodes`].
     pub fn graph(&self) -> &DiGraph<usize, ()> {
         &self.graph
+    }
+
+    /// Whether any template may read what this node yields.
+    pub fn is_read(&self, node: &Node) -> bool {
+        self.index.get(&node.id).is_some_and(|at| self.read.contains(at))
     }
 
     /// The node of this name.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -70,7 +71,7 @@ pub struct Started {
     /// Version of the program.
     pub program: String,
     /// The plan, frozen.
-    pub plan: PlanData,
+    pub plan: Arc<PlanData>,
     /// Inputs as given, defaults filled in.
     pub inputs: BTreeMap<String, Value>,
     /// Account that started it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Act, Entry, Gate, Started, Verdict};
-use crate::plan::{Body, EndKind, OnFailure, Plan, PlanError};
+use crate::plan::{Body, EndKind, Node, OnFailure, Plan, PlanError, mentions};
 use crate::step::{Question, StepError, Undone};
 use crate::template::{Binding, Names, Standing};
 
@@ -118,7 +118,7 @@ pub enum StateError {
 /// The state of a run.
 #[derive(Debug, Clone)]
 pub struct RunState {
-    /// What was started, its plan without the nodes.
+    /// What was started.
     pub started: Arc<Started>,
     /// Time of the start, for templates.
     pub since: jiff::Timestamp,
@@ -141,29 +141,16 @@ impl RunState {
     /// If that is not the start of a run.
     pub fn new(first: &Entry, at: jiff::Timestamp) -> Result<Self, StateError> {
         let Entry::Started(started) = first else { return Err(StateError::NoStart) };
-        // The nodes are in the `Plan`; of 10,000 one copy is enough.
-        let about = started.plan.without_nodes();
-        let inputs = started.inputs.clone();
-        let start = started.plan.start.clone();
         Ok(Self {
             since: at,
             trail: Vec::new(),
-            position: Position::Before(start),
+            position: Position::Before(started.plan.start.clone()),
             stopped: None,
             outputs: HashMap::new(),
-            inputs: HashMap::from([(String::new(), inputs)]),
+            inputs: HashMap::from([(String::new(), started.inputs.clone())]),
             vars: HashMap::new(),
             visits: HashMap::new(),
-            started: Arc::new(Started {
-                run: started.run.clone(),
-                program: started.program.clone(),
-                plan: about,
-                inputs: started.inputs.clone(),
-                operator: started.operator.clone(),
-                host: started.host.clone(),
-                mode: started.mode.clone(),
-                target: started.target.clone(),
-            }),
+            started: Arc::new(Started::clone(started)),
         })
     }
 
@@ -182,7 +169,7 @@ impl RunState {
         self.visits.get(node).copied().unwrap_or(0)
     }
 
-    /// What a node yielded last.
+    /// What a node yielded last, if any template may read it.
     pub fn output(&self, node: &str) -> Option<&Output> {
         self.outputs.get(node)
     }
@@ -198,9 +185,22 @@ impl RunState {
         self.vars.insert(scope.to_owned(), known);
     }
 
-    /// The names that templates of `scope` see. Only the outputs of `wanted` nodes are bound: a run of 10,000 nodes must
-    /// not pay for all of them at each.
-    pub fn names<'a>(&self, scope: &str, wanted: impl IntoIterator<Item = &'a str>) -> Names {
+    /// The names that templates of a node see. Of the outputs only those are bound that it mentions: a run of 10,000
+    /// nodes must not pay for all of them at each.
+    pub fn names(&self, node: &Node) -> Names {
+        let scope = &node.scope;
+        let mut names = self.names_of(scope);
+        for name in mentions(node) {
+            let id = if scope.is_empty() { name.to_owned() } else { format!("{scope}/{name}") };
+            if let Some(output) = self.outputs.get(&id) {
+                names.bind(name, Binding { value: Arc::clone(&output.value), standing: output.standing });
+            }
+        }
+        names
+    }
+
+    /// The names that a scope has besides outputs.
+    pub fn names_of(&self, scope: &str) -> Names {
         let mut names = Names::default();
         let object = |entries: &mut dyn Iterator<Item = (&String, &Value)>| {
             Value::Object(entries.map(|(name, value)| (name.clone(), value.clone())).collect())
@@ -212,12 +212,6 @@ impl RunState {
         let value = Arc::new(object(&mut vars().map(|(name, (value, _))| (name, value))));
         names.bind("vars", Binding { value, standing: standing.min(Standing::Predicted) });
         names.bind("run", Binding::known(self.about()));
-        for name in wanted {
-            let id = if scope.is_empty() { name.to_owned() } else { format!("{scope}/{name}") };
-            if let Some(output) = self.outputs.get(&id) {
-                names.bind(name, Binding { value: Arc::clone(&output.value), standing: output.standing });
-            }
-        }
         names
     }
 
@@ -372,12 +366,14 @@ impl RunState {
         visit.phase = Phase::Finished(outcome.to_owned());
         let found =
             plan.node(node).ok_or_else(|| StateError::Illegal(format!("node {node} is not in the plan")))?;
-        // The word that the node ended with stands beside what its step yields.
-        let mut value = output.clone();
-        if let Value::Object(record) = &mut value {
-            record.entry("outcome").or_insert_with(|| Value::String(outcome.to_owned()));
+        if plan.is_read(found) {
+            // The word that the node ended with stands beside what its step yields.
+            let mut value = output.clone();
+            if let Value::Object(record) = &mut value {
+                record.entry("outcome").or_insert_with(|| Value::String(outcome.to_owned()));
+            }
+            self.outputs.insert(node.to_owned(), Output { value: Arc::new(value), standing });
         }
-        self.outputs.insert(node.to_owned(), Output { value: Arc::new(value), standing });
         let vars = self.vars.entry(found.scope.clone()).or_default();
         for (name, value) in set {
             vars.insert(name.clone(), (value.clone(), standing));

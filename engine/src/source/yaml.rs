@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use serde_yaml::options::DuplicateKeyPolicy;
 use serde_yaml::{Location, Options, Spanned};
@@ -21,10 +21,10 @@ const MAX_NODES: usize = 1_000_000;
 
 /// Reads one file. What is wrong goes to `findings`; `None` if there is no tree at all.
 pub(crate) fn parse(file: &SourceFile, index: usize, findings: &mut Findings) -> Option<Node> {
-    match serde_yaml::from_str_with_options::<Spanned<Raw>>(&file.text, options()) {
-        Ok(raw) => {
-            let mut cx = Settle { file: index, findings };
-            Some(cx.node(raw))
+    match serde_yaml::from_str_with_options::<Node>(&file.text, options()) {
+        Ok(mut tree) => {
+            settle(&mut tree, index, findings);
+            Some(tree)
         }
         Err(error) => {
             report(&error, &file.text, index, findings);
@@ -60,198 +60,146 @@ fn options() -> Options {
     }
 }
 
-/// The tree as the parser hands it over.
-enum Raw {
-    Null,
-    Bool(bool),
-    Number(Number),
-    Str(String),
-    Seq(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<RawKey>, Spanned<Raw>)>),
-}
-
-enum RawKey {
-    Text(String),
-    /// A map or a list.
-    Complex,
-}
-
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
+        // The parser's places are large: each is made small before the next is read.
+        let read = Spanned::<Value>::deserialize(deserializer)?;
+        Ok(Self { span: span(read.defined), value: read.value })
     }
 }
 
-struct RawVisitor;
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
 
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_none<E>(self) -> Result<Raw, E> {
-        Ok(Raw::Null)
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
-        Ok(Raw::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
-        Ok(Raw::Number(value.into()))
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
-        Ok(Raw::Number(value.into()))
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
     }
 
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Raw, E> {
-        Number::from_f64(value).map(Raw::Number).ok_or_else(|| E::custom("not a finite number"))
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
-        Ok(Raw::Str(value.to_owned()))
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Str(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Raw, E> {
-        Ok(Raw::Str(value))
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::Str(value))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Raw, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
         while let Some(item) = seq.next_element()? {
             items.push(item);
         }
-        Ok(Raw::Seq(items))
+        items.shrink_to_fit();
+        Ok(Value::Seq(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Raw, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Raw::Map(entries))
-    }
-}
-
-impl<'de> Deserialize<'de> for RawKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(KeyVisitor)
-    }
-}
-
-struct KeyVisitor;
-
-impl<'de> Visitor<'de> for KeyVisitor {
-    type Value = RawKey;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_unit<E>(self) -> Result<RawKey, E> {
-        Ok(RawKey::Text("null".to_owned()))
-    }
-
-    fn visit_none<E>(self) -> Result<RawKey, E> {
-        Ok(RawKey::Text("null".to_owned()))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<RawKey, E> {
-        Ok(RawKey::Text(value.to_string()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<RawKey, E> {
-        Ok(RawKey::Text(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<RawKey, E> {
-        Ok(RawKey::Text(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<RawKey, E> {
-        Ok(RawKey::Text(value.to_string()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<RawKey, E> {
-        Ok(RawKey::Text(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<RawKey, E> {
-        Ok(RawKey::Text(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<RawKey, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(RawKey::Complex)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawKey, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(RawKey::Complex)
-    }
-}
-
-/// Gives every value its [`Span`] and takes out what a tree of ours cannot hold.
-struct Settle<'a> {
-    file: usize,
-    findings: &'a mut Findings,
-}
-
-impl Settle<'_> {
-    fn node(&mut self, raw: Spanned<Raw>) -> Node {
-        let span = self.span(raw.defined);
-        let value = match raw.value {
-            Raw::Null => Value::Null,
-            Raw::Bool(value) => Value::Bool(value),
-            Raw::Number(number) => Value::Number(number),
-            Raw::Str(text) => Value::Str(text),
-            Raw::Seq(items) => Value::Seq(items.into_iter().map(|item| self.node(item)).collect()),
-            Raw::Map(entries) => self.map(entries, &span),
-        };
-        Node { span, value }
-    }
-
-    fn map(&mut self, entries: Vec<(Spanned<RawKey>, Spanned<Raw>)>, at: &Span) -> Value {
-        let mut places: HashMap<String, Span> = HashMap::with_capacity(entries.len());
-        let mut settled = Vec::with_capacity(entries.len());
-        for (key, value) in entries {
-            let span = self.span(key.defined);
-            let RawKey::Text(text) = key.value else {
-                self.findings
-                    .error(codes::YAML_BARE_TEMPLATE, "this is a template without quotes", at.clone())
-                    .label("YAML reads `{{` as the start of a map")
-                    .help("Write it in quotes: \"{{ … }}\".");
-                return Value::BareTemplate;
-            };
-            match places.entry(text.clone()) {
-                Entry::Vacant(place) => {
-                    place.insert(span.clone());
-                    let node = self.node(value);
-                    settled.push((Word { text, span }, node));
-                }
-                Entry::Occupied(first) => {
-                    self.findings
-                        .error(codes::YAML_DUPLICATE_KEY, format!("`{text}` is written twice"), span)
-                        .label("again here")
-                        .related(first.get().clone(), "first here")
-                        .help("Keep one of the two. Neither wins silently.");
-                }
+        let mut bare = false;
+        while let Some((key, node)) = map.next_entry::<Spanned<Key>, Node>()? {
+            match key.value {
+                Key::Text(text) => entries.push((Word { text, span: span(key.defined) }, node)),
+                Key::Complex => bare = true,
             }
         }
-        Value::Map(settled)
+        entries.shrink_to_fit();
+        Ok(if bare { Value::BareTemplate } else { Value::Map(entries) })
     }
+}
 
-    fn span(&self, location: Location) -> Span {
-        let span = location.span();
-        let byte = |value: Option<u64>| value.and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
-        Span { file: self.file, start: byte(span.byte_offset()), len: byte(span.byte_len()) }
+enum Key {
+    Text(String),
+    /// A map or a list.
+    Complex,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Value::deserialize(deserializer)? {
+            Value::Str(text) => Self::Text(text),
+            Value::Null => Self::Text("null".to_owned()),
+            Value::Bool(value) => Self::Text(value.to_string()),
+            Value::Number(value) => Self::Text(value.to_string()),
+            Value::Seq(_) | Value::Map(_) | Value::BareTemplate => Self::Complex,
+        })
+    }
+}
+
+/// The place in a file that is not yet known.
+fn span(location: Location) -> Span {
+    let span = location.span();
+    let byte = |value: Option<u64>| value.and_then(|at| usize::try_from(at).ok()).unwrap_or(0);
+    Span { file: 0, start: byte(span.byte_offset()), len: byte(span.byte_len()) }
+}
+
+/// Tells every place its file, and reports what a tree of ours cannot hold.
+fn settle(node: &mut Node, file: usize, findings: &mut Findings) {
+    node.span.file = file;
+    match &mut node.value {
+        Value::Seq(items) => items.iter_mut().for_each(|item| settle(item, file, findings)),
+        Value::Map(entries) => {
+            let mut places: HashMap<String, Span> = HashMap::with_capacity(entries.len());
+            entries.retain_mut(|(key, value)| {
+                key.span.file = file;
+                match places.entry(key.text.clone()) {
+                    Entry::Vacant(place) => {
+                        place.insert(key.span.clone());
+                        settle(value, file, findings);
+                        true
+                    }
+                    Entry::Occupied(first) => {
+                        findings
+                            .error(
+                                codes::YAML_DUPLICATE_KEY,
+                                format!("`{}` is written twice", key.text),
+                                key.span.clone(),
+                            )
+                            .label("again here")
+                            .related(first.get().clone(), "first here")
+                            .help("Keep one of the two. Neither wins silently.");
+                        false
+                    }
+                }
+            });
+        }
+        Value::BareTemplate => {
+            findings
+                .error(codes::YAML_BARE_TEMPLATE, "this is a template without quotes", node.span.clone())
+                .label("YAML reads `{{` as the start of a map")
+                .help("Write it in quotes: \"{{ … }}\".");
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Str(_) => {}
     }
 }
 

@@ -81,7 +81,7 @@ impl<J: Journal> Walker<J> {
             () = cancel.cancelled() => return Ok(Flow::On),
         };
         let Answer::Given(chosen) = answer else { return self.park(id) };
-        let names = self.state.names(&node.scope, super::mentions(&node).iter().map(String::as_str));
+        let names = self.state.names(&node);
         let line = match &chosen.reason {
             Some(reason) => format!("{} chose {}: {reason}", chosen.by, chosen.value),
             None => format!("{} chose {}", chosen.by, chosen.value),

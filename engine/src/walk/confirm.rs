@@ -57,7 +57,7 @@ impl<J: Journal> Walker<J> {
                 self.append(Entry::ItemDone { visit, item, result, changed: true })?;
                 continue;
             }
-            let names = self.state.names(&node.scope, super::mentions(&node).iter().map(String::as_str));
+            let names = self.state.names(&node);
             return self.finish(visit, &node, &step, &names, done, true, None);
         }
         Ok(Flow::On)

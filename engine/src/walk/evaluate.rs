@@ -30,7 +30,7 @@ pub(crate) fn items(
     spec: &StepSpec,
     state: &RunState,
 ) -> Result<Vec<Item>, StepError> {
-    let names = state.names(&node.scope, mentions(node).iter().map(String::as_str));
+    let names = state.names(node);
     let Some(fan) = &step.for_each else {
         let params = template::params(&step.with, &spec.params, &names).map_err(broken)?;
         return Ok(vec![Item { index: None, params, names }]);
@@ -55,43 +55,6 @@ pub(crate) fn items(
         Ok(Item { index: Some(index), params, names })
     });
     each.collect()
-}
-
-/// The words in all templates of a node: every name it reads is among them.
-pub(crate) fn mentions(node: &Node) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let mut add = |text: &str| found.extend(words(text).into_iter().map(str::to_owned));
-    if let Some(step) = node.step() {
-        strings(&step.with, &mut add);
-        step.set.iter().for_each(|(_, value)| strings(value, &mut add));
-        step.refine.iter().for_each(|(_, expression)| add(expression));
-        if let Some(fan) = &step.for_each {
-            add(&fan.items);
-        }
-        if let crate::plan::Approve::Required { prompt: Some(prompt) } = &step.approve {
-            add(prompt);
-        }
-        if let crate::plan::Undo::Step { with, .. } = &step.undo {
-            strings(with, &mut add);
-        }
-    }
-    add(&node.title);
-    found
-}
-
-/// The words of a text.
-pub(crate) fn words(text: &str) -> Vec<&str> {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).collect()
-}
-
-/// Hands every string of a tree to `add`.
-pub(crate) fn strings(value: &Value, add: &mut dyn FnMut(&str)) {
-    match value {
-        Value::String(text) => add(text),
-        Value::Array(list) => list.iter().for_each(|item| strings(item, add)),
-        Value::Object(map) => map.values().for_each(|item| strings(item, add)),
-        _ => {}
-    }
 }
 
 /// A template that cannot be evaluated breaks the node.

@@ -15,5 +15,5 @@ pub use walker::{Ending, WalkError, Walker, World};
 
 pub(crate) use attempt::Attempt;
 pub(crate) use conclude::{gather, outcome};
-pub(crate) use evaluate::{Item, blame_unknown, items, mentions, words};
+pub(crate) use evaluate::{Item, blame_unknown, items};
 pub(crate) use scope::{Entering, entering, initial_vars};

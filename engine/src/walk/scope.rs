@@ -1,6 +1,6 @@
 //! Into an inlined runbook and out of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::run::{Entry, RunState};
 use crate::step::{StepError, StepErrorKind};
 use crate::template::{self, Binding, Names, Standing, TemplateError};
 
-use super::evaluate::{broken, strings, words};
+use super::evaluate::broken;
 use super::walker::{Flow, WalkError, Walker};
 
 /// The initial variables of the runbook itself.
@@ -18,7 +18,7 @@ pub(crate) fn initial_vars(
     scope: &Scope,
     state: &RunState,
 ) -> Result<BTreeMap<String, Value>, TemplateError> {
-    vars(scope, &state.names("", []))
+    vars(scope, &state.names_of(""))
 }
 
 /// Variables in written order: a later one may use an earlier one.
@@ -67,9 +67,7 @@ pub(crate) fn entering(
     node: &Node,
     enter: &Enter,
 ) -> Result<Entering, StepError> {
-    let mut wanted = BTreeSet::new();
-    strings(&enter.with, &mut |text| wanted.extend(words(text).into_iter().map(str::to_owned)));
-    let names = state.names(&node.scope, wanted.iter().map(String::as_str));
+    let names = state.names(node);
     let missing = || StepError::failed(format!("the runbook of {} is not in the plan", node.id));
     let scope = plan.data().scopes.get(&enter.scope).ok_or_else(missing)?;
     let given = record(template::value(&enter.with, &names).map_err(broken)?.value);

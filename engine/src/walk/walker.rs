@@ -133,7 +133,7 @@ impl<J: Journal> Walker<J> {
         let first = records.first().ok_or(StateError::NoStart)?;
         let mut state = RunState::new(&first.entry, first.at)?;
         let Entry::Started(started) = &first.entry else { return Err(StateError::NoStart.into()) };
-        let plan = Arc::new(Plan::new(started.plan.clone())?);
+        let plan = Arc::new(Plan::new(Arc::clone(&started.plan))?);
         for node in &plan.data().nodes {
             if let Body::Step(step) = &node.body
                 && world.registry.get(&step.kind).is_none()
@@ -262,8 +262,7 @@ impl<J: Journal> Walker<J> {
     fn end_message(&self, id: &str) -> Option<String> {
         let node = self.plan.node(id)?;
         let Body::End { message: Some(template), .. } = &node.body else { return None };
-        let wanted = super::evaluate::words(template);
-        let names = self.state.names(&node.scope, wanted);
+        let names = self.state.names(node);
         // A message must not cost the run its end: what cannot be evaluated is shown as written.
         Some(text(template, &names).unwrap_or_else(|error| format!("{template} ({error})")).trim().to_owned())
     }

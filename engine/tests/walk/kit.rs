@@ -369,7 +369,7 @@ pub(crate) fn started(nodes: Vec<Node>, vars: Vec<(String, Value)>) -> Started {
     Started {
         run: RunId::new(Timestamp::UNIX_EPOCH, 7),
         program: "test".to_owned(),
-        plan: PlanData {
+        plan: Arc::new(PlanData {
             format: 1,
             runbook: "test".to_owned(),
             title: "Test".to_owned(),
@@ -378,7 +378,7 @@ pub(crate) fn started(nodes: Vec<Node>, vars: Vec<(String, Value)>) -> Started {
             scopes: BTreeMap::from([(String::new(), scope)]),
             start,
             nodes,
-        },
+        }),
         inputs: BTreeMap::new(),
         operator: "anna".to_owned(),
         host: "login1".to_owned(),

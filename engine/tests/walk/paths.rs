@@ -1,6 +1,8 @@
 //! Where a walk goes.
 
-use engine::plan::{Body, EndKind, Enter, ForEach, Next, Node, OnFailure, Scope};
+use std::sync::Arc;
+
+use engine::plan::{Body, EndKind, Enter, ForEach, Next, Node, OnFailure, Plan, Scope};
 use engine::run::Entry;
 use engine::step::StepErrorKind;
 use engine::walk::Ending;
@@ -197,7 +199,26 @@ async fn an_inlined_runbook_has_its_own_names_and_its_end_is_the_outcome() {
     ];
     let mut started = started(nodes, vec![("what".to_owned(), json!("a"))]);
     let scope = Scope { runbook: "inner".to_owned(), inputs: Default::default(), vars: vec![] };
-    started.plan.scopes.insert("sub".to_owned(), scope);
+    Arc::make_mut(&mut started.plan).scopes.insert("sub".to_owned(), scope);
     let (_, journal) = walk(started, world(&things, Scripted::yes())).await;
     assert_eq!(trail(&journal), ["sub/look:good", "sub:resolved", "check:yes", "ok"]);
+}
+
+#[test]
+fn only_what_a_template_mentions_is_kept() {
+    let plan = Plan::new(
+        started(
+            vec![
+                node("look", "probe", json!({"thing": "look"}), "*>look_again"),
+                node("look_again", "probe", json!({"thing": "{{ look.number | string }}"}), "*>done"),
+                node("unread", "probe", json!({"thing": "a"}), "*>done"),
+                end("done", EndKind::Resolved),
+            ],
+            vec![],
+        )
+        .plan,
+    )
+    .unwrap();
+    let read = |id: &str| plan.is_read(plan.node(id).unwrap());
+    assert_eq!(["look", "look_again", "unread"].map(read), [true, false, false]);
 }

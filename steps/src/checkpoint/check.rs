@@ -73,8 +73,24 @@ pub(crate) fn hole(items: &[Item]) -> Option<String> {
     let bare = dirs
         .collect::<BTreeSet<_>>()
         .into_iter()
-        .find(|dir| !has(items, &below(dir, ".metadata")) && !has(items, &below(dir, "metadata.json")))?;
+        .find(|dir| !committed(items, dir) && !has(items, &below(dir, "metadata.json")))?;
     Some(format!("{} has no .metadata", if bare.is_empty() { "it" } else { bare }))
+}
+
+/// Whether a distributed checkpoint in `dir` was written to its end: one `.metadata`, or (without collectives, torch 2.9+)
+/// `__R.metadata` of every rank R that wrote a part.
+fn committed(items: &[Item], at: &str) -> bool {
+    if has(items, &below(at, ".metadata")) {
+        return true;
+    }
+    let rank = |item: &Item| {
+        let name = item.path.strip_prefix(at)?.trim_start_matches('/');
+        let (rank, _) = name.strip_prefix("__")?.strip_suffix(".distcp")?.split_once('_')?;
+        Some(rank.to_owned())
+    };
+    let ranks: BTreeSet<String> =
+        items.iter().filter(|item| dir(&item.path) == at).filter_map(rank).collect();
+    !ranks.is_empty() && ranks.iter().all(|rank| has(items, &below(at, &format!("__{rank}.metadata"))))
 }
 
 fn dir(path: &str) -> &str {
@@ -213,8 +229,7 @@ pub(crate) fn megatron(items: &[Item]) -> Check {
         .filter(|r| r.starts_with("mp_rank_"))
         .collect();
     if ranks.is_empty() {
-        let dcp = has(items, ".metadata");
-        return if dcp {
+        return if committed(items, "") {
             Check::yes(".metadata, which is written last, is there")
         } else {
             Check::no("no metadata.json")
@@ -235,7 +250,7 @@ pub(crate) fn megatron(items: &[Item]) -> Check {
 /// A distributed checkpoint of torch: the coordinator renames `.metadata` into place last (`filesystem.py`,
 /// torch 2.1+).
 pub(crate) fn dcp(items: &[Item]) -> Check {
-    if has(items, ".metadata") {
+    if committed(items, "") {
         Check::yes(".metadata, which is written last, is there")
     } else if has(items, "model.safetensors.index.json") {
         hole(items).map_or_else(|| Check::yes("the index of its shards is there"), Check::no)
@@ -384,6 +399,9 @@ mod tests {
     fn torch_and_lightning() {
         assert_eq!(dcp(&items(&["__0_0.distcp", ".metadata"])).complete, Some(true));
         assert_eq!(dcp(&items(&["__0_0.distcp", ".metadata.tmp"])).complete, Some(false));
+        let ranks = ["__0_0.distcp", "__1_0.distcp", "__0.metadata", "__1.metadata"];
+        assert_eq!(dcp(&items(&ranks)).complete, Some(true));
+        assert_eq!(dcp(&items(&ranks[..3])).complete, Some(false));
         assert_eq!(lightning_dir(&items(&["meta.pt", "__0_0.distcp", ".metadata"])).complete, Some(true));
         assert_eq!(lightning_dir(&items(&["weights/__0_0.distcp"])).complete, Some(false));
         assert_eq!(lightning_dir(&items(&["context/model.yaml"])).complete, Some(false));

@@ -22,6 +22,10 @@ pub(crate) struct Candidate {
     pub(crate) modified: Option<Timestamp>,
     /// Why it is complete, or not, or why that cannot be told.
     pub(crate) why: String,
+    /// Whether its files changed while it was looked at; null if it was looked at only once.
+    pub(crate) writing: Option<bool>,
+    /// Whether it can be resumed with another number of ranks; null if its files do not tell.
+    pub(crate) other_world_size: Option<bool>,
 }
 
 /// What the framework takes if it is told to resume from this directory.
@@ -76,6 +80,11 @@ impl Survey {
         self.eligible(before).find(|candidate| candidate.complete.is_none())
     }
 
+    /// One by its path.
+    pub(crate) fn at(&self, path: &str) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| candidate.path == path)
+    }
+
     fn eligible(&self, before: Option<u64>) -> impl Iterator<Item = &Candidate> {
         self.candidates
             .iter()
@@ -119,7 +128,16 @@ mod tests {
 
     fn candidate(step: Option<u64>, complete: Option<bool>) -> Candidate {
         let path = format!("/out/{step:?}");
-        Candidate { step, path, complete, bytes: None, modified: None, why: String::new() }
+        Candidate {
+            step,
+            path,
+            complete,
+            bytes: None,
+            modified: None,
+            why: String::new(),
+            writing: None,
+            other_world_size: None,
+        }
     }
 
     fn survey(list: &[(u64, Option<bool>)], pick: Option<Option<bool>>) -> Survey {

@@ -1,6 +1,6 @@
 //! Reading what is inside a checkpoint, bounded.
 
-use engine::site::{DirEntry, FileKind, Site, SiteError, SiteErrorKind};
+use engine::site::{DirEntry, FileKind, FileStat, Site, SiteError, SiteErrorKind};
 use engine::step::StepError;
 use jiff::Timestamp;
 
@@ -35,6 +35,35 @@ pub(crate) async fn entries(site: &dyn Site, dir: &str) -> Result<Result<Vec<Dir
         Err(error) if answers(&error) => Ok(Err(error.message)),
         Err(error) => Err(StepError::from(error).help(UNANSWERED)),
     }
+}
+
+/// What a path is; `None` also where it may not be seen.
+///
+/// # Errors
+/// Anything that is worth a retry.
+pub(crate) async fn stat(site: &dyn Site, path: &str) -> Result<Option<FileStat>, StepError> {
+    match site.stat(path).await {
+        Ok(stat) => Ok(stat),
+        Err(error) if answers(&error) => Ok(None),
+        Err(error) => Err(StepError::from(error).help(UNANSWERED)),
+    }
+}
+
+/// The files of a checkpoint, which may be a single file: that has an empty path.
+///
+/// # Errors
+/// Anything that is worth a retry.
+pub(crate) async fn whole(site: &dyn Site, path: &str) -> Result<Option<Tree>, StepError> {
+    Ok(match stat(site, path).await? {
+        Some(stat) if stat.kind == FileKind::Dir => Some(tree(site, path).await?),
+        Some(stat) => Some(Tree {
+            items: vec![Item { path: String::new(), size: stat.size }],
+            bytes: stat.size,
+            modified: Some(stat.modified),
+            partial: None,
+        }),
+        None => None,
+    })
 }
 
 /// Whether an error is an answer about the file, not a break of the way to it.

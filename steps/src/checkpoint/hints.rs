@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use regex::Regex;
+
 use super::layout::root_of;
 use crate::text::{Pattern, clean_to, pattern};
 
@@ -40,11 +42,27 @@ static LOGGED: Pattern = Pattern::new(|| {
 
 /// The directories that a batch script names: flags first, for a flag is what the program gets.
 pub(crate) fn from_script(text: &str) -> Vec<Hint> {
+    let Words { mut flags, mut variables } = words(text, &FLAG);
+    flags.retain(|hint| !hint.path.is_empty());
+    flags.reverse();
+    variables.reverse();
+    distinct(flags.into_iter().chain(variables))
+}
+
+/// What a script says in plain words, in its order.
+pub(super) struct Words {
+    /// Flags that the pattern knows (its first group) with their values (its second); an unknown value is left out.
+    pub(super) flags: Vec<Hint>,
+    /// Variables that usually hold the directory.
+    variables: Vec<Hint>,
+}
+
+/// Reads a script: `flag` finds the flags of interest.
+pub(super) fn words(text: &str, flag: &Regex) -> Words {
     let joined = text.replace("\\\n", " ");
-    let code: Vec<&str> =
-        joined.lines().filter(|line| !line.trim_start().starts_with('#')).take(5_000).collect();
+    let code = joined.lines().filter(|line| !line.trim_start().starts_with('#')).take(5_000);
     let mut values: BTreeMap<String, String> = BTreeMap::new();
-    let (mut flags, mut variables) = (Vec::new(), Vec::new());
+    let mut words = Words { flags: Vec::new(), variables: Vec::new() };
     for line in code {
         for found in ASSIGNMENT.captures_iter(line) {
             let Some(value) = fill(&found[2], &values) else {
@@ -52,19 +70,17 @@ pub(crate) fn from_script(text: &str) -> Vec<Hint> {
                 continue;
             };
             if VARIABLE.is_match(&found[1]) && value.contains('/') {
-                variables.push(Hint { path: value.clone(), by: found[1].to_owned() });
+                words.variables.push(Hint { path: value.clone(), by: found[1].to_owned() });
             }
             values.insert(found[1].to_owned(), value);
         }
-        for found in FLAG.captures_iter(line) {
-            if let Some(path) = fill(&found[2], &values).filter(|path| !path.is_empty()) {
-                flags.push(Hint { path, by: found[1].to_owned() });
+        for found in flag.captures_iter(line) {
+            if let Some(path) = fill(&found[2], &values) {
+                words.flags.push(Hint { path, by: found[1].to_owned() });
             }
         }
     }
-    flags.reverse();
-    variables.reverse();
-    distinct(flags.into_iter().chain(variables))
+    words
 }
 
 /// A word with its quotes taken off and variables of the script filled in; `None` if one is not known, or if
@@ -95,6 +111,11 @@ pub(crate) fn from_log(text: &str) -> Vec<Hint> {
         (!root.is_empty() && root != "/").then(|| Hint { path: root.to_owned(), by: "the log".to_owned() })
     });
     distinct(paths.take(200))
+}
+
+/// The directory of checkpoints that one log line names, absolute.
+pub(crate) fn named_by(line: &str, workdir: Option<&str>) -> Option<String> {
+    absolute(&from_log(line).first()?.path, workdir)
 }
 
 /// Each path once, at most eight.

@@ -1,6 +1,7 @@
 //! `checkpoint.latest`: from where a job can go on, and from where it would.
 
 use async_trait::async_trait;
+use engine::site::Site;
 use engine::step::{Done, Outcomes, Performed, ReadStep, StepCx, StepError};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -10,6 +11,8 @@ use super::choose::{Outcome, Pick};
 use super::gather::{bytes, head};
 use super::hints::{Hint, absolute, from_log, from_script};
 use super::layout::{Layout, root_of};
+use super::told::{self, told};
+use super::writing::look_again;
 use super::{Candidate, Survey, latest};
 use crate::size::show;
 use crate::text::{clean_to, count, span};
@@ -48,6 +51,15 @@ pub(crate) struct Params {
     /// The step at which the job died, to tell how many steps are lost.
     #[serde(default)]
     error_step: Option<u64>,
+    /// When it died (RFC 3339), to tell how many GPU-hours are lost; a time without an offset is not used.
+    #[serde(default)]
+    failed_at: Option<String>,
+    /// When it started (RFC 3339): what was computed before by another job is not lost by this one.
+    #[serde(default)]
+    started: Option<String>,
+    /// How many GPUs it had.
+    #[serde(default)]
+    gpus: Option<u64>,
 }
 
 /// The newest complete checkpoint.
@@ -77,8 +89,13 @@ pub(crate) struct Output {
     torn: Option<bool>,
     /// What was found, the newest first; at most 20.
     candidates: Vec<Candidate>,
-    /// Steps between the newest complete checkpoint and `error_step`.
+    /// Whether the checkpoint that it would go on from can be resumed with another number of ranks (DeepSpeed's ZeRO
+    /// cannot); null if its files do not tell.
+    other_world_size: Option<bool>,
+    /// Steps between the checkpoint that it would go on from and `error_step`.
     lost_steps: Option<u64>,
+    /// GPU-hours from that checkpoint (or the job's start, if that is later) to the job's death.
+    lost_gpu_hours: Option<f64>,
     /// What is worth knowing, a line each.
     reasons: Vec<String>,
 }
@@ -105,6 +122,7 @@ impl ReadStep for Latest {
 
     async fn read(&self, cx: &StepCx, params: Params) -> Result<Performed<Output>, StepError> {
         let mut reasons = Vec::new();
+        let script = script(&*cx.site, &params).await?;
         let survey = match &params.dir {
             Some(dir) => match absolute(dir, params.workdir.as_deref()) {
                 Some(dir) => Some(latest(&*cx.site, root_of(&dir)).await?),
@@ -116,12 +134,16 @@ impl ReadStep for Latest {
                     None
                 }
             },
-            None => search(cx, &params, &mut reasons).await?,
+            None => search(cx, &params, &script, &mut reasons).await?,
         };
-        let survey = survey.unwrap_or_else(|| {
+        let mut survey = survey.unwrap_or_else(|| {
             let why = "the directory of the checkpoints is not known".to_owned();
             Survey { unreadable: Some(why), ..Survey::default() }
         });
+        if let Some(told) = script.ok().as_deref().and_then(told) {
+            told::apply(&mut survey, &told, params.workdir.as_deref());
+        }
+        look_again(&*cx.site, &mut survey).await?;
         Ok(conclude(survey, reasons, &params, cx.site.now()).into())
     }
 }
@@ -131,11 +153,12 @@ impl ReadStep for Latest {
 async fn search(
     cx: &StepCx,
     params: &Params,
+    script: &Result<String, String>,
     reasons: &mut Vec<String>,
 ) -> Result<Option<Survey>, StepError> {
     let mut empty = None;
     let mut holding: Vec<(Hint, Survey)> = Vec::new();
-    for hint in hints(cx, params, reasons).await? {
+    for hint in hints(cx, params, script, reasons).await? {
         let Some(dir) = absolute(&hint.path, params.workdir.as_deref()) else {
             reasons.push(format!("{}: relative, and the working directory is not known", hint.label()));
             continue;
@@ -167,7 +190,12 @@ async fn search(
     })
 }
 
-async fn hints(cx: &StepCx, params: &Params, reasons: &mut Vec<String>) -> Result<Vec<Hint>, StepError> {
+async fn hints(
+    cx: &StepCx,
+    params: &Params,
+    script: &Result<String, String>,
+    reasons: &mut Vec<String>,
+) -> Result<Vec<Hint>, StepError> {
     let site = &*cx.site;
     let mut hints = Vec::new();
     let mut unread = |why: String| reasons.push(format!("not read: {}", clean_to(&why, 160)));
@@ -179,15 +207,21 @@ async fn hints(cx: &StepCx, params: &Params, reasons: &mut Vec<String>) -> Resul
             Err(why) => unread(why),
         }
     }
-    match &params.script {
-        Some(text) if text.contains('\n') => hints.extend(from_script(text)),
-        Some(path) => match head(site, path, SCRIPT).await? {
-            Ok(text) => hints.extend(from_script(&text)),
-            Err(why) => unread(why),
-        },
-        None => {}
+    match script {
+        Ok(text) => hints.extend(from_script(text)),
+        Err(why) if why.is_empty() => {}
+        Err(why) => unread(why.clone()),
     }
     Ok(hints)
+}
+
+/// The batch script; why there is none, which is empty if none was given.
+async fn script(site: &dyn Site, params: &Params) -> Result<Result<String, String>, StepError> {
+    match &params.script {
+        Some(text) if text.contains('\n') => Ok(Ok(text.clone())),
+        Some(path) => head(site, path, SCRIPT).await,
+        None => Ok(Err(String::new())),
+    }
 }
 
 fn conclude(mut survey: Survey, mut reasons: Vec<String>, params: &Params, now: Timestamp) -> Done<Output> {
@@ -208,8 +242,11 @@ fn conclude(mut survey: Survey, mut reasons: Vec<String>, params: &Params, now: 
     let of = |field: fn(&Candidate) -> Option<u64>| chosen.as_ref().and_then(field);
     let modified = chosen.as_ref().and_then(|candidate| candidate.modified);
     let step = of(|candidate| candidate.step);
+    let goes_on = goes_on(&survey, chosen.as_ref()).cloned();
+    let loss = Loss::of(goes_on.as_ref(), params);
     let torn = survey.resume_pick.as_ref().and_then(|pick| pick.complete).map(|complete| !complete);
-    let (word, summary) = summarise(outcome, &survey, chosen.as_ref(), &reasons, params, now);
+    let (word, summary) =
+        summarise(outcome, &survey, chosen.as_ref(), &reasons, (goes_on.as_ref(), &loss), now);
     let output = Output {
         dir: Some(survey.dir).filter(|dir| !dir.is_empty()).or_else(|| params.dir.clone()),
         layout: survey.layout,
@@ -222,14 +259,47 @@ fn conclude(mut survey: Survey, mut reasons: Vec<String>, params: &Params, now: 
         resume_pick: survey.resume_pick,
         torn,
         candidates: survey.candidates,
-        lost_steps: lost(step, params),
+        other_world_size: goes_on.and_then(|candidate| candidate.other_world_size),
+        lost_steps: loss.steps,
+        lost_gpu_hours: loss.gpu_hours,
         reasons,
     };
     Done { outcome: word.to_owned(), output, summary }
 }
 
-fn lost(step: Option<u64>, params: &Params) -> Option<u64> {
-    params.error_step?.checked_sub(step?)
+/// The checkpoint that the framework would go on from: what it picks if that is complete, else the one to name instead.
+fn goes_on<'a>(survey: &'a Survey, chosen: Option<&'a Candidate>) -> Option<&'a Candidate> {
+    let pick = survey.resume_pick.as_ref().filter(|pick| pick.complete == Some(true));
+    pick.and_then(|pick| survey.at(pick.path.as_deref()?)).or(chosen.filter(|c| c.complete == Some(true)))
+}
+
+/// What has to be computed again.
+struct Loss {
+    steps: Option<u64>,
+    gpu_hours: Option<f64>,
+}
+
+impl Loss {
+    fn of(from: Option<&Candidate>, params: &Params) -> Self {
+        let time = |text: &Option<String>| text.as_ref()?.parse::<Timestamp>().ok();
+        let steps = || params.error_step?.checked_sub(from?.step?);
+        let hours = || {
+            let since = [from?.modified, time(&params.started)].into_iter().flatten().max()?;
+            let seconds = time(&params.failed_at)?.duration_since(since).as_secs_f64();
+            let hours = seconds * params.gpus? as f64 / 3600.0;
+            // Clocks differ by seconds: a little less than nothing is nothing.
+            (seconds > -60.0).then(|| (hours.max(0.0) * 100.0).round() / 100.0)
+        };
+        Self { steps: steps(), gpu_hours: hours() }
+    }
+
+    /// `, 37 steps and 12.5 GPU-hours lost`.
+    fn words(&self) -> String {
+        let steps = self.steps.map(|n| count(usize::try_from(n).unwrap_or(usize::MAX), "step"));
+        let hours = self.gpu_hours.map(|hours| format!("{hours:.1} GPU-hours"));
+        let all: Vec<String> = [steps, hours].into_iter().flatten().collect();
+        if all.is_empty() { String::new() } else { format!(", {} lost", all.join(" and ")) }
+    }
 }
 
 fn summarise(
@@ -237,19 +307,18 @@ fn summarise(
     survey: &Survey,
     chosen: Option<&Candidate>,
     reasons: &[String],
-    params: &Params,
+    (from, loss): (Option<&Candidate>, &Loss),
     now: Timestamp,
 ) -> (&'static str, Vec<String>) {
     let step = |step: Option<u64>| step.map_or("step unknown".to_owned(), |step| format!("step {step}"));
     let dir = clean_to(&survey.dir, 160);
+    let elsewhere = from.filter(|from| chosen.is_some_and(|chosen| chosen.path != from.path));
     let newest = chosen.map(|candidate| {
         let size = candidate.bytes.map_or(String::new(), |bytes| format!(", {}", show(bytes)));
         let age = candidate.modified.map_or(String::new(), |at| {
             format!(", {} old", span(now.duration_since(at).as_secs().max(0).unsigned_abs()))
         });
-        let lost = lost(candidate.step, params).map_or(String::new(), |n| {
-            format!(", {} lost", count(usize::try_from(n).unwrap_or(usize::MAX), "step"))
-        });
+        let lost = if elsewhere.is_none() { loss.words() } else { String::new() };
         format!("{}{size}{age}{lost}: {}", step(candidate.step), clean_to(&candidate.path, 160))
     });
     let whole = chosen.is_some_and(|candidate| candidate.complete == Some(true));
@@ -260,13 +329,18 @@ fn summarise(
         })
     };
     let about = |path: Option<&str>| {
-        let candidate = survey.candidates.iter().find(|candidate| Some(candidate.path.as_str()) == path);
+        let candidate = path.and_then(|path| survey.at(path));
         let why = candidate.map(|candidate| candidate.why.as_str()).or(reasons.first().map(String::as_str));
         format!("{} ({})", path.map_or(dir.clone(), |path| clean_to(path, 160)), why.unwrap_or("no reason"))
     };
     match (outcome, newest) {
         (Outcome::Found, newest) => {
-            ("found", vec![format!("newest complete: {}", newest.unwrap_or_default())])
+            let mut lines = vec![format!("newest complete: {}", newest.unwrap_or_default())];
+            lines.extend(elsewhere.map(|from| {
+                let (from, path) = (step(from.step), clean_to(&from.path, 160));
+                format!("the framework would go on from {from} all the same{}: {path}", loss.words())
+            }));
+            ("found", lines)
         }
         (Outcome::None, _) => (
             "none",

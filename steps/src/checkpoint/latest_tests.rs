@@ -136,3 +136,64 @@ async fn hostile_names_reach_the_summary_clean() {
     let (_, _, summary) = ask(fake, json!({"dir": "/out"})).await;
     assert_eq!(summary, ["checkpoints unknown: laid out like nothing known: ckpt_x"]);
 }
+
+#[tokio::test]
+async fn the_loss_counts_from_what_the_framework_would_take() {
+    let script =
+        "#!/bin/bash\npython train.py --output_dir /out --resume_from_checkpoint /out/checkpoint-400\n";
+    let with = json!({
+        "dir": null, "script": script, "error_step": 537, "gpus": 16,
+        "started": "2026-03-05T11:00:00Z", "failed_at": "2026-03-05T11:30:00Z",
+    });
+    // Step 400 is two hours old, the job one: it lost what it computed itself.
+    let (outcome, output, summary) = ask(checkpoints("/out"), with).await;
+    assert_eq!((outcome.as_str(), &output["step"]), ("found", &json!(500)));
+    assert_eq!(
+        (&output["lost_steps"], &output["lost_gpu_hours"], &output["other_world_size"]),
+        (&json!(137), &json!(8.0), &json!(true))
+    );
+    assert_eq!(output["resume_pick"]["step"], 400);
+    let reasons = output["reasons"].as_array().unwrap();
+    assert_eq!(
+        reasons[reasons.len() - 1],
+        "the script names what to resume from: /out/checkpoint-400 (--resume_from_checkpoint)"
+    );
+    insta::assert_snapshot!(summary.join("\n"), @r"
+    newest complete: step 500, 3 MiB, 10 min old: /out/checkpoint-500
+    the framework would go on from step 400 all the same, 137 steps and 8.0 GPU-hours lost: /out/checkpoint-400
+    ");
+    // A time without an offset is no time.
+    let with = json!({ "dir": "/out", "gpus": 16, "failed_at": "2026-03-05T11:30:00" });
+    assert_eq!(ask(checkpoints("/out"), with).await.1["lost_gpu_hours"], Value::Null);
+}
+
+#[tokio::test]
+async fn one_that_is_being_written_is_told_from_one_that_was_left_half_done() {
+    let half = || checkpoints("/out").aged("/out/checkpoint-600/model.safetensors", weights(), 5);
+    let (_, output, _) = ask(half(), json!({ "dir": "/out" })).await;
+    assert_eq!(output["candidates"][0]["writing"], false);
+    let grows = half();
+    grows.on_sleep(|site| site.file("/out/checkpoint-600/optimizer.bin", "x"));
+    let (outcome, output, _) = ask(grows.clone(), json!({ "dir": "/out" })).await;
+    assert_eq!((outcome.as_str(), &output["candidates"][0]["writing"]), ("torn", &json!(true)));
+    assert_eq!(
+        output["reasons"][0],
+        "a checkpoint is being written now, that of step 600: wait for it before the job is stopped"
+    );
+    assert_eq!(grows.slept().as_secs(), 5);
+    // An old one is not waited for, and a complete one is not doubted.
+    let old = checkpoints("/out").aged("/out/checkpoint-600/model.safetensors", weights(), 5000);
+    let (_, output, _) = ask(old.clone(), json!({ "dir": "/out" })).await;
+    assert_eq!((&output["candidates"][0]["writing"], old.slept().as_secs()), (&Value::Null, 0));
+}
+
+#[tokio::test]
+async fn a_newest_one_that_shrank_is_pointed_out() {
+    let fake = checkpoints("/out").aged("/out/checkpoint-500/optimizer.bin", "x", 600);
+    let (outcome, output, _) = ask(fake, json!({ "dir": "/out" })).await;
+    assert_eq!(outcome, "found");
+    assert_eq!(
+        output["reasons"],
+        json!(["step 500 is complete by its markers, but smaller than step 400: 0 MiB and 3 MiB"])
+    );
+}

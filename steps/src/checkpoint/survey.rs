@@ -9,10 +9,14 @@ use super::gather::{Tree, bytes, entries, head, tree};
 use super::layout::{LATEST, Layout, Named, TRACKER, is_dir, layout, named, suspect};
 use super::resume::{Tracker, resume, tracker_file};
 use super::seal::{Seal, sealed};
+use super::world_size::other_world_size;
+use crate::size::show;
 use crate::text::clean_to;
 
 /// Checkpoints that are looked into at most, the newest first.
 const MOST: usize = 20;
+/// DeepSpeed's file with the last tag of a universal checkpoint, which can be resumed with any number of ranks.
+const UNIVERSAL: &str = "latest_universal";
 /// Directories in which frameworks put their checkpoints below the one that they are given.
 const BELOW: &[&str] = &["checkpoints", "checkpoint", "ckpts", "ckpt"];
 
@@ -85,7 +89,7 @@ async fn of_layout(
     if layout == Layout::TorchDcp {
         let tree = tree(site, dir).await?;
         let check = dcp(&tree.items);
-        survey.candidates.push(candidate(dir.to_owned(), None, &tree, check));
+        survey.candidates.push(candidate(dir.to_owned(), None, layout, &tree, check));
         survey.reasons.push("the directory is one checkpoint; its step is inside".to_owned());
         return Ok(survey);
     }
@@ -126,18 +130,42 @@ async fn of_layout(
         } else if layout == Layout::Megatron && check.complete == Some(true) {
             check = committed(check, one.named.step, &tracker);
         }
-        survey.candidates.push(candidate(path, one.named.step, tree, check));
+        survey.candidates.push(candidate(path, one.named.step, layout, tree, check));
     }
     sort(&mut survey.candidates);
     survey.resume_pick = resume(&mut survey, layout, found, &tracker);
     seal_newest(site, &mut survey).await?;
+    if layout == Layout::Deepspeed && found.iter().any(|entry| entry.name == UNIVERSAL) {
+        survey.reasons.push(format!(
+            "there is a {UNIVERSAL}, too: with `--universal-checkpoint` it counts instead of {LATEST}"
+        ));
+    }
+    survey.reasons.extend(shrunk(&survey.candidates));
     if survey.layout == Some(Layout::Lightning) && survey.candidates.iter().any(|c| c.step.is_none()) {
         survey.reasons.push("the step of last.ckpt and hpc_ckpt_N.ckpt is inside them".to_owned());
     }
     Ok(survey)
 }
 
-fn candidate(path: String, step: Option<u64>, tree: &Tree, check: Check) -> Candidate {
+/// The newest complete checkpoint that is much smaller than the one before it: its markers may be there and parts of it
+/// missing all the same.
+fn shrunk(candidates: &[Candidate]) -> Option<String> {
+    let mut complete = candidates.iter().filter(|c| c.complete == Some(true) && c.step.is_some());
+    let (newest, before) = (complete.next()?, complete.next()?);
+    let (now, then) = (newest.bytes?, before.bytes?);
+    // Log histories and the like make a checkpoint grow, by little; 10 % is no such thing.
+    (now.saturating_mul(10) < then.saturating_mul(9)).then(|| {
+        format!(
+            "step {} is complete by its markers, but smaller than step {}: {} and {}",
+            newest.step.unwrap_or_default(),
+            before.step.unwrap_or_default(),
+            show(now),
+            show(then)
+        )
+    })
+}
+
+fn candidate(path: String, step: Option<u64>, layout: Layout, tree: &Tree, check: Check) -> Candidate {
     let (complete, why) = match (&tree.partial, check.complete) {
         // What was not seen may be what is missing, or what seems to be missing.
         (Some(partial), _) => (None, format!("{}, but {}", check.why, clean_to(partial, 120))),
@@ -150,6 +178,8 @@ fn candidate(path: String, step: Option<u64>, tree: &Tree, check: Check) -> Cand
         bytes: Some(tree.bytes),
         modified: tree.modified,
         why: clean_to(&why, 240),
+        writing: None,
+        other_world_size: other_world_size(layout, &tree.items),
     }
 }
 

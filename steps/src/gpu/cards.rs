@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::ask::{Answer, Problem, query};
 use super::bus::BusId;
 use super::smi::{Cell, Refusal, Row};
+use super::xml::complete;
 
 /// One GPU. A value that was not got is null.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -30,6 +31,8 @@ pub(crate) struct Gpu {
     pub(crate) ecc_volatile_uncorrected: Option<u64>,
     /// Uncorrected ECC errors in the card's life: history, no fault.
     pub(crate) ecc_aggregate_uncorrected: Option<u64>,
+    /// Whether it has had more uncorrected SRAM errors in its life than NVIDIA tolerates; asked only of a card that had any.
+    pub(crate) sram_threshold_exceeded: Option<bool>,
     /// A row remapping waits for the next reset: no fault.
     pub(crate) remap_pending: Option<bool>,
     /// A row could not be remapped: the card needs to be looked at.
@@ -57,6 +60,11 @@ pub(crate) struct Cards {
     /// nvidia-smi did not come back.
     pub(crate) hung: bool,
 }
+
+/// The gaps that a report may fill, after the GPU's label.
+pub(crate) const NO_ECC: &str = ": ECC errors could not be read";
+/// See [`NO_ECC`].
+pub(crate) const NO_REMAP: &str = ": remapped rows could not be read";
 
 const GPU_FIELDS: &[&str] = &[
     "index",
@@ -89,6 +97,7 @@ pub(crate) async fn cards(site: &dyn Site, node: &str, timeout: Duration) -> Res
     if !cards.hung && !cards.gpus.is_empty() {
         let remap = query(site, node, "--query-remapped-rows", REMAP_FIELDS, timeout).await?;
         add_remap(&mut cards, &remap, timeout);
+        complete(site, node, &mut cards, timeout).await?;
     }
     Ok(cards)
 }
@@ -108,6 +117,7 @@ fn read_gpus(answer: &Answer, timeout: Duration) -> Cards {
             memory_used: cell("memory.used").and_then(Cell::bytes),
             ecc_volatile_uncorrected: ecc("volatile"),
             ecc_aggregate_uncorrected: ecc("aggregate"),
+            sram_threshold_exceeded: None,
             remap_pending: None,
             remap_failure: None,
             mig: cell("mig.mode.current").and_then(Cell::flag),
@@ -133,7 +143,7 @@ fn read_gpus(answer: &Answer, timeout: Duration) -> Cards {
                     cards.notes.push(format!("{label}: ECC is off"));
                 }
                 _ if lost.is_some() => {}
-                _ => cards.gaps.push(format!("{label}: ECC errors could not be read")),
+                _ => cards.gaps.push(format!("{label}{NO_ECC}")),
             },
         }
         match gpu.recovery_action.as_deref() {
@@ -185,7 +195,7 @@ fn add_remap(cards: &mut Cards, answer: &Answer, timeout: Duration) {
                 cards.notes.push(format!("{label}: remapped rows: {why}"));
             }
             (None, _) if failed => {}
-            (None, _) => cards.gaps.push(format!("{label}: remapped rows could not be read")),
+            (None, _) => cards.gaps.push(format!("{label}{NO_REMAP}")),
         }
     }
 }

@@ -19,6 +19,9 @@ use crate::text::{clean_to, count};
 /// Xid lines that the output holds at most; those that count come first.
 const MOST_XIDS: usize = 100;
 
+/// Bytes of a site's own table of Xids at most.
+const MOST_POLICY: usize = 256 << 10;
+
 /// `gpu.health`: see [`Params`].
 pub(crate) struct Health;
 
@@ -26,7 +29,7 @@ pub(crate) struct Health;
 ///
 /// A fault that counts makes it `faulty`: an Xid inside the window that the table calls a fault, uncorrected
 /// ECC errors since the driver was loaded, a row that could not be remapped, a lost GPU, a recovery action
-/// that the driver asks for. Without a fault it is `unknown` if the kernel log, the ECC counters or the
+/// that the driver asks for, too many uncorrected SRAM errors in the card's life. Without a fault it is `unknown` if the kernel log, the ECC counters or the
 /// remapped rows could not be read.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +53,10 @@ pub(crate) struct Params {
     /// The job's processes on the node: Xids that name one of them are pointed out.
     #[serde(default)]
     pids: Option<Vec<u32>>,
+    /// File with a table of Xids in the form of the one that ships (`- { xid: 109, action: app, text: … }`); its entries replace
+    /// those. Actions: `fault`, `app`, `ignore`, `investigate`, `link`, `recovery`.
+    #[serde(default)]
+    policy: Option<String>,
     /// Time limit of each command on the node, `20s` if not given. A hanging nvidia-smi is a finding, not an
     /// error.
     #[serde(default)]
@@ -93,7 +100,7 @@ impl ReadStep for Health {
     async fn read(&self, cx: &StepCx, params: Params) -> Result<Performed<Output>, StepError> {
         let timeout = limit(params.timeout)?;
         let window = Window { from: params.from, to: params.to };
-        let policy = Policy::shipped().map_err(StepError::failed)?;
+        let policy = policy(cx, params.policy.as_deref()).await?;
         let device = device(params.device.as_ref())?;
         cx.say(format!("asking nvidia-smi on {}", params.node));
         let cards = cards(&*cx.site, &params.node, timeout).await?;
@@ -103,6 +110,16 @@ impl ReadStep for Health {
         let judged = judge(&log.events, &policy, window, cards.hung, &pids);
         Ok(conclude(params.node, cards, &log, judged, device.as_ref()).into())
     }
+}
+
+/// The table that ships, with what a site sees differently.
+async fn policy(cx: &StepCx, path: Option<&str>) -> Result<Policy, StepError> {
+    let shipped = Policy::shipped().map_err(StepError::failed)?;
+    let Some(path) = path else { return Ok(shipped) };
+    let text = cx.site.read_all(path, MOST_POLICY).await?;
+    shipped.with(&String::from_utf8_lossy(&text)).map_err(|why| {
+        StepError::new(StepErrorKind::Params, format!("{}: {}", clean_to(path, 160), clean_to(&why, 200)))
+    })
 }
 
 /// Reads the parameter `device`.

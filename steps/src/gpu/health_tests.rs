@@ -23,8 +23,22 @@ GPU-455e672a-0000-0000-0000-000000000001, No, No
 GPU-455e672a-0000-0000-0000-000000000002, Yes, No
 ";
 
+const XML: &str = "ssh gpu-21 nvidia-smi -q -x";
+
+fn xml(second: &str) -> String {
+    let ecc = "<ecc_errors><volatile><dram_uncorrectable>0</dram_uncorrectable></volatile></ecc_errors>";
+    format!(
+        "<nvidia_smi_log><gpu id=\"00000000:1B:00.0\">{ecc}</gpu><gpu id=\"00000000:43:00.0\">{second}</gpu></nvidia_smi_log>"
+    )
+}
+
 fn healthy() -> Arc<FakeSite> {
-    told().ran(QUERY, 0, GPUS_580, "").ran(REMAP, 0, REMAP_580, "").ran(JOURNAL, 0, BOOT, "")
+    let no = "<ecc_errors><aggregate><sram_threshold_exceeded>No</sram_threshold_exceeded></aggregate></ecc_errors>";
+    told()
+        .ran(QUERY, 0, GPUS_580, "")
+        .ran(REMAP, 0, REMAP_580, "")
+        .ran(XML, 0, &xml(no), "")
+        .ran(JOURNAL, 0, BOOT, "")
 }
 
 fn log(lines: &[&str]) -> String {
@@ -49,6 +63,8 @@ async fn lifetime_errors_and_a_pending_remap_are_no_fault() {
     assert_eq!(outcome, "healthy");
     assert_eq!(output["gpus"][1]["ecc_aggregate_uncorrected"], 3);
     assert_eq!(output["gpus"][1]["remap_pending"], true);
+    assert_eq!(output["gpus"][1]["sram_threshold_exceeded"], false);
+    assert_eq!(output["gpus"][0]["sram_threshold_exceeded"], Value::Null);
     assert_eq!(output["gpus"][1]["bus_id"], "0000:43:00.0");
     assert_eq!(output["gpus"][0]["memory_total"], 81559u64 << 20);
     insta::assert_snapshot!(summary.join("\n"), @r"
@@ -146,7 +162,7 @@ async fn a_card_without_ecc_is_healthy_but_hidden_counters_are_not() {
     // After a double-bit error a card may answer with an error instead of its counters.
     let odd = na.replacen("Disabled, [N/A]", "Disabled, [Unknown Error]", 1);
     let (outcome, output, _) =
-        ask(healthy().ran(QUERY, 0, &odd, "").ran(REMAP, 0, &remap, ""), json!({})).await;
+        ask(healthy().ran(QUERY, 0, &odd, "").ran(REMAP, 0, &remap, "").ran(XML, 3, "", ""), json!({})).await;
     assert_eq!(
         (outcome.as_str(), &output["unknowns"][0]),
         ("unknown", &json!("GPU 0 (0000:1b:00.0): ECC errors could not be read"))
@@ -198,7 +214,8 @@ async fn it_only_runs_commands_that_read() {
         .perform(&cx, &json!({"node": "gpu-21", "from": "2026-03-05T10:00:00Z"}), &Value::Null)
         .await
         .unwrap();
-    assert_eq!(site.commands(), [QUERY, REMAP, JOURNAL]);
+    // The report is asked for because one card once had errors.
+    assert_eq!(site.commands(), [QUERY, REMAP, XML, JOURNAL]);
 }
 
 #[tokio::test]
@@ -228,4 +245,51 @@ async fn an_a100_under_driver_510_with_a_pending_remap_is_fit() {
         json!(["GPU 0 (0000:10:1c.0): a row remapping waits for the next reset (no fault by itself)"])
     );
     assert!(output["xids"][1]["why"].as_str().unwrap().ends_with("the process is the job's own"));
+}
+
+#[tokio::test]
+async fn the_report_fills_what_the_tables_leave_open() {
+    let hidden = GPUS_580.replacen(
+        "Enabled, 0, 0, 0, 0, 0, 0",
+        "Enabled, [Unknown Error], ERR!, ERR!, ERR!, ERR!, ERR!",
+        1,
+    );
+    let odd = REMAP_580.replace("Yes, No", "ERR!, ERR!");
+    let rows = "<remapped_rows><remapped_row_pending>Yes</remapped_row_pending><remapped_row_failure>No</remapped_row_failure></remapped_rows>";
+    let fake = healthy().ran(QUERY, 0, &hidden, "").ran(REMAP, 0, &odd, "").ran(XML, 0, &xml(rows), "");
+    let (outcome, output, _) = ask(fake.clone(), json!({})).await;
+    assert_eq!((outcome.as_str(), &output["gpus"][0]["ecc_volatile_uncorrected"]), ("healthy", &json!(0)));
+    assert_eq!(output["gpus"][1]["remap_failure"], false);
+    // Without it they stay open.
+    let (outcome, output, _) = ask(fake.ran(XML, 3, "", "not supported"), json!({})).await;
+    assert_eq!((outcome.as_str(), output["unknowns"].as_array().unwrap().len()), ("unknown", 3));
+}
+
+#[tokio::test]
+async fn a_card_over_its_sram_threshold_is_a_fault_though_nothing_is_new() {
+    let yes = "<ecc_errors><aggregate><sram_threshold_exceeded>Yes</sram_threshold_exceeded></aggregate></ecc_errors>";
+    let (outcome, output, _) = ask(healthy().ran(XML, 0, &xml(yes), ""), json!({})).await;
+    assert_eq!(outcome, "faulty");
+    assert_eq!(
+        output["faults"],
+        json!(["GPU 1 (0000:43:00.0): more uncorrected SRAM errors in its life than NVIDIA tolerates"])
+    );
+}
+
+#[tokio::test]
+async fn a_site_has_its_own_table_of_xids() {
+    let text = log(&["NVRM: Xid (PCI:0000:43:00): 109, pid=7062, name=python, Ch 00000008"]);
+    let fake = || {
+        healthy().ran(JOURNAL, 0, &text, "").aged(
+            "/etc/xid.yaml",
+            "- { xid: 109, action: app, text: ours }",
+            1,
+        )
+    };
+    assert_eq!(ask(fake(), json!({})).await.0, "faulty");
+    assert_eq!(ask(fake(), json!({"policy": "/etc/xid.yaml"})).await.0, "healthy");
+    let cx = fake().aged("/etc/xid.yaml", "- 7", 1).cx();
+    let with = json!({"node": "gpu-21", "policy": "/etc/xid.yaml"});
+    let error = Read::new(Health).perform(&cx, &with, &Value::Null).await.unwrap_err();
+    assert_eq!(error.kind, StepErrorKind::Params);
 }

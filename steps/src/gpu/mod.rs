@@ -16,5 +16,6 @@ mod survey;
 mod tenants;
 mod verdict;
 mod xid;
+mod xml;
 
 pub(crate) use register::register;

@@ -15,6 +15,8 @@ pub(crate) enum Owner {
     Own,
     /// It exists and is not the job's.
     Foreign,
+    /// A Slurm job that has ended started it: it was left behind.
+    Leaked,
     /// The driver lists it and the node has no such process: memory that leaked, or a process of another
     /// container.
     Orphan,
@@ -33,19 +35,30 @@ pub(crate) struct Known {
     pub(crate) alive: BTreeMap<u32, Process>,
     /// Slurm jobs in whose cgroups processes are.
     pub(crate) jobs: BTreeMap<u32, u32>,
+    /// Slurm jobs that started processes, by their environment: a process that left its job's cgroup keeps it.
+    pub(crate) started_by: BTreeMap<u32, u32>,
+    /// Jobs that Slurm has on this node now; `None`: not known.
+    pub(crate) live: Option<BTreeSet<u32>>,
     /// Whether processes of other users can be seen at all (`hidepid` may hide them).
     pub(crate) sees_all: bool,
 }
 
 impl Known {
+    /// The Slurm job that a process belongs to, or once did.
+    pub(crate) fn job_of(&self, pid: u32) -> Option<u32> {
+        self.jobs.get(&pid).or_else(|| self.started_by.get(&pid)).copied()
+    }
+
     /// Whose process `pid` is.
     pub(crate) fn owner(&self, pid: u32) -> Owner {
         if self.own.as_ref().is_some_and(|own| own.contains(&pid)) {
             return Owner::Own;
         }
-        if let Some(job) = self.jobs.get(&pid) {
+        if let Some(job) = self.job_of(pid) {
+            let ended = self.live.as_ref().is_some_and(|live| !live.contains(&job));
             return match (self.job, &self.own) {
-                (Some(own), _) if own == *job => Owner::Own,
+                _ if ended => Owner::Leaked,
+                (Some(own), _) if own == job => Owner::Own,
                 (Some(_), _) | (None, Some(_)) => Owner::Foreign,
                 (None, None) => Owner::Unknown,
             };
@@ -72,6 +85,8 @@ mod tests {
             own: own.map(|pids| pids.iter().copied().collect()),
             alive: [10, 11, 12, 13].map(|pid| (pid, process())).into(),
             jobs: [(11, 123), (12, 77)].into(),
+            started_by: BTreeMap::new(),
+            live: None,
             sees_all: true,
         }
     }
@@ -88,6 +103,23 @@ mod tests {
         assert_eq!(all(&known(Some(123), None)), "Foreign Own Foreign Foreign Orphan");
         assert_eq!(all(&known(None, Some(&[10]))), "Own Foreign Foreign Foreign Orphan");
         assert_eq!(all(&known(None, None)), "Unknown Unknown Unknown Unknown Orphan");
+    }
+
+    #[test]
+    fn what_a_job_left_behind_is_told_from_strangers_and_neighbours() {
+        let left = Known {
+            started_by: [(10, 77), (13, 123)].into(),
+            live: Some([123, 77].into()),
+            ..known(Some(123), Some(&[]))
+        };
+        // 13 left the cgroup of the job and is its own all the same.
+        assert_eq!(all(&left), "Foreign Own Foreign Own Orphan", "both jobs go on");
+        let ended = Known { live: Some([123].into()), ..left.clone() };
+        assert_eq!(all(&ended), "Leaked Own Leaked Own Orphan");
+        let all_ended = Known { live: Some(BTreeSet::new()), ..left.clone() };
+        assert_eq!(all(&all_ended), "Leaked Leaked Leaked Leaked Orphan", "its own leftovers, too");
+        let not_known = Known { live: None, ..left };
+        assert_eq!(all(&not_known), "Foreign Own Foreign Own Orphan");
     }
 
     #[test]

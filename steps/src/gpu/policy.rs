@@ -66,6 +66,15 @@ impl Policy {
         Self::parse(include_str!("xid.yaml"))
     }
 
+    /// This table with the entries of another in the place of its own: what a site sees differently.
+    ///
+    /// # Errors
+    /// The other one is no such table.
+    pub(crate) fn with(mut self, yaml: &str) -> Result<Self, String> {
+        self.0.extend(Self::parse(yaml)?.0);
+        Ok(self)
+    }
+
     fn parse(yaml: &str) -> Result<Self, String> {
         let entries: Vec<Entry> =
             serde_yaml::from_str(yaml).map_err(|error| format!("table of Xids: {error}"))?;
@@ -147,6 +156,15 @@ mod tests {
             Action::Ignore
         );
         assert_eq!(action(154, "something new"), Action::Unknown);
+    }
+
+    #[test]
+    fn a_site_may_see_some_of_it_differently() {
+        let policy = Policy::shipped().unwrap().with("- { xid: 109, action: app, text: ours }").unwrap();
+        assert_eq!((policy.rule(109, "").action, policy.rule(95, "").action), (Action::App, Action::Fault));
+        for wrong in ["xid: 109", "- { xid: 109, action: panic, text: a }", "- { xid: 109 }"] {
+            assert!(Policy::shipped().unwrap().with(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::slurm::hostlist_contains;
 use crate::text::{Pattern, clean_to, pattern};
 
 /// A process that exists.
@@ -25,6 +26,10 @@ pub(crate) fn processes(text: &str) -> BTreeMap<u32, Process> {
 }
 
 static CGROUP: Pattern = Pattern::new(|| pattern(r"^/proc/(\d+)/cgroup:.*/job_(\d+)(?:/|$)"));
+static STARTED: Pattern = Pattern::new(|| pattern(r"^/proc/(\d+)/environ:SLURM_JOB_ID=(\d+)$"));
+static CONTAINER: Pattern = Pattern::new(|| {
+    pattern(r"^/proc/(\d+)/cgroup:.*(docker|libpod|containerd|crio|kubepods|lxc|garden)[^/]*(?:/|-|:)?(.*)$")
+});
 static DETAIL: Pattern = Pattern::new(|| pattern(r"\bNodes=(\S+) CPU_IDs=\S+ Mem=\S+ GRES=(\S*)"));
 static INDEXES: Pattern = Pattern::new(|| pattern(r"\bgpu[^,()]*\(IDX:([0-9,-]+)\)"));
 
@@ -39,24 +44,35 @@ pub(crate) fn jobs(text: &str) -> BTreeMap<u32, u32> {
     text.lines().filter_map(line).collect()
 }
 
+/// Reads `grep -z -a -s -H ^SLURM_JOB_ID= /proc/PID/environ …`: the Slurm job that started a process. Only the process's user
+/// and root may read it.
+pub(crate) fn started_by(text: &str) -> BTreeMap<u32, u32> {
+    let line = |line: &str| {
+        let found = STARTED.captures(line)?;
+        Some((found[1].parse().ok()?, found[2].parse().ok()?))
+    };
+    text.split('\0').filter_map(line).collect()
+}
+
+/// Reads `grep -s -H -E docker|… /proc/PID/cgroup …`: in which kind of container a process is.
+pub(crate) fn containers(text: &str) -> BTreeMap<u32, String> {
+    let line = |line: &str| {
+        let found = CONTAINER.captures(line)?;
+        Some((found[1].parse().ok()?, found[2].to_owned()))
+    };
+    text.lines().filter_map(line).collect()
+}
+
 /// Reads `scontrol -d -o show job JOB`: the indexes of the GPUs that the job was given on `node`, from
 /// `Nodes=gpu-20 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:2(IDX:2-3)`.
-///
-/// A group of nodes (`gpu-[20-21]`) is taken only if it is the only one or all groups have the same GPUs:
-/// that needs no expansion of Slurm's host lists.
 pub(crate) fn granted(text: &str, node: &str) -> Option<BTreeSet<u32>> {
-    let short = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
     let groups: Vec<(String, BTreeSet<u32>)> = DETAIL
         .captures_iter(text)
         .map(|found| {
             (found[1].to_owned(), INDEXES.captures_iter(&found[2]).flat_map(|idx| ranges(&idx[1])).collect())
         })
         .collect();
-    let exact = groups.iter().find(|(nodes, _)| short(nodes) == short(node));
-    let (_, gpus) = exact.or_else(|| {
-        let first = groups.first()?;
-        groups.iter().all(|(nodes, gpus)| nodes.contains('[') && *gpus == first.1).then_some(first)
-    })?;
+    let (_, gpus) = groups.iter().find(|(nodes, _)| hostlist_contains(nodes, node) == Some(true))?;
     (!gpus.is_empty()).then(|| gpus.clone())
 }
 
@@ -97,12 +113,26 @@ mod tests {
     }
 
     #[test]
+    fn reads_who_started_a_process_and_its_container() {
+        let text = "/proc/12/environ:SLURM_JOB_ID=77\0/proc/13/environ:SLURM_JOB_ID=x\0";
+        assert_eq!(started_by(text), BTreeMap::from([(12, 77)]));
+        let text = "/proc/12/cgroup:0::/system.slice/docker-0123abcd.scope\n\
+                    /proc/13/cgroup:0::/kubepods.slice/kubepods-pod7.slice/cri-containerd-9.scope\n\
+                    /proc/14/cgroup:0::/user.slice\n";
+        let found = containers(text);
+        assert_eq!((found[&12].as_str(), found.len()), ("docker", 2));
+    }
+
+    #[test]
     fn reads_the_gpus_that_a_job_was_given() {
         let two = "JobId=1 JobName=Nodes=x Nodes=gpu-20 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:2(IDX:2-3) Nodes=gpu-21 CPU_IDs=0-15 Mem=0 GRES=gpu:h100:3(IDX:0,4-5)";
         assert_eq!(granted(two, "gpu-21.cluster"), Some(BTreeSet::from([0, 4, 5])));
         assert_eq!(granted(two, "gpu-22"), None);
         let group = "Nodes=gpu-[20-21] CPU_IDs=0-15 Mem=0 GRES=gpu:8(IDX:0-7)";
         assert_eq!(granted(group, "gpu-21").map(|g| g.len()), Some(8));
+        let groups = "Nodes=gpu-[18-20] CPU_IDs=0-15 Mem=0 GRES=gpu:8(IDX:0-7) Nodes=gpu-[21,23] CPU_IDs=0 Mem=0 GRES=gpu:2(IDX:6-7)";
+        assert_eq!(granted(groups, "gpu-23"), Some(BTreeSet::from([6, 7])));
+        assert_eq!(granted(groups, "gpu-22"), None);
         assert_eq!(granted("Nodes=gpu-21 CPU_IDs=0 Mem=0 GRES=", "gpu-21"), None);
         assert_eq!(granted("Nodes=gpu-21 CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:N/A)", "gpu-21"), None);
     }
@@ -111,7 +141,7 @@ mod tests {
         #[test]
         fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), from: u32, to: u32) {
             let text = String::from_utf8_lossy(&bytes);
-            let _ = (processes(&text), jobs(&text), granted(&text, "n"));
+            let _ = (processes(&text), jobs(&text), granted(&text, "n"), started_by(&text), containers(&text));
             let _ = granted(&format!("Nodes=n CPU_IDs=0 Mem=0 GRES=gpu:1(IDX:{from}-{to})"), "n");
         }
     }

@@ -23,7 +23,8 @@ pub(crate) enum Cell {
 }
 
 impl Cell {
-    fn read(text: &str) -> Self {
+    /// Reads a value as any form of nvidia-smi's output has it.
+    pub(crate) fn read(text: &str) -> Self {
         let text = text.trim();
         let inner = text.trim_start_matches('[').trim_end_matches(']').trim();
         let word = inner.to_ascii_lowercase();

@@ -1,6 +1,6 @@
 //! Finding out on a node which processes use its GPUs and whose they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use engine::site::{Command, Exit, Site};
@@ -8,8 +8,8 @@ use engine::step::StepError;
 
 use super::ask::{Answer, Problem, Ran, query, run};
 use super::bus::BusId;
-use super::owners::Known;
-use super::process::{granted, jobs, processes};
+use super::owners::{Known, Owner};
+use super::process::{containers, granted, jobs, processes, started_by};
 use super::smi::{Cell, Refusal};
 use crate::slurm::{list_pids, question, read_pids};
 use crate::text::clean_to;
@@ -49,6 +49,8 @@ pub(crate) struct Survey {
     pub(crate) granted: Option<BTreeSet<u32>>,
     /// Why the list of processes is not complete.
     pub(crate) gaps: Vec<String>,
+    /// Kinds of containers in which processes of others are.
+    pub(crate) containers: BTreeMap<u32, String>,
     /// What else could not be found out.
     pub(crate) notes: Vec<String>,
 }
@@ -86,6 +88,7 @@ pub(crate) async fn survey(
         survey.known.own = merge(own_pids, None);
     }
     look_up(site, node, &mut survey, timeout).await?;
+    look_behind(site, node, &mut survey, timeout).await?;
     let gone = |survey: &Survey, app: &App| app.pid.is_none_or(|pid| !survey.known.alive.contains_key(&pid));
     if survey.known.sees_all && survey.apps.iter().any(|app| gone(&survey, app)) {
         // What ended between the two looks is no orphan.
@@ -207,6 +210,47 @@ async fn look_up(
     let files = pids.iter().map(|pid| format!("/proc/{pid}/cgroup"));
     if let Ran::Ended(output) = run(site, Command::argv(grep.chain(files)).on(node).timeout(timeout)).await? {
         survey.known.jobs = jobs(&output.text());
+    }
+    Ok(())
+}
+
+/// Of processes that are not the job's: which job started them, whether that job goes on, whether they are in a container.
+async fn look_behind(
+    site: &dyn Site,
+    node: &str,
+    survey: &mut Survey,
+    timeout: Duration,
+) -> Result<(), StepError> {
+    let known = &survey.known;
+    let stranger = |pid: &u32| known.alive.contains_key(pid) && known.owner(*pid) != Owner::Own;
+    let pids: BTreeSet<u32> =
+        survey.apps.iter().filter_map(|app| app.pid).filter(stranger).take(MOST).collect();
+    if pids.is_empty() {
+        return Ok(());
+    }
+    let grep = |how: &[&str], file: &str| {
+        let files = pids.iter().map(|pid| format!("/proc/{pid}/{file}"));
+        let words = ["grep"].iter().chain(how).map(|word| (*word).to_owned());
+        Command::argv(words.chain(files)).on(node).timeout(timeout)
+    };
+    // One variable and no other: an environment holds secrets. Other people's cannot be read; then there is no line.
+    let environ = grep(&["-zasH", "^SLURM_JOB_ID="], "environ");
+    if let Ran::Ended(output) = run(site, environ).await? {
+        survey.known.started_by = started_by(&output.text());
+    }
+    let kinds = grep(&["-sHE", "docker|libpod|containerd|crio|kubepods|lxc|garden"], "cgroup");
+    if let Ran::Ended(output) = run(site, kinds).await? {
+        survey.containers = containers(&output.text());
+    }
+    if pids.iter().any(|pid| survey.known.job_of(*pid).is_some()) {
+        let listed = question(["squeue", "-h", "-w", node, "-t", "R,S,CG,CF", "-o", "%A"]).timeout(timeout);
+        match site.run(&listed).await {
+            Ok(output) if output.success() => {
+                survey.known.live =
+                    Some(output.text().lines().filter_map(|id| id.trim().parse().ok()).collect());
+            }
+            _ => survey.notes.push("which jobs Slurm has on the node could not be read".to_owned()),
+        }
     }
     Ok(())
 }

@@ -67,10 +67,12 @@ pub(crate) struct Tenant {
     bus_id: Option<String>,
     /// Name of the program.
     name: Option<String>,
-    /// `own`, `foreign`, `orphan` or `unknown`.
+    /// `own`, `foreign`, `leaked`, `orphan` or `unknown`.
     owner: Owner,
-    /// Slurm job in whose cgroup it is.
+    /// Slurm job in whose cgroup it is, or that started it.
     job: Option<u32>,
+    /// Kind of container in which it is (`docker`), as far as its cgroup tells; not looked up for the job's own.
+    container: Option<String>,
     /// Login name of its user.
     user: Option<String>,
     /// Whether it is on a GPU in question.
@@ -86,7 +88,7 @@ pub(crate) struct Output {
     verdict: Verdict,
     /// All processes on the node's GPUs.
     processes: Vec<Tenant>,
-    /// Those on the GPUs in question that are foreign or orphans.
+    /// Those on the GPUs in question that are foreign, left behind or orphans.
     foreign: Vec<Tenant>,
     /// What they have together, bytes; null if one of them hides it.
     foreign_bytes: Option<u64>,
@@ -187,7 +189,8 @@ fn conclude(node: String, found: Survey, device: Option<&Device>) -> Done<Output
                 bus_id: app.bus.map(|bus| bus.to_string()),
                 name: app.name.clone().or_else(|| alive.map(|process| process.args.clone())),
                 owner: app.pid.map_or(Owner::Unknown, |pid| found.known.owner(pid)),
-                job: app.pid.and_then(|pid| found.known.jobs.get(&pid).copied()),
+                job: app.pid.and_then(|pid| found.known.job_of(pid)),
+                container: app.pid.and_then(|pid| found.containers.get(&pid).cloned()),
                 user: alive.map(|process| process.user.clone()),
                 counts: scope.as_ref().is_none_or(|cards| {
                     app.bus.is_none() && app.uuid.is_none() || cards.iter().any(|card| on(app, card))
@@ -196,8 +199,10 @@ fn conclude(node: String, found: Survey, device: Option<&Device>) -> Done<Output
         })
         .collect();
     let counting = || processes.iter().filter(|tenant| tenant.counts);
-    let foreign: Vec<Tenant> =
-        counting().filter(|t| matches!(t.owner, Owner::Foreign | Owner::Orphan)).cloned().collect();
+    let foreign: Vec<Tenant> = counting()
+        .filter(|t| matches!(t.owner, Owner::Foreign | Owner::Leaked | Owner::Orphan))
+        .cloned()
+        .collect();
     let foreign_bytes =
         foreign.iter().map(|tenant| tenant.bytes).try_fold(0, |sum: u64, bytes| sum.checked_add(bytes?));
     let mut gaps = found.gaps.clone();
@@ -250,13 +255,17 @@ fn line(tenant: &Tenant) -> String {
     let bytes = tenant.bytes.map_or("memory unknown".to_owned(), show);
     let whose = match (tenant.owner, tenant.job, &tenant.user) {
         (Owner::Orphan, ..) => "no such process on the node".to_owned(),
+        (Owner::Leaked, Some(job), Some(user)) => {
+            format!("left behind by job {job}, which has ended; user {user}")
+        }
         (_, Some(job), Some(user)) => format!("job {job}, user {user}"),
         (_, _, Some(user)) => format!("no job, user {user}"),
         _ => "owner unknown".to_owned(),
     };
     let on = tenant.bus_id.as_deref().unwrap_or("a GPU");
     let name = clean_to(tenant.name.as_deref().unwrap_or("name unknown"), 60);
-    format!("pid {pid}, {bytes} on {on}: {name} ({whose})")
+    let inside = tenant.container.as_deref().map_or(String::new(), |kind| format!(", in a {kind} container"));
+    format!("pid {pid}, {bytes} on {on}: {name} ({whose}{inside})")
 }
 
 #[cfg(test)]

@@ -22,6 +22,28 @@ fn grep(pids: &[u32]) -> String {
     format!("ssh gpu-21 grep -sH job_ {}", files.join(" "))
 }
 
+/// What else is asked of strangers; none of them has a readable environment or is in a container.
+fn strangers(fake: Arc<FakeSite>, pids: &[u32]) -> Arc<FakeSite> {
+    fake.ran(&environ(pids), 2, "", "").ran(&containers(pids), 1, "", "").ran(SQUEUE, 0, "123\n77\n", "")
+}
+
+const SQUEUE: &str = "squeue -h -w gpu-21 -t R,S,CG,CF -o %A";
+
+fn files(pids: &[u32], file: &str) -> String {
+    pids.iter().map(|pid| format!(" /proc/{pid}/{file}")).collect()
+}
+
+fn environ(pids: &[u32]) -> String {
+    format!("ssh gpu-21 grep -zasH '^SLURM_JOB_ID='{}", files(pids, "environ"))
+}
+
+fn containers(pids: &[u32]) -> String {
+    format!(
+        "ssh gpu-21 grep -sHE 'docker|libpod|containerd|crio|kubepods|lxc|garden'{}",
+        files(pids, "cgroup")
+    )
+}
+
 fn app(pid: u32, mib: u32, gpu: u32) -> String {
     format!("{pid}, {mib}, GPU-{gpu}, 00000000:{gpu}B:00.0, python\n")
 }
@@ -83,7 +105,7 @@ async fn a_job_alone_is_clean() {
 /// Foreign process 12 on GPU 3, orphan 99 on GPU 2, job 77's process 13 on its own GPU 0.
 fn shared() -> Arc<FakeSite> {
     let apps = app(11, 50_000, 2) + &app(12, 20_480, 3) + &app(99, 39_936, 2) + &app(13, 70_000, 0);
-    node()
+    strangers(node(), &[12, 13])
         .ran(APPS, 0, &apps, "")
         .ran(
             &ps("11,12,13,99"),
@@ -135,7 +157,7 @@ async fn after_the_job_ended_everything_left_is_somebody_elses() {
         "",
         "slurm_load_jobs error: Invalid job id specified\n",
     );
-    let fake = fake.ran(&grep(&[11, 12, 13, 99]), 1, "", "");
+    let fake = strangers(fake.ran(&grep(&[11, 12, 13, 99]), 1, "", ""), &[11, 12, 13]);
     let (outcome, output, _) = ask(fake, json!({})).await;
     assert_eq!(outcome, "shared");
     assert_eq!(
@@ -149,6 +171,40 @@ async fn slurms_numbers_are_dropped_when_the_jobs_own_process_disproves_them() {
     let (_, output, _) =
         ask(shared().ran(SHOW, 0, "Nodes=gpu-21 CPU_IDs=0 Mem=0 GRES=gpu:2(IDX:0-1)", ""), json!({})).await;
     assert_eq!(output["foreign"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn what_an_earlier_job_left_behind_is_told_from_a_neighbours() {
+    // 12 left the cgroup of job 55, which is long over; 13 is that of job 77, which goes on.
+    let fake = shared()
+        .ran(
+            &environ(&[12, 13]),
+            2,
+            "/proc/12/environ:SLURM_JOB_ID=55\0",
+            "grep: /proc/13/environ: Permission denied\n",
+        )
+        .ran(&containers(&[12, 13]), 0, "/proc/13/cgroup:0::/system.slice/docker-01ab.scope\n", "");
+    let (outcome, output, summary) = ask(fake, json!({"device": "0000:3B:00.0"})).await;
+    assert_eq!(outcome, "shared");
+    assert_eq!(
+        owners(&output),
+        ["11 own 123 false", "12 leaked 55 true", "99 orphan null false", "13 foreign 77 false"]
+    );
+    assert_eq!(output["processes"][3]["container"], "docker");
+    insta::assert_snapshot!(summary.join("\n"), @r"
+    gpu-21: 1 process not of the job, with 20.0 GiB
+    pid 12, 20.0 GiB on 0000:3b:00.0: python (left behind by job 55, which has ended; user ann)
+    ");
+    // Without the list of jobs nothing is called left behind.
+    let (_, output, _) = ask(
+        shared()
+            .ran(&environ(&[12, 13]), 2, "/proc/12/environ:SLURM_JOB_ID=55\0", "")
+            .ran(SQUEUE, 1, "", "away"),
+        json!({}),
+    )
+    .await;
+    assert_eq!(owners(&output)[1], "12 foreign 55 true");
+    assert_eq!(output["unknowns"][0], "which jobs Slurm has on the node could not be read");
 }
 
 #[tokio::test]
@@ -200,7 +256,7 @@ async fn a_hang_is_unknown_and_unreachable_is_an_error() {
 
 #[tokio::test]
 async fn without_a_job_and_its_processes_no_owner_is_guessed() {
-    let (outcome, output, _) = ask(node(), json!({"job": null})).await;
+    let (outcome, output, _) = ask(strangers(node(), &[11]), json!({"job": null})).await;
     assert_eq!((outcome.as_str(), owners(&output)[0].as_str()), ("unknown", "11 unknown 123 true"));
     let (outcome, ..) = ask(node(), json!({"job": null, "own_pids": [11]})).await;
     assert_eq!(outcome, "clean");

@@ -4,6 +4,8 @@ use engine::site::{FileStat, SiteErrorKind};
 use engine::step::{StepCx, StepError};
 use jiff::Timestamp;
 
+use crate::text::visible;
+
 /// Bytes per read.
 const CHUNK: usize = 256 << 10;
 /// Bytes of one file per round; the rest comes in the next.
@@ -89,10 +91,10 @@ impl Follow {
             let room = LINE.saturating_sub(self.partial.len());
             self.partial.extend_from_slice(&piece[..piece.len().min(room)]);
             if piece.ends_with(b"\n") || piece.ends_with(b"\r") {
-                let text = String::from_utf8_lossy(&self.partial);
-                let text = text.trim_end_matches(['\n', '\r']);
+                // Some trainers colour their lines.
+                let text = visible(&self.partial);
                 if !text.is_empty() {
-                    lines.push(text.to_owned());
+                    lines.push(text);
                 }
                 self.partial.clear();
             }

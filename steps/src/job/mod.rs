@@ -1,10 +1,12 @@
 //! Following a relaunched job until it has proved itself.
 
+mod bar;
 mod environ;
 mod follow;
 mod memory;
 mod probe;
 mod register;
+mod start;
 mod tally;
 mod watch;
 mod watching;

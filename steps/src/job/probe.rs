@@ -19,6 +19,9 @@ pub(crate) struct Checkpoint {
 pub(crate) trait CheckpointProbe: Send + Sync {
     /// The newest complete checkpoint below a directory; `None` if there is none.
     async fn newest(&self, cx: &StepCx, dir: &str) -> Result<Option<Checkpoint>, StepError>;
+
+    /// The directory of checkpoints that a log line names as written to; relative paths are those of `workdir`.
+    fn dir_of(&self, line: &str, workdir: Option<&str>) -> Option<String>;
 }
 
 /// Knows out-of-memory reports.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::bar;
 use super::memory::{Memory, of_line};
 
 /// Which way the gap between reserved and allocated memory goes.
@@ -31,6 +32,8 @@ const NOISE: (f64, f64) = (1.1, 268_435_456.0);
 pub(crate) struct Tally {
     /// The step that each log reported last. Not the highest: a log that is appended to holds an earlier run's steps.
     last: BTreeMap<usize, u64>,
+    /// The highest total of a log's progress bars; `None`: it reports steps in words, so bars do not count.
+    bars: BTreeMap<usize, Option<u64>>,
     gaps: BTreeMap<usize, Vec<u64>>,
     pub(crate) peak_reserved: Option<u64>,
     pub(crate) capacity: Option<u64>,
@@ -49,10 +52,21 @@ impl Tally {
                 gaps.push(gap);
             }
         }
-        match step_of(line) {
-            Some(step) => self.last.insert(log, step) != Some(step),
-            None => false,
-        }
+        let step = match step_of(line) {
+            Some(step) => {
+                self.bars.insert(log, None);
+                Some(step)
+            }
+            None => bar::of_line(line).and_then(|(done, all)| self.of_bar(log, done, all)),
+        };
+        step.is_some_and(|step| self.last.insert(log, step) != Some(step))
+    }
+
+    /// The step that a bar reports, if it is the longest one of its log so far.
+    fn of_bar(&mut self, log: usize, done: u64, all: u64) -> Option<u64> {
+        let total = self.bars.entry(log).or_insert(Some(0)).as_mut()?;
+        *total = all.max(*total);
+        (all == *total).then_some(done)
     }
 
     /// The step that was reported last by the log that is furthest.
@@ -99,6 +113,19 @@ mod tests {
         assert_eq!(tally.last_step(), Some(31));
         tally.line(1, "step 33 by another rank", step);
         assert_eq!(tally.last_step(), Some(33));
+    }
+
+    #[test]
+    fn the_longest_bar_counts_where_no_words_do() {
+        let bar = |done: u64, all: u64| format!("  1%|   | {done}/{all} [00:01<00:02, 1.0s/it]");
+        let mut tally = Tally::default();
+        assert!(tally.line(0, &bar(41, 5000), step));
+        assert!(!tally.line(0, &bar(3, 20), step), "that of the evaluation");
+        assert!(tally.line(0, &bar(42, 5000), step));
+        assert_eq!(tally.last_step(), Some(42));
+        assert!(tally.line(1, "step 43 in words", step));
+        assert!(!tally.line(1, &bar(1, 9), step));
+        assert_eq!(tally.last_step(), Some(43));
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) struct Params {
     /// A complete checkpoint must be seen, too.
     #[serde(default)]
     pub(crate) checkpoint: bool,
-    /// Directory of the checkpoints.
+    /// Directory of the checkpoints; unknown or not given: the one that the job's log names, if it does.
     #[serde(default)]
     pub(crate) checkpoint_dir: Option<String>,
     /// Training step of the newest complete checkpoint before the job started; a later one must be seen. Unknown:
@@ -46,7 +46,8 @@ pub(crate) struct Params {
     /// Longest pause between two looks, such as `10s`.
     #[serde(default = "ten_seconds")]
     pub(crate) poll: Timespan,
-    /// Variables that its ranks must have in their environment, by name; looked up on one node once it trains.
+    /// Variables that its ranks must have in their environment, by name; looked up on one node once it trains. If they
+    /// have not, the watch ends.
     #[serde(default)]
     pub(crate) expect_env: BTreeMap<String, String>,
 }
@@ -119,6 +120,7 @@ impl ReadStep for Watch {
             ("passed", "It got past the step, and wrote a complete checkpoint if one was asked for"),
             ("oom", "It ran out of memory again"),
             ("failed", "It ended without having passed, and not for memory"),
+            ("unapplied", "It trains, but its ranks do not run with the variables of `expect_env`"),
             ("stalled", "It runs, but no new step was reported for too long"),
             ("timeout", "It runs, but had not passed when the time was up"),
             ("pending", "It had not started when the time was up"),

@@ -17,6 +17,8 @@ use crate::text::{clean, span};
 
 /// Looks after which logs and nodes are looked up anew: ranks open their files one by one.
 const REFRESH: u32 = 5;
+/// Looks at the ranks' environment at most, while none of them can be read.
+const ENV_LOOKS: u32 = 3;
 /// Looks for which a line that may begin a report is followed up: the rest of the report may still be on its way.
 const SUSPICION: u32 = 4;
 
@@ -49,8 +51,10 @@ pub(super) struct Watching<'a> {
     suspicion: u32,
     /// Logs with a line that may begin a report.
     suspects: BTreeSet<String>,
-    env_looked: bool,
+    env_looks: u32,
     ran: bool,
+    /// Directory of checkpoints that the job's own log names.
+    seen_dir: Option<String>,
 }
 
 impl<'a> Watching<'a> {
@@ -73,8 +77,9 @@ impl<'a> Watching<'a> {
             looks: 0,
             suspicion: 0,
             suspects: BTreeSet::new(),
-            env_looked: false,
+            env_looks: 0,
             ran: false,
+            seen_dir: None,
         }
     }
 
@@ -117,8 +122,14 @@ impl<'a> Watching<'a> {
         if let Some(verdict) = self.out_of_memory(standing.released()).await? {
             return Ok(Some(verdict));
         }
-        if self.tally.last_step().is_some() && !self.env_looked && !standing.released() {
+        if self.tally.last_step().is_some() && self.env.is_none() && !standing.released() {
             self.look_at_ranks().await?;
+            if self.env == Some(false) {
+                let names: Vec<&str> = self.params.expect_env.keys().map(String::as_str).collect();
+                let why =
+                    format!("job {job} trains without {} as it should be in its ranks", names.join(", "));
+                return Ok(Some(Verdict::Is("unapplied", clean(&why))));
+            }
         }
         if let Some(verdict) = self.passed().await? {
             return Ok(Some(verdict));
@@ -237,10 +248,18 @@ impl<'a> Watching<'a> {
     async fn read_logs(&mut self) -> Result<(), StepError> {
         let before = self.tally.last_step();
         let started = self.record.as_ref().and_then(|record| record.started);
+        let workdir = self.record.as_ref().and_then(|record| record.work_dir.as_deref());
         for (number, log) in self.logs.iter_mut().enumerate() {
             for line in log.lines(self.cx, started).await? {
-                if self.tally.line(number, &line, self.probes.step_of) {
+                let step = self.tally.line(number, &line, self.probes.step_of);
+                // A program whose steps cannot be told from its lines lives as long as it writes any.
+                if step || self.tally.last_step().is_none() {
                     self.quiet_since = Some(self.cx.site.now());
+                }
+                if self.params.checkpoint_dir.is_none()
+                    && let Some(dir) = self.probes.checkpoints.dir_of(&line, workdir)
+                {
+                    self.seen_dir = Some(dir);
                 }
                 if self.probes.oom.suspects(&line) {
                     self.suspicion = SUSPICION;
@@ -274,10 +293,11 @@ impl<'a> Watching<'a> {
     }
 
     async fn look_at_ranks(&mut self) -> Result<(), StepError> {
-        self.env_looked = true;
+        self.env_looks += 1;
         let node = self.nodes.as_ref().and_then(|nodes| nodes.first());
         let number = self.record.as_ref().and_then(|record| record.number);
-        if let (false, Some(node), Some(number)) = (self.params.expect_env.is_empty(), node, number) {
+        let wanted = !self.params.expect_env.is_empty() && self.env_looks <= ENV_LOOKS;
+        if let (true, Some(node), Some(number)) = (wanted, node, number) {
             self.env = environ::confirmed(self.cx, number, node, &self.params.expect_env).await?;
         }
         Ok(())
@@ -304,7 +324,7 @@ impl<'a> Watching<'a> {
         if !self.needs_checkpoint() {
             return Ok(Some(Verdict::Is("passed", format!("job {job} {step}"))));
         }
-        let Some(dir) = self.params.checkpoint_dir.as_deref() else {
+        let Some(dir) = self.params.checkpoint_dir.as_deref().or(self.seen_dir.as_deref()) else {
             // Of a step nobody knows and a place nobody knows there is nothing to ask a person either.
             return Ok(self.params.past_step.map(|_| Verdict::Ask(format!("Job {job} {step}."))));
         };

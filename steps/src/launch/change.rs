@@ -1,5 +1,5 @@
 //! The change that all steps of this family make: read the script, compare it with what the job ran, propose an edit,
-//! make it, find out whether it was made, take it back.
+//! make it, find out whether it was made, take it back. Several files are one change: one preview, one digest, one undo.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,9 @@ use engine::step::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use similar::TextDiff;
+use similar::{ChangeTag, TextDiff};
 
+use super::config::Doc;
 use super::edits::{Changed, Edited};
 use super::script::Script;
 use crate::slurm::{JobId, batch_script};
@@ -39,7 +40,7 @@ pub(super) struct Target<'p> {
 pub(crate) struct Report {
     /// The script.
     pub(super) path: String,
-    /// The variables that are changed at the launch.
+    /// The settings that are changed at the launch.
     pub(super) changed: Vec<Changed>,
     /// The changed variables as a rank's environment must show them; removed ones are left out.
     pub(super) environment: BTreeMap<String, String>,
@@ -47,11 +48,13 @@ pub(crate) struct Report {
     pub(super) before_digest: Option<String>,
     /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
     pub(super) after_digest: Option<String>,
-    /// The edit, as a unified diff; `null` if there is none.
+    /// The edit, as a unified diff of all files; `null` if there is none.
     pub(super) diff: Option<String>,
     /// How the file differs from what the job ran, as a unified diff (at most 300 lines); `null` if it does not, or that is
     /// not known.
     pub(super) difference: Option<String>,
+    /// How to take the edit back: the `restore` of a later `launch.edit`.
+    pub(super) patches: Vec<Patch>,
     /// Why it is not edited; `null` if it is.
     pub(super) reason: Option<String>,
     /// What a person should know about the edit.
@@ -71,29 +74,55 @@ pub(super) struct Stop {
     pub(super) report: Report,
 }
 
-/// What performing, confirming and undoing need.
+/// One file of a change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Intent<O> {
+pub(crate) struct Rewrite {
     path: String,
     before_digest: String,
     after_digest: String,
     original: String,
     content: String,
+}
+
+/// What performing, confirming and undoing need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Intent<O> {
+    /// The files, in the order in which they are written.
+    files: Vec<Rewrite>,
     /// The answer once it is done; `None` where nothing was intended.
     done: Option<Done<O>>,
 }
 
 impl<O> Default for Intent<O> {
     fn default() -> Self {
-        Self {
-            path: String::new(),
-            before_digest: String::new(),
-            after_digest: String::new(),
-            original: String::new(),
-            content: String::new(),
-            done: None,
-        }
+        Self { files: Vec::new(), done: None }
     }
+}
+
+/// How to take the change of one file back, as long as nobody edited the file since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Patch {
+    /// The file.
+    pub(super) path: String,
+    /// SHA-256 of the changed file, hexadecimal.
+    pub(super) after_digest: String,
+    /// SHA-256 of the file before, hexadecimal.
+    pub(super) before_digest: String,
+    /// What goes where, from the end of the file to its beginning.
+    pub(super) splices: Vec<Splice>,
+}
+
+/// Bytes that are taken out, and what takes their place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Splice {
+    /// Offset in the changed file, in bytes.
+    pub(super) at: usize,
+    /// How many bytes go.
+    pub(super) length: usize,
+    /// What stood there.
+    pub(super) text: String,
 }
 
 impl Original {
@@ -170,105 +199,225 @@ pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Orig
     }
 }
 
-/// Proposes an edit. `headline` is the first line of the answer's summary.
+/// A file as it is and as it would be.
+pub(super) struct Version {
+    pub(super) path: String,
+    pub(super) before: String,
+    pub(super) after: String,
+}
+
+/// What an edit would make.
+pub(super) struct Proposal {
+    /// The files that change. All are written, or none.
+    pub(super) files: Vec<Version>,
+    /// The settings that change.
+    pub(super) changed: Vec<Changed>,
+    /// What a person should know.
+    pub(super) notes: Vec<String>,
+}
+
+/// Proposes an edit of the script. `headline` is the first line of the answer's summary.
 pub(super) fn propose<O: Clone>(
     original: Original,
     edited: Edited,
     headline: String,
     output: impl Fn(Report) -> O,
 ) -> Preview<Intent<O>, O> {
-    let Original { script: before, mut report } = original;
-    let content = edited.script.text();
-    let diff = unified(&report.path, &report.path, before.text(), content);
-    let before_digest = report.before_digest.clone().unwrap_or_default();
-    let after_digest = digest(content.as_bytes());
-    report.notes.extend(edited.notes);
-    report.after_digest = Some(after_digest.clone());
-    report.diff = Some(diff.clone());
+    let proposal = Proposal::of_script(&original, edited);
+    propose_files(original.report, proposal, headline, output)
+}
+
+impl Proposal {
+    /// An edit of the script alone.
+    pub(super) fn of_script(original: &Original, edited: Edited) -> Self {
+        let file = Version {
+            path: original.report.path.clone(),
+            before: original.script.text().to_owned(),
+            after: edited.script.text().to_owned(),
+        };
+        Self { files: vec![file], changed: edited.changed, notes: edited.notes }
+    }
+}
+
+/// Proposes an edit of one file or several as one change.
+pub(super) fn propose_files<O: Clone>(
+    mut report: Report,
+    proposal: Proposal,
+    headline: String,
+    output: impl Fn(Report) -> O,
+) -> Preview<Intent<O>, O> {
+    let mut files = Vec::new();
+    let mut diffs = Vec::new();
+    for file in proposal.files {
+        let rewrite = Rewrite {
+            before_digest: digest(file.before.as_bytes()),
+            after_digest: digest(file.after.as_bytes()),
+            original: file.before,
+            content: file.after,
+            path: file.path,
+        };
+        if rewrite.path == report.path {
+            report.after_digest = Some(rewrite.after_digest.clone());
+        }
+        let unified = unified(&rewrite.path, &rewrite.path, &rewrite.original, &rewrite.content);
+        diffs.push(FileDiff { path: rewrite.path.clone(), unified });
+        report.patches.push(rewrite.patch());
+        files.push(rewrite);
+    }
+    report.notes.extend(proposal.notes);
+    report.diff = Some(diffs.iter().map(|diff| diff.unified.as_str()).collect());
     let mut summary = vec![headline];
-    summary.extend(edited.changed.iter().take(3).map(Changed::line));
+    summary.extend(proposal.changed.iter().take(3).map(Changed::line));
     let values =
-        edited.changed.iter().filter_map(|changed| Some((changed.name.clone(), changed.after.clone()?)));
+        proposal.changed.iter().filter(|changed| changed.file.is_none() && !changed.name.starts_with('-'));
+    let values = values.filter_map(|changed| Some((changed.name.clone(), changed.after.clone()?)));
     report.environment = values.collect();
-    report.changed = edited.changed;
-    let (path, notes) = (report.path.clone(), report.notes.clone());
+    report.changed = proposal.changed;
+    let notes = report.notes.clone();
+    let paths = files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>().join(", ");
+    let undo = match files.len() {
+        1 => format!("{} gets its present content back, unless someone edits it first.", clean(&paths)),
+        _ => format!(
+            "{} get their present contents back, unless someone edits one of them first.",
+            clean(&paths)
+        ),
+    };
     let done = Done { outcome: EDITED.0.to_owned(), output: output(report), summary };
+    let write =
+        |file: &Rewrite| FileWrite { path: file.path.clone(), content: file.content.as_bytes().to_vec() };
     Preview {
-        target: path.clone(),
+        target: paths,
         commands: Vec::new(),
-        diffs: vec![FileDiff { path: path.clone(), unified: diff }],
+        diffs,
         notes,
-        undo: Some(format!("{} gets its present content back, unless someone edits it first.", clean(&path))),
+        undo: Some(undo),
         predicted: vec![Predicted { outcome: done.outcome.clone(), output: done.output.clone() }],
-        writes: vec![FileWrite { path: path.clone(), content: content.as_bytes().to_vec() }],
-        intent: Intent {
-            path,
-            before_digest,
-            after_digest,
-            original: before.text().to_owned(),
-            content: content.to_owned(),
-            done: Some(done),
-        },
+        writes: files.iter().map(write).collect(),
+        intent: Intent { files, done: Some(done) },
         nothing_to_do: None,
     }
 }
 
-/// Writes the agreed content over the content that was agreed upon.
+impl Rewrite {
+    /// How to take it back.
+    fn patch(&self) -> Patch {
+        let (old, new) = (self.original.as_bytes(), self.content.as_bytes());
+        let mut splices: Vec<Splice> = Vec::new();
+        let diff = TextDiff::from_lines(self.original.as_str(), self.content.as_str());
+        let mut at = (0, 0);
+        for change in diff.iter_all_changes() {
+            let length = change.value().len();
+            match change.tag() {
+                ChangeTag::Equal => at = (at.0 + length, at.1 + length),
+                ChangeTag::Delete => {
+                    splices.push(Splice { at: at.1, length: 0, text: change.value().to_owned() });
+                    at.0 += length;
+                }
+                ChangeTag::Insert => {
+                    splices.push(Splice { at: at.1, length, text: String::new() });
+                    at.1 += length;
+                }
+            }
+        }
+        debug_assert_eq!(at, (old.len(), new.len()));
+        splices.reverse();
+        Patch {
+            path: self.path.clone(),
+            before_digest: self.before_digest.clone(),
+            after_digest: self.after_digest.clone(),
+            splices,
+        }
+    }
+}
+
+/// Writes the agreed contents over the contents that were agreed upon. A file that has its new content already keeps it:
+/// an edit of several files that was cut off in the middle is brought to its end.
 ///
 /// # Errors
-/// Where the file is no longer what it was; nothing is changed then.
+/// Where a file is no longer what it was; those written before it get their former contents back.
 pub(super) async fn perform<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result<Performed<O>, StepError> {
     let Some(done) = &intent.done else {
         return Err(StepError::failed("there is no agreed edit to make"));
     };
-    let replaced =
-        cx.site.replace(&intent.path, Some(&intent.before_digest), intent.content.as_bytes()).await;
-    replaced.map_err(|error| {
+    for (index, file) in intent.files.iter().enumerate() {
+        let replaced = cx.site.replace(&file.path, Some(&file.before_digest), file.content.as_bytes()).await;
+        let Err(error) = replaced else { continue };
         let drifted = error.kind == SiteErrorKind::Conflict;
-        let error = StepError::from(error);
-        if drifted {
-            error.help("Someone edited the script meanwhile; look at it and resume.")
-        } else {
-            error
+        if drifted && matches!(present(cx, file).await?, Present::After) {
+            continue;
         }
-    })?;
+        for written in intent.files[..index].iter().rev() {
+            // Best effort: what cannot be given back is found by `confirm`.
+            let back =
+                cx.site.replace(&written.path, Some(&written.after_digest), written.original.as_bytes());
+            let _ = back.await;
+        }
+        let error = StepError::from(error);
+        return Err(match drifted {
+            true => {
+                error.help(format!("Someone edited {} meanwhile; look at it and resume.", clean(&file.path)))
+            }
+            false => error,
+        });
+    }
     Ok(done.clone().into())
 }
 
-/// Whether the edit was made, by the file's digest.
+/// Whether the edit was made, by the files' digests. An edit that was made in part counts as not made: performing it goes on
+/// from there.
 pub(super) async fn confirm<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result<Confirmation<O>, StepError> {
     let Some(done) = &intent.done else { return Ok(Confirmation::DidNot) };
-    Ok(match present(cx, intent).await? {
-        Present::After => Confirmation::Happened(done.clone()),
-        Present::Before => Confirmation::DidNot,
-        Present::Gone => Confirmation::Unknown(format!("{} is gone", clean(&intent.path))),
-        Present::Other => Confirmation::Unknown(format!(
-            "{} is neither as it was nor as it was to be: someone else edited it",
-            clean(&intent.path)
-        )),
-    })
+    let mut all = true;
+    for file in &intent.files {
+        let path = clean(&file.path);
+        match present(cx, file).await? {
+            Present::After => {}
+            Present::Before => all = false,
+            Present::Gone => return Ok(Confirmation::Unknown(format!("{path} is gone"))),
+            Present::Other => {
+                let why = format!("{path} is neither as it was nor as it was to be: someone else edited it");
+                return Ok(Confirmation::Unknown(why));
+            }
+        }
+    }
+    Ok(if all { Confirmation::Happened(done.clone()) } else { Confirmation::DidNot })
 }
 
-/// Gives the file its former content back if it still has ours.
+/// Gives the files their former contents back if they still have ours.
 pub(super) async fn undo<O>(cx: &StepCx, intent: &Intent<O>) -> Result<Undone, StepError> {
     if intent.done.is_none() {
         return Ok(Undone::NothingToDo("nothing was edited".to_owned()));
     }
-    let path = clean(&intent.path);
-    let edited_since = format!("{path} was edited by someone else since");
-    match present(cx, intent).await? {
-        Present::Before => Ok(Undone::NothingToDo(format!("{path} has its former content"))),
-        Present::Gone => Ok(Undone::Cannot(format!("{path} is gone"))),
-        Present::Other => Ok(Undone::Cannot(edited_since)),
-        Present::After => {
-            let back = cx.site.replace(&intent.path, Some(&intent.after_digest), intent.original.as_bytes());
-            match back.await {
-                Ok(()) => Ok(Undone::Restored(format!("{path} has its former content again"))),
-                Err(error) if error.kind == SiteErrorKind::Conflict => Ok(Undone::Cannot(edited_since)),
-                Err(error) => Err(error.into()),
-            }
+    let mut ours = Vec::new();
+    for file in &intent.files {
+        match present(cx, file).await? {
+            Present::Before => {}
+            Present::After => ours.push(file),
+            Present::Gone => return Ok(Undone::Cannot(format!("{} is gone", clean(&file.path)))),
+            Present::Other => return Ok(Undone::Cannot(edited_since(&file.path))),
         }
     }
+    let paths =
+        |files: &[&Rewrite]| files.iter().map(|file| clean(&file.path)).collect::<Vec<_>>().join(", ");
+    if ours.is_empty() {
+        let all: Vec<&Rewrite> = intent.files.iter().collect();
+        return Ok(Undone::NothingToDo(format!("former content: {}", paths(&all))));
+    }
+    for file in ours.iter().rev() {
+        let back = cx.site.replace(&file.path, Some(&file.after_digest), file.original.as_bytes());
+        match back.await {
+            Ok(()) => {}
+            Err(error) if error.kind == SiteErrorKind::Conflict => {
+                return Ok(Undone::Cannot(edited_since(&file.path)));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Undone::Restored(format!("former content again: {}", paths(&ours))))
+}
+
+fn edited_since(path: &str) -> String {
+    format!("{} was edited by someone else since", clean(path))
 }
 
 enum Present {
@@ -278,18 +427,18 @@ enum Present {
     Gone,
 }
 
-async fn present<O>(cx: &StepCx, intent: &Intent<O>) -> Result<Present, StepError> {
-    // Content that is longer than any script is neither of the two.
-    let limit = 2 * Script::LONGEST;
-    let bytes = match cx.site.read_all(&intent.path, limit).await {
+async fn present(cx: &StepCx, file: &Rewrite) -> Result<Present, StepError> {
+    // Content that is longer than anything that is edited is neither of the two.
+    let limit = 2 * Doc::LONGEST;
+    let bytes = match cx.site.read_all(&file.path, limit).await {
         Ok(bytes) => bytes,
         Err(error) if error.kind == SiteErrorKind::NotFound => return Ok(Present::Gone),
         Err(error) => return Err(error.into()),
     };
     let now = digest(&bytes);
     Ok(match () {
-        () if now == intent.after_digest => Present::After,
-        () if now == intent.before_digest => Present::Before,
+        () if now == file.after_digest => Present::After,
+        () if now == file.before_digest => Present::Before,
         () => Present::Other,
     })
 }

@@ -9,8 +9,9 @@ use engine::step::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Report, Target, UNCHANGED};
+use super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Patch, Report, Target, UNCHANGED};
 use super::edits::{Changed, apply};
+use super::restore::restore;
 use super::script::{valid_name, valid_value};
 use crate::slurm::JobId;
 use crate::text::clean;
@@ -36,6 +37,9 @@ pub(crate) struct Params {
     /// Changes to take back: the `changed` of an earlier edit. Each variable gets its former value, or is removed.
     #[serde(default)]
     revert: Vec<Changed>,
+    /// Edits to take back: the `patches` of an earlier edit. Nothing else may be given beside it.
+    #[serde(default)]
+    restore: Vec<Patch>,
     /// Edit the file even if it is not what the job ran.
     #[serde(default)]
     accept_difference: bool,
@@ -84,6 +88,13 @@ impl ChangeStep for Edit {
         params: &Params,
     ) -> Result<Preview<Self::Intent, Report>, StepError> {
         let wanted = wanted(params)?;
+        if !params.restore.is_empty() {
+            if !wanted.is_empty() {
+                let message = "launch.edit: restore takes whole edits back and stands alone";
+                return Err(StepError::new(StepErrorKind::Params, message));
+            }
+            return restore(cx, &params.script, &params.restore).await;
+        }
         // No change to take back is a case that happens: the last relaunch changed no setting.
         let target = Target {
             script: &params.script,

@@ -6,17 +6,20 @@ use serde::{Deserialize, Serialize};
 use super::script::{Reading, Refusal, Script, remove, set};
 use crate::text::clean;
 
-/// One variable that an edit changes.
+/// One setting that an edit changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Changed {
-    /// The variable.
+    /// The variable, the flag (`--micro-batch-size`) or the key (`training.seq_len`).
     pub(crate) name: String,
-    /// Its value at the launch before; `null` if the script did not set it.
+    /// Its value at the launch before; `null` if it was not set.
     pub(crate) before: Option<String>,
-    /// Its value at the launch afterwards; `null` if the script no longer sets it.
+    /// Its value at the launch afterwards; `null` if it is no longer set.
     pub(crate) after: Option<String>,
     /// The line that sets it now, or set it before; counted from 1.
     pub(crate) line: Option<usize>,
+    /// The configuration file, for a key of one; `null`: the script.
+    #[serde(default)]
+    pub(crate) file: Option<String>,
 }
 
 impl Changed {
@@ -66,14 +69,12 @@ pub(super) fn apply(script: &Script, wanted: &[(String, Option<String>)]) -> Res
                 before,
                 after: value.clone(),
                 line: line.or(old_line),
+                file: None,
             });
         }
         let Reading::Known(setting) = &new else { continue };
         if setting.soft {
-            notes.push(format!(
-                "Line {}: a value of {name} in the environment that the script is submitted from wins over the new one.",
-                setting.line
-            ));
+            notes.push(overruled(name, setting.line));
         }
         if let Some(load) = loads.iter().find(|load| **load > setting.line) {
             notes
@@ -92,4 +93,31 @@ pub(super) fn apply(script: &Script, wanted: &[(String, Option<String>)]) -> Res
     }
     notes.dedup();
     Ok(Edited { script: after, changed, notes })
+}
+
+/// The exported variables whose values differ between two versions of a script, and what a person should know about the
+/// others that do.
+pub(super) fn variables(before: &Script, after: &Script) -> (Vec<Changed>, Vec<String>) {
+    let mut changed = Vec::new();
+    let mut notes = Vec::new();
+    for name in before.assigned() {
+        let (Reading::Known(old), Reading::Known(new)) = (before.reading(&name), after.reading(&name)) else {
+            continue;
+        };
+        if old.value == new.value {
+            continue;
+        }
+        notes.extend(new.soft.then(|| overruled(&name, new.line)));
+        if new.exported {
+            let (before, after) = (Some(old.value), Some(new.value));
+            changed.push(Changed { name, before, after, line: Some(new.line), file: None });
+        }
+    }
+    (changed, notes)
+}
+
+fn overruled(name: &str, line: usize) -> String {
+    format!(
+        "Line {line}: a value of {name} in the environment that the script is submitted from wins over the new one."
+    )
 }

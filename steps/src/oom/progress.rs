@@ -15,7 +15,19 @@ pub(crate) fn step_of(line: &str) -> Option<u64> {
         )
         .expect("a valid pattern")
     });
+    // Beside a count within the epoch (`iteration 5/99`, `Epoch 0: 12%`) the global one is meant; Lightning prints `120.0`.
+    static GLOBAL: Pattern = Pattern::new(|| {
+        Regex::new(
+            r#"(?i)(?:^|[^\w.-])(?:global[_ ]?step|current_steps)['"]?\s*[:=|]\s*(\d{1,12})(?:\.0{1,6})?(\.?\w?)"#,
+        )
+        .expect("a valid pattern")
+    });
     let line = crate::text::cut(line, 2000);
+    if let Some(found) = GLOBAL.captures(line)
+        && matches!(found.get(2).map_or("", |m| m.as_str()), "" | ".")
+    {
+        return found[1].parse().ok();
+    }
     let found = SHAPE.captures(line)?;
     // `step: 0.5` is no step number, `step 41.` at the end of a sentence is one, `step 10k` is none.
     let plain = matches!(found.get(2).map_or("", |m| m.as_str()), "" | ".");
@@ -37,6 +49,20 @@ mod tests {
             ("[2026-11-23 07:49:56] [INFO] step=20, skipped=0, lr=[0.1]", 20),
             ("Epoch 3 step 99.", 99),
             ("epoch 1 | iter 5 | loss 1", 5),
+            // torchtitan, NeMo 2, Lightning, LLaMA-Factory's trainer_log.jsonl.
+            (
+                "[titan] 2026-01-01 10:00:00,000 - root - INFO - step:  1  loss: 12.2  memory: 21.01GiB(26.53%)",
+                1,
+            ),
+            (
+                "Training epoch 2, iteration 5/99 | lr: 1e-4 | global_batch_size: 8 | global_step: 205 | loss: 3",
+                205,
+            ),
+            (
+                "Epoch 0:  12%|█▏ | 120/1000 [00:10<01:10, v_num=0, train_loss_step=2.10, global_step=120.0]",
+                120,
+            ),
+            ("{\"current_steps\": 10, \"total_steps\": 300, \"loss\": 2.1}", 10),
         ] {
             assert_eq!(step_of(line), Some(step), "{line}");
         }
@@ -53,6 +79,7 @@ mod tests {
             "every step 10k",
             "--step 10k",
             "steps 100",
+            "global_step=0.5",
             "",
         ] {
             assert_eq!(step_of(line), None, "{line}");

@@ -4,10 +4,12 @@ use engine::step::{Read, Registry};
 
 use super::classify::OomClassify;
 use super::read::OomRead;
+use super::snapshot::OomSnapshot;
 
-/// Adds `oom.read` and `oom.classify`.
+/// Adds `oom.read`, `oom.snapshot` and `oom.classify`.
 pub(crate) fn register(registry: &mut Registry) {
     registry.register(Read::new(OomRead));
+    registry.register(Read::new(OomSnapshot));
     registry.register(Read::new(OomClassify));
 }
 
@@ -18,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_kinds_are_described() {
+    fn the_kinds_are_described() {
         let mut registry = Registry::default();
         register(&mut registry);
         let words = |kind: &str| {
@@ -28,6 +30,7 @@ mod tests {
             (spec.effect, names.join(" "))
         };
         assert_eq!(words("oom.read"), (Effect::Reads, "gpu_oom host_oom none unknown".to_owned()));
+        assert_eq!(words("oom.snapshot"), (Effect::Reads, "found none unreadable".to_owned()));
         assert_eq!(
             words("oom.classify"),
             (Effect::Pure, "true_oom fragmentation co_tenant unknown".to_owned())

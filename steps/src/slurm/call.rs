@@ -120,8 +120,8 @@ impl Refusal {
             "onnect failure",
             "sending persistent connection",
             "DBD connection",
-            "Rate limit exceeded",
-        ]) {
+        ]) || is_limited(text)
+        {
             Self::Unreachable(clean(text))
         } else {
             Self::Other(clean(text))
@@ -146,14 +146,23 @@ impl Refusal {
     }
 }
 
-/// Runs a command to its end; after "Rate limit exceeded" it waits and asks again.
+/// Whether slurmctld or slurmdbd turned a request away for being busy, before it looked at it: "Rate limit exceeded, please
+/// retry momentarily" (slurmctld since 23.02), "Too many requests" (a front of slurmrestd), "Resource temporarily
+/// unavailable" and "RPC limit" (slurmdbd and slurmctld under load).
+fn is_limited(text: &str) -> bool {
+    ["Rate limit exceeded", "oo many requests", "RPC limit", "Resource temporarily unavailable"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+/// Runs a command to its end; if it was turned away for being one of too many it waits and asks again.
 ///
 /// # Errors
 /// The site's own error, or that the person stopped the wait.
 pub(crate) async fn run(cx: &StepCx, command: &Command) -> Result<Output, SiteError> {
     for wait in RATE_LIMIT_WAITS {
         let output = cx.site.run(command).await?;
-        let limited = !output.success() && output.err_text().contains("Rate limit exceeded");
+        let limited = !output.success() && is_limited(&output.err_text());
         if !limited || cx.cancel.is_cancelled() {
             return Ok(output);
         }
@@ -268,7 +277,7 @@ mod tests {
     async fn rate_limits_are_waited_out() {
         let site = FakeSite::shared();
         site.fail("squeue", 1, "slurm_load_jobs error: Rate limit exceeded, please retry momentarily");
-        site.fail("squeue", 1, "slurm_load_jobs error: Rate limit exceeded, please retry momentarily");
+        site.fail("squeue", 1, "slurm_load_jobs error: Too many requests");
         site.answer("squeue", "RUNNING|gpu-20\n");
         let answer = ask(&site.cx(), ["squeue", "-h"]).await.unwrap().unwrap();
         assert_eq!(answer, b"RUNNING|gpu-20\n");

@@ -61,6 +61,8 @@ pub(crate) struct Output {
     nodes: Option<Vec<String>>,
     /// How long was waited, in seconds.
     waited_seconds: Option<u64>,
+    /// A message to the job's owner, ready to be sent, where it takes them or an operator.
+    request: Option<String>,
 }
 
 /// See the module.
@@ -79,6 +81,7 @@ impl ChangeStep for Cancel {
         Outcomes::fixed(&[
             ("released", "The job has ended and its nodes are free (or they were before)"),
             ("stuck", "The job still held nodes when the time was up; the output names them"),
+            ("denied", "It takes the job's owner or an operator; the output holds a message to them"),
         ])
     }
 
@@ -98,7 +101,7 @@ impl ChangeStep for Cancel {
                 Output { state_after: state.clone(), ..output(&record.job, state, nodes, Some(true)) };
             return Ok(Preview::nothing(Done::new("released", output).line(line)));
         }
-        let predicted = ["released", "stuck"].map(|outcome| Predicted {
+        let predicted = ["released", "stuck", "denied"].map(|outcome| Predicted {
             outcome: outcome.to_owned(),
             output: output(&record.job, state.clone(), nodes.clone(), Some(outcome == "released")),
         });
@@ -129,8 +132,10 @@ impl ChangeStep for Cancel {
             return Ok(forgotten(&params.job).into());
         };
         intent.pin.check(&Pin::of(&record))?;
-        if !record.state.as_ref().is_some_and(State::is_released) {
-            stop(cx, &record).await?;
+        if !record.state.as_ref().is_some_and(State::is_released)
+            && let Err(said) = stop(cx, &record).await?
+        {
+            return Ok(denied(&record, intent, &said).into());
         }
         let id = JobId::parse(&record.job)?;
         Ok(ended(&id, intent, wait(cx, &id, params.timeout.0).await?).into())
@@ -181,23 +186,24 @@ fn scancel(record: &Record) -> engine::site::Command {
 }
 
 /// Sends the order. What came of it is told by the job's state, not by the exit status: `scancel` says nothing and
-/// returns 0 for jobs that have ended or never were.
-pub(crate) async fn stop(cx: &StepCx, record: &Record) -> Result<(), StepError> {
+/// returns 0 for jobs that have ended or never were. `Err` with what Slurm said where the person may not do that.
+pub(crate) async fn stop(cx: &StepCx, record: &Record) -> Result<Result<(), String>, StepError> {
     if cx.cancel.is_cancelled() {
         return Err(StepError::failed(format!("stopped before job {} was cancelled", record.job)));
     }
     match run(cx, &scancel(record)).await {
-        Ok(output) if output.success() => Ok(()),
+        Ok(output) if output.success() => Ok(Ok(())),
         Ok(output) => match refusal(&output) {
-            refusal @ (Refusal::Denied(_) | Refusal::Unreachable(_)) => {
+            Refusal::Denied(said) => Ok(Err(said)),
+            refusal @ Refusal::Unreachable(_) => {
                 Err(refusal.error(&format!("cancelling job {}", record.job)))
             }
             // Ended in the meantime, or a complaint on the way: the state decides.
-            Refusal::NoSuch | Refusal::NoRecords | Refusal::Other(_) => Ok(()),
+            Refusal::NoSuch | Refusal::NoRecords | Refusal::Other(_) => Ok(Ok(())),
         },
         // It may have been sent; the state decides.
         Err(error) if error.kind == SiteErrorKind::NotRecorded || !error.in_doubt() => Err(error.into()),
-        Err(_) => Ok(()),
+        Err(_) => Ok(Ok(())),
     }
 }
 
@@ -209,7 +215,22 @@ fn output(job: &str, before: Option<String>, nodes: Option<Vec<String>>, release
         released,
         nodes,
         waited_seconds: None,
+        request: None,
     }
+}
+
+fn denied(record: &Record, intent: &Intent, said: &str) -> Done<Output> {
+    let who = record.user.as_deref().map_or_else(|| "its owner".to_owned(), clean);
+    let held = intent.nodes.as_deref().filter(|nodes| !nodes.is_empty());
+    let held = held.map_or_else(String::new, |nodes| format!(" and frees {}", names(nodes)));
+    let request =
+        format!("Please stop job {}.\n\n    {}\n\nThat ends the job{held}.\n", record.job, scancel(record));
+    let mut output = output(&record.job, intent.state.clone(), intent.nodes.clone(), Some(false));
+    output.state_after.clone_from(&intent.state);
+    output.request = Some(request);
+    Done::new("denied", output)
+        .line(format!("job {} is {who}'s: Slurm did not let you stop it ({})", record.job, clean(said)))
+        .line("a message to them is ready; an operator of the cluster could do it, too")
 }
 
 fn forgotten(id: &JobId) -> Done<Output> {
@@ -316,7 +337,7 @@ mod tests {
 
     use super::*;
     use crate::slurm::fixtures as fixture;
-    use crate::testkit::FakeSite;
+    use crate::testkit::{FakeSite, exit};
 
     /// A running job, as the site of a preview and of what follows.
     fn site(states: &[&str]) -> Arc<FakeSite> {
@@ -366,6 +387,26 @@ mod tests {
             preview(&site, &json!({ "job": 1 })).await,
             "consent binds to it, so it must not waver"
         );
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn another_persons_job_is_theirs_to_stop() {
+        let site = site(&["RUNNING|gpu-[20-21]"]);
+        let intent = preview(&site, &json!({ "job": 1 })).await.intent;
+        site.local(
+            ["scancel"],
+            exit(1, "", "scancel: error: Kill job error on job id 1: Access/permission denied\n"),
+        );
+        let done = perform(&site, &json!({ "job": 1 }), &intent).await.unwrap();
+        assert_eq!((done.outcome.as_str(), &done.output["released"]), ("denied", &json!(false)));
+        insta::assert_snapshot!(done.output["request"].as_str().unwrap(), @r"
+            Please stop job 1.
+
+                scancel 1
+
+            That ends the job and frees gpu-20, gpu-21.
+            ");
+        assert_eq!(site.slept().as_secs(), 0, "nothing is waited for");
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -423,19 +464,6 @@ mod tests {
         site.fail("scontrol", 1, "slurm_load_jobs error: Invalid job id specified");
         let done = preview(&site, &json!({ "job": "1" })).await.nothing_to_do.unwrap();
         assert_eq!(done.outcome, "released");
-    }
-
-    #[tokio::test(flavor = "current_thread")]
-    async fn another_persons_job() {
-        let site = FakeSite::shared();
-        site.answer("scontrol -o show job 1", fixture::job("llama", "/d/train.sbatch", ""));
-        site.answer("scontrol show config", "ClusterName = lab\n");
-        site.answer("scontrol show hostnames", "gpu-20\ngpu-21\n");
-        site.answer("squeue -h -t PD", "");
-        site.fail("scancel", 210, "scancel: error: Kill job error on job id 1: Access/permission denied");
-        let intent = preview(&site, &json!({ "job": "1" })).await.intent;
-        let error = perform(&site, &json!({ "job": "1" }), &intent).await.unwrap_err();
-        assert_eq!(error.kind, StepErrorKind::Denied);
     }
 
     #[tokio::test(flavor = "current_thread")]

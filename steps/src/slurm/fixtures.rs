@@ -1,5 +1,11 @@
 //! Real answers of Slurm, for tests. Paths and names are those of a scratch cluster.
 
+pub(crate) mod versions;
+
+/// What `scontrol` says of `--json` before 23.02.
+pub(crate) const NO_JSON: &str =
+    "scontrol: unrecognized option '--json'\nTry \"scontrol --help\" for more information\n";
+
 /// `scontrol -o show job`, Slurm 22.05.8, two nodes, with hostile name and comment.
 pub(crate) const RUNNING_22_05: &str = "JobId=1 JobName=my job=1 Reason=x UserId=root(0) GroupId=root(0) MCS_label=N/A Priority=4294901759 Nice=0 Account=root QOS=normal JobState=RUNNING Reason=None Dependency=(null) Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:0 RunTime=00:00:03 TimeLimit=UNLIMITED TimeMin=N/A SubmitTime=1795485875 EligibleTime=1795485875 AccrueTime=1795485875 StartTime=1795485875 EndTime=Unknown Deadline=N/A SuspendTime=None SecsPreSuspend=0 LastSchedEval=1795485875 Scheduler=Main Partition=train AllocNode:Sid=localhost:16942 ReqNodeList=(null) ExcNodeList=(null) NodeList=gpu-[20-21] BatchHost=gpu-20 NumNodes=2 NumCPUs=4 NumTasks=4 CPUs/Task=1 ReqB:S:C:T=0:0:*:* TRES=cpu=4,node=2,billing=4,gres/gpu=8 Socks/Node=* NtasksPerN:B:S:C=2:0:*:* CoreSpec=* MinCPUsNode=2 MinMemoryNode=0 MinTmpDiskNode=0 Features=(null) DelayBoot=00:00:00 OverSubscribe=OK Contiguous=0 Licenses=(null) Network=(null) Command=/root/slurmtry/my dir/train.sbatch --lr 3 a b WorkDir=/root/slurmtry/my dir Comment=hello JobState=FAILED a=b  StdErr=/root/slurmtry/my dir/slurm-1.out StdIn=/dev/null StdOut=/root/slurmtry/my dir/slurm-1.out Power= TresPerNode=gres:gpu:4 \n";
 

@@ -23,6 +23,21 @@ pub(crate) struct Params {
     job: JobId,
 }
 
+/// One run of a job that Slurm started again under the same id.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(crate) struct Run {
+    /// How it ended: `FAILED`, `NODE_FAIL`, `REQUEUED`.
+    pub(crate) state: Option<String>,
+    /// Exit status and signal of the batch script.
+    pub(crate) exit_code: Option<String>,
+    /// When it started, RFC 3339.
+    pub(crate) started: Option<String>,
+    /// When it ended, RFC 3339.
+    pub(crate) ended: Option<String>,
+    /// Its nodes, as Slurm folds them.
+    pub(crate) nodes: Option<String>,
+}
+
 /// What Slurm knows of a job; what it does not say is `null`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(crate) struct Output {
@@ -74,6 +89,8 @@ pub(crate) struct Output {
     pub(crate) ended: Option<String>,
     /// How often it was started again.
     pub(crate) restarts: Option<u64>,
+    /// The runs before the present one, if it was started again and the records tell them; the newest last.
+    pub(crate) earlier: Option<Vec<Run>>,
     /// Slurm may start it again by itself (after a node failure, or by `RequeueExit`).
     pub(crate) requeue: Option<bool>,
     /// Its working directory.
@@ -146,6 +163,7 @@ pub(crate) async fn describe(
     let text = script_text(cx, &record).await?;
     let script = on_disk(cx, &record).await?;
     let logs = super::logs::find(cx, &record, text.as_deref()).await?;
+    let earlier = earlier(cx, &record).await?;
     let state = record.state.clone();
     let flag = state.as_ref().filter(|state| state.is_flag());
     let sum = |get: fn(&Record) -> Option<u64>| {
@@ -170,6 +188,7 @@ pub(crate) async fn describe(
         nodes,
         script,
         logs,
+        earlier,
         job: record.job,
         name: record.name,
         user: record.user,
@@ -189,6 +208,25 @@ pub(crate) async fn describe(
         comment: record.comment,
         cluster: record.cluster,
     })
+}
+
+/// The runs before the present one; most jobs have none, and then nobody is asked.
+async fn earlier(cx: &StepCx, record: &Record) -> Result<Option<Vec<Run>>, StepError> {
+    match record.restarts {
+        None => return Ok(None),
+        Some(0) => return Ok(Some(Vec::new())),
+        Some(_) => {}
+    }
+    let Ok(id) = JobId::parse(&record.job) else { return Ok(None) };
+    let runs = super::sacct::earlier(cx, &id, record.started).await?;
+    let run = |run: Record| Run {
+        state: run.state.map(|state| state.word().to_owned()),
+        exit_code: run.exit_code,
+        started: run.started.map(|time| time.to_string()),
+        ended: run.ended.map(|time| time.to_string()),
+        nodes: run.node_list,
+    };
+    Ok(if runs.is_empty() { None } else { Some(runs.into_iter().map(run).collect()) })
 }
 
 /// The script that the job runs, as text. That it may not be read is no error here: it only helps to find logs.
@@ -231,6 +269,7 @@ fn nothing(job: &JobId) -> Output {
         started: None,
         ended: None,
         restarts: None,
+        earlier: None,
         requeue: None,
         work_dir: None,
         command: None,
@@ -272,7 +311,13 @@ fn summary(output: Output) -> Done<Output> {
     };
     let mut done = Done::new("found", output).line(first).line(second);
     if let Some(restarts) = done.output.restarts.filter(|&restarts| restarts > 0) {
-        done = done.line(format!("Slurm started it again, {restarts} so far"));
+        let last = done.output.earlier.as_deref().and_then(<[Run]>::last);
+        let last = last.map_or_else(String::new, |run| {
+            let nodes =
+                run.nodes.as_deref().map_or_else(String::new, |nodes| format!(" on {}", clean(nodes)));
+            format!("; the run before ended {}{nodes}", or(&run.state, "in an unknown state"))
+        });
+        done = done.line(format!("Slurm started it again, {restarts} so far{last}"));
     }
     match done.output.logs.len() {
         0 => done.line("no log file found"),
@@ -288,214 +333,5 @@ fn summary(output: Output) -> Done<Output> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use engine::step::{Read, Step};
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::slurm::fixtures as fixture;
-    use crate::testkit::FakeSite;
-
-    async fn read(site: &Arc<FakeSite>, job: &str) -> Done<Value> {
-        let step = Read::new(Job);
-        match step.perform(&site.cx(), &json!({ "job": job }), &Value::Null).await.unwrap() {
-            Performed::Done(done) => done,
-            Performed::Ask(..) => panic!("it never asks"),
-        }
-    }
-
-    /// Slurm 22.05 as the test cluster answers.
-    fn running(site: &Arc<FakeSite>) {
-        site.answer("scontrol -o show job 1", fixture::RUNNING_22_05);
-        site.answer(
-            "squeue -h -t all -j 1",
-            "my job=1 Reason=x\u{1f}hello JobState=FAILED a=b\u{1f}/root/slurmtry/my dir/train.sbatch --lr 3 a b\u{1f}/root/slurmtry/my dir\n",
-        );
-        site.answer("sacct --helpformat", "Submit SubmitLine WorkDir");
-        // Columns: JobIDRaw … WorkDir, SubmitLine. A job that runs has no comment in the records yet.
-        let row = [
-            "1",
-            "1",
-            "my job=1 Reason=x",
-            "root",
-            "RUNNING",
-            "None",
-            "0:0",
-            "0:0",
-            "gpu-[20-21]",
-            "2",
-            "train",
-            "root",
-            "normal",
-            "1795485875",
-            "1795485875",
-            "Unknown",
-            "cpu=4,gres/gpu=8,node=2",
-            "",
-            "testcluster",
-            "/root/slurmtry/my dir",
-            "sbatch --parsable -N2 train.sbatch --lr 3 a b",
-        ];
-        site.answer("sacct -n", format!("{}\n", row.join("\u{1f}")));
-        site.answer("scontrol show hostnames", "gpu-20\ngpu-21\n");
-        site.answer(
-            "scontrol write batch_script 1 -",
-            "#!/bin/bash\nsrun --output=rank-%t.out python train.py\n",
-        );
-        for name in ["train.sbatch", "slurm-1.out", "rank-0.out", "rank-1.out"] {
-            site.file(&format!("/root/slurmtry/my dir/{name}"), "x");
-        }
-    }
-
-    #[tokio::test(flavor = "current_thread")]
-    async fn a_wedged_job_is_found_and_running() {
-        let site = FakeSite::shared();
-        running(&site);
-        let done = read(&site, "1").await;
-        assert_eq!(done.outcome, "found");
-        insta::assert_json_snapshot!(done.output, @r#"
-            {
-              "job": "1",
-              "array_job": null,
-              "array_task": null,
-              "name": "my job=1 Reason=x",
-              "user": "root",
-              "state": "RUNNING",
-              "flags": [],
-              "completing": false,
-              "reason": null,
-              "exit_code": null,
-              "derived_exit_code": null,
-              "nodes": [
-                "gpu-20",
-                "gpu-21"
-              ],
-              "batch_host": "gpu-20",
-              "num_nodes": 2,
-              "tasks": 4,
-              "tasks_per_node": 2,
-              "gpus": 8,
-              "gpus_per_node": 4,
-              "partition": "train",
-              "account": "root",
-              "submitted": "2026-11-24T02:04:35Z",
-              "started": "2026-11-24T02:04:35Z",
-              "ended": null,
-              "restarts": 0,
-              "requeue": true,
-              "work_dir": "/root/slurmtry/my dir",
-              "command": "/root/slurmtry/my dir/train.sbatch --lr 3 a b",
-              "script": "/root/slurmtry/my dir/train.sbatch",
-              "submit_line": "sbatch --parsable -N2 train.sbatch --lr 3 a b",
-              "stdout": "/root/slurmtry/my dir/slurm-1.out",
-              "stderr": null,
-              "logs": [
-                "/root/slurmtry/my dir/slurm-1.out",
-                "/root/slurmtry/my dir/rank-0.out",
-                "/root/slurmtry/my dir/rank-1.out"
-              ],
-              "comment": "hello JobState=FAILED a=b",
-              "cluster": "testcluster",
-              "pin": {
-                "cluster": "testcluster",
-                "job": "1",
-                "submitted": "2026-11-24T02:04:35Z",
-                "restarts": 0
-              },
-              "source": "scontrol"
-            }
-            "#);
-        insta::assert_snapshot!(done.summary.join("\n"), @r#"
-            job 1 my job=1 Reason=x of root: RUNNING
-            2 nodes, 8 GPUs: gpu-20, gpu-21
-            3 logs, first /root/slurmtry/my dir/slurm-1.out
-            "#);
-    }
-
-    #[tokio::test(flavor = "current_thread")]
-    async fn a_forgotten_job_is_found_in_the_records() {
-        let site = FakeSite::shared();
-        running(&site);
-        let site = {
-            let forgotten = FakeSite::shared();
-            forgotten.fail("scontrol -o show job", 1, "slurm_load_jobs error: Invalid job id specified");
-            forgotten.fail("scontrol write", 0, "job script retrieval failed: Invalid job id specified");
-            forgotten.answer("sacct --helpformat", "SubmitLine");
-            let row = [
-                "1",
-                "1",
-                "llama",
-                "root",
-                "CANCELLED by 0",
-                "None",
-                "0:0",
-                "0:0",
-                "gpu-[20-21]",
-                "2",
-                "train",
-                "root",
-                "normal",
-                "1795485875",
-                "1795485875",
-                "1795486002",
-                "cpu=4,gres/gpu=8,node=2",
-                "c|d",
-                "testcluster",
-                "/d",
-                "sbatch train.sbatch",
-            ];
-            forgotten.answer("sacct -n", format!("{}\n", row.join("\u{1f}")));
-            forgotten.answer("sacct -B", "");
-            forgotten.answer("scontrol show hostnames", "gpu-20\ngpu-21\n");
-            forgotten.file("/d/train.sbatch", "x");
-            forgotten.file("/d/slurm-1.out", "x");
-            forgotten
-        };
-        let done = read(&site, "1").await;
-        let get = |name: &str| done.output[name].clone();
-        assert_eq!(get("source"), "sacct");
-        assert_eq!(get("state"), "CANCELLED");
-        assert_eq!(get("comment"), "c|d");
-        assert_eq!(get("ended"), "2026-11-24T02:06:42Z");
-        assert_eq!(get("script"), "/d/train.sbatch");
-        assert_eq!(get("logs"), json!(["/d/slurm-1.out"]));
-        assert_eq!(get("tasks"), Value::Null);
-        assert_eq!(
-            get("pin"),
-            json!({ "cluster": "testcluster", "job": "1", "submitted": "2026-11-24T02:04:35Z", "restarts": null })
-        );
-    }
-
-    #[tokio::test(flavor = "current_thread")]
-    async fn missing_and_unknown() {
-        let site = FakeSite::shared();
-        site.fail("scontrol", 1, "slurm_load_jobs error: Invalid job id specified");
-        site.answer("sacct --helpformat", "SubmitLine");
-        site.answer("sacct -n", "");
-        assert_eq!(read(&site, "7").await.outcome, "missing");
-        let site = FakeSite::shared();
-        site.fail(
-            "scontrol",
-            1,
-            "slurm_load_jobs error: Unable to contact slurm controller (connect failure)",
-        );
-        site.answer("sacct --helpformat", "SubmitLine");
-        site.fail("sacct -n", 1, "sacct: error: Sending PersistInit msg: Connection refused");
-        let done = read(&site, "7").await;
-        assert_eq!(done.outcome, "unknown");
-        assert_eq!(done.output["state"], Value::Null);
-    }
-
-    #[tokio::test(flavor = "current_thread")]
-    async fn every_command_asks_in_a_clean_environment() {
-        let site = FakeSite::shared();
-        running(&site);
-        read(&site, "1").await;
-        for command in site.runs() {
-            assert_eq!(command.env.get("SLURM_TIME_FORMAT").map(String::as_str), Some("%s"), "{command}");
-            assert!(command.env_remove.iter().any(|name| name == "SQUEUE_*"), "{command}");
-        }
-    }
-}
+#[path = "job_tests.rs"]
+mod tests;

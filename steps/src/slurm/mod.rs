@@ -1,7 +1,8 @@
 //! Slurm: reading a job, stopping it, submitting it again, draining a node.
 //!
 //! Every question is put in the portable text forms (`scontrol -o`, `squeue -o`, `sacct -P`), which hold from Slurm 20.11
-//! to 26.05; the JSON forms differ between releases and are missing in some.
+//! to 26.05; the JSON forms differ between releases and are missing in some, so they are asked only where the text leaves a
+//! doubt that they can settle (see `json`).
 
 mod call;
 mod cancel;
@@ -9,8 +10,10 @@ mod drain;
 mod fields;
 #[cfg(test)]
 mod fixtures;
+mod hostlist;
 mod id;
 mod job;
+mod json;
 mod logs;
 mod mine;
 mod node;
@@ -34,6 +37,7 @@ mod value;
 pub(crate) use call::question;
 #[cfg(test)]
 pub(crate) use fixtures::job as fixture_job;
+pub(crate) use hostlist::contains as hostlist_contains;
 pub(crate) use id::JobId;
 pub(crate) use logs::find as find_logs;
 pub(crate) use pids::{list_pids, read_pids};

@@ -5,6 +5,7 @@ use engine::step::{StepCx, StepError, StepErrorKind};
 use super::call::{Refusal, ask};
 use super::fields::{Fields, JOB_KEYS, records as split_records};
 use super::id::JobId;
+use super::json;
 use super::record::Record;
 use super::sacct::{self, SEPARATOR};
 
@@ -75,11 +76,7 @@ pub(crate) async fn live(
     };
     let mut found = Vec::new();
     for record in split_records(&text, "JobId") {
-        let mut fields = Fields::split(record, JOB_KEYS, &[]);
-        if fields.doubtful {
-            fields = settle(cx, record, fields).await?;
-        }
-        found.extend(Record::from_scontrol(&fields));
+        found.extend(read(cx, record).await?);
     }
     if found.is_empty() && !text.trim().is_empty() && !text.contains("not found") {
         return Err(StepError::malformed(format!(
@@ -90,11 +87,32 @@ pub(crate) async fn live(
     pick(found, id).map(Ok)
 }
 
-/// Splits a record again with the free texts as `squeue` prints them, one by one: what stands in them is no key.
-async fn settle(cx: &StepCx, record: &str, fields: Fields) -> Result<Fields, StepError> {
-    let Some(id) = Record::from_scontrol(&fields).and_then(|record| JobId::parse(&record.job).ok()) else {
-        return Ok(fields);
+/// Reads one record of `scontrol -o show job`. Free texts that look like further keys, and a flag that hides the state,
+/// are settled by asking in another form.
+async fn read(cx: &StepCx, text: &str) -> Result<Option<Record>, StepError> {
+    let fields = Fields::split(text, JOB_KEYS, &[]);
+    let doubtful = fields.doubtful;
+    let Some(record) = Record::from_scontrol(&fields) else { return Ok(None) };
+    let hidden = record.state.as_ref().is_some_and(|state| state.is_flag() && !state.is_waiting());
+    let (Ok(id), Some(number), true) = (JobId::parse(&record.job), record.number, doubtful || hidden) else {
+        return Ok(Some(record));
     };
+    if let Some(json) = json::job_of(cx, &id, number).await? {
+        let sure: Vec<(&str, &str)> = json.texts.iter().map(|(key, text)| (*key, text.as_str())).collect();
+        let mut record = Record::from_scontrol(&Fields::split(text, JOB_KEYS, &sure));
+        if let Some(record) = record.as_mut().filter(|_| hidden) {
+            record.base = json.base().filter(|state| state.is_released()).cloned();
+        }
+        return Ok(record);
+    }
+    if !doubtful {
+        return Ok(Some(record));
+    }
+    Ok(Record::from_scontrol(&settle(cx, text, &id, fields).await?))
+}
+
+/// Splits a record again with the free texts as `squeue` prints them, one by one: what stands in them is no key.
+async fn settle(cx: &StepCx, record: &str, id: &JobId, fields: Fields) -> Result<Fields, StepError> {
     let format = ["%j", "%k", "%o", "%Z"].join(&SEPARATOR.to_string());
     let Ok(answer) = ask(cx, ["squeue", "-h", "-t", "all", "-j", id.as_str(), "-o", &format]).await? else {
         return Ok(fields);
@@ -201,11 +219,43 @@ mod tests {
         let site = FakeSite::shared();
         no_records(&site);
         site.answer("scontrol -o show job 1", fixture::job("n", "/x WorkDir=/evil Comment=foo", ""));
+        site.fail("scontrol show job 1 --json", 1, fixture::NO_JSON);
         site.answer("squeue", "n\u{1f}\u{1f}/x WorkDir=/evil Comment=foo\u{1f}/d\n");
         let Found::Job(record, _) = job(&site.cx(), &id("1")).await.unwrap() else { panic!() };
         assert_eq!(record.work_dir.as_deref(), Some("/d"));
         assert_eq!(record.comment, None);
         assert!(site.lines().iter().any(|call| call.starts_with("squeue -h -t all -j 1 -o")));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn json_settles_free_texts_and_shows_the_state_below_a_flag() {
+        use fixture::versions::{JSON, TEXT};
+        for (version, text) in TEXT {
+            let site = FakeSite::shared();
+            no_records(&site);
+            site.answer("scontrol -o show job 123_1", *text);
+            let json = JSON.iter().find(|(other, _)| other == version && *version >= "23.02");
+            match json {
+                Some((_, json)) => site.answer("scontrol show job 123_1 --json", *json),
+                None => site.fail("scontrol show job 123_1 --json", 1, fixture::NO_JSON),
+            }
+            let row = [
+                "llama JobState=FAILED",
+                "nightly run=7",
+                "/home/kim/my dir/train.sbatch",
+                "/home/kim/my dir",
+            ];
+            site.answer("squeue", format!("{}\n", row.join("\u{1f}")));
+            let Found::Job(record, _) = job(&site.cx(), &id("123_1")).await.unwrap() else {
+                panic!("{version}")
+            };
+            assert_eq!(record.name.as_deref(), Some("llama JobState=FAILED"), "{version}");
+            assert_eq!(record.state.as_ref().unwrap().word(), "COMPLETING", "{version}");
+            let base = (*version >= "23.11").then_some("FAILED");
+            assert_eq!(record.base.as_ref().map(|state| state.word()), base, "{version}");
+            let by_squeue = site.lines().iter().any(|line| line.starts_with("squeue"));
+            assert_eq!(by_squeue, json.is_none(), "{version}");
+        }
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -1,6 +1,7 @@
 //! `sacct`: rows of fields with a separator that nobody types.
 
 use engine::step::{StepCx, StepError};
+use jiff::Timestamp;
 
 use super::call::{Refusal, ask};
 use super::id::JobId;
@@ -67,6 +68,26 @@ async fn fields(cx: &StepCx) -> Result<Result<Vec<&'static str>, Refusal>, StepE
 /// The records of a job: one, or one for each task of an array or component of a heterogeneous job. Empty if there is
 /// none (yet: records trail by a moment).
 pub(crate) async fn records(cx: &StepCx, job: &JobId) -> Result<Result<Vec<Record>, Refusal>, StepError> {
+    list(cx, job, &[]).await
+}
+
+/// The records of the runs of a job before its last one: Slurm starts it again under the same id, and shows only the last
+/// run unless asked. `present` is when that one started; it may still wait. Empty where records are not kept or cannot be
+/// read.
+pub(crate) async fn earlier(
+    cx: &StepCx,
+    job: &JobId,
+    present: Option<Timestamp>,
+) -> Result<Vec<Record>, StepError> {
+    let mut runs = list(cx, job, &["-D"]).await?.unwrap_or_default();
+    let before =
+        |run: &Record| run.started.is_some_and(|start| present.is_none_or(|present| start < present));
+    runs.retain(|run| run.job == job.as_str() && run.ended.is_some() && before(run));
+    runs.sort_by_key(|run| run.started);
+    Ok(runs)
+}
+
+async fn list(cx: &StepCx, job: &JobId, more: &[&str]) -> Result<Result<Vec<Record>, Refusal>, StepError> {
     let names = match fields(cx).await? {
         Ok(names) => names,
         Err(refusal) => return Ok(Err(refusal)),
@@ -74,7 +95,8 @@ pub(crate) async fn records(cx: &StepCx, job: &JobId) -> Result<Result<Vec<Recor
     // Without `-X` the steps of the job are listed too. With `-j` the window opens at the epoch.
     let format = names.join(",");
     let delimiter = format!("--delimiter={SEPARATOR}");
-    let argv = ["sacct", "-n", "-P", "-X", &delimiter, "-j", job.as_str(), "-o", &format];
+    let argv =
+        [&["sacct", "-n", "-P", "-X"], more, &[&delimiter, "-j", job.as_str(), "-o", &format]].concat();
     Ok(ask(cx, argv).await?.map(|answer| {
         let text = String::from_utf8_lossy(&answer);
         rows(&text, names.len()).iter().filter_map(|row| Record::from_sacct(&names, row)).collect()

@@ -243,7 +243,9 @@ impl ChangeStep for Submit {
         if record.state.as_ref().is_some_and(State::is_released) {
             return Ok(Undone::NothingToDo(format!("job {job} has ended already")));
         }
-        stop(cx, &record).await?;
+        if let Err(said) = stop(cx, &record).await? {
+            return Ok(Undone::Cannot(format!("job {job} may not be cancelled: {said}")));
+        }
         let waited = wait(cx, &job, UNDO_WAIT).await?;
         if waited.released() {
             return Ok(Undone::Restored(format!(

@@ -1,7 +1,8 @@
-"""Checkpoints in two layouts, each with the marker that its framework writes last. The contents are placeholders.
+"""Checkpoints in three layouts, each with the marker that its framework writes last. The contents are placeholders.
 
 hf:        checkpoint-40/ with trainer_state.json last (transformers.Trainer). Plain writes, no rename.
 megatron:  iter_0000040/ with metadata.json last, then latest_checkpointed_iteration.txt beside it (Megatron-LM).
+torchtitan: step-40/ with .metadata last (torch.distributed.checkpoint).
 """
 
 import json
@@ -70,4 +71,22 @@ class Megatron:
         return step, self.folder(step)
 
 
-LAYOUTS = {"hf": HuggingFace, "megatron": Megatron}
+class TorchTitan:
+    def __init__(self, root, config):
+        self.root, self.config = root, config
+
+    def write_share(self, step, rank):
+        _write(self.root / f"step-{step}" / f"__{rank}_0.distcp", f"shard {rank} of step {step}\n")
+
+    def commit(self, step):
+        _write(self.root / f"step-{step}" / ".metadata", "metadata\n")
+
+    def newest(self):
+        found = [(0, None)]
+        for marker in self.root.glob("step-*/.metadata"):
+            if match := re.fullmatch(r"step-(\d+)", marker.parent.name):
+                found.append((int(match[1]), marker.parent))
+        return max(found)
+
+
+LAYOUTS = {"hf": HuggingFace, "megatron": Megatron, "torchtitan": TorchTitan}

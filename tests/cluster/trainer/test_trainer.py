@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import frameworks
 import messages
 import settings
 import summary
@@ -297,6 +298,56 @@ class Checkpoints(unittest.TestCase):
                 step, path = store.newest()
                 self.assertEqual(step, 100)
                 self.assertTrue(path.is_dir())
+
+
+class Frameworks(unittest.TestCase):
+    """Settings are taken, refused and silently changed as the frameworks do."""
+
+    def file(self, name, text):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = Path(folder.name, name)
+        path.write_text(text)
+        return str(path)
+
+    def test_hugging_face_and_deepspeed_must_agree(self):
+        words = "--per-device-train-batch-size 2 --gradient_accumulation_steps 4 --output_dir o --gradient_checkpointing"
+        read = frameworks.hugging_face(words.split(), 8)
+        self.assertEqual((read.micro_batch_size, read.accumulation, read.sharding_degree), (2, 4, 1))
+        self.assertTrue(read.activation_checkpointing)
+        ds = self.file("ds.json", '{"train_micro_batch_size_per_gpu": 2, "zero_optimization": {"stage": 2}}')
+        read = frameworks.hugging_face([*words.split(), "--deepspeed", ds], 8)
+        self.assertEqual(read.sharding_degree, 4)
+        ds = self.file("ds.json", '{"train_micro_batch_size_per_gpu": 4, "gradient_accumulation_steps": "auto"}')
+        with self.assertRaisesRegex(ValueError, "- ds train_micro_batch_size_per_gpu=4 vs hf per_device_train_batch_size=2"):
+            frameworks.hugging_face([*words.split(), "--deepspeed", ds], 8)
+
+    def test_megatron_derives_the_accumulation(self):
+        words = "--num-layers 32 --hidden-size 4096 --num-attention-heads 32 --seq-length 4096 --max-position-embeddings 4096"
+        read = frameworks.megatron(f"{words} --micro-batch-size 2 --global-batch-size 64".split(), 8)
+        self.assertEqual((read.micro_batch_size, read.accumulation), (2, 4))
+        self.assertEqual(frameworks.megatron(f"{words} --micro-batch-size 2".split(), 8).accumulation, 1)
+        with self.assertRaisesRegex(AssertionError, r"global batch size \(60\) is not divisible by micro batch size \(2\)"):
+            frameworks.megatron(f"{words} --micro-batch-size 2 --global-batch-size 60".split(), 8)
+        selective = f"{words} --micro-batch-size 2 --recompute-activations"
+        self.assertFalse(frameworks.megatron(selective.split(), 8).activation_checkpointing)
+        full = f"{words} --micro-batch-size 2 --recompute-granularity full"
+        with self.assertRaisesRegex(AssertionError, "you need to use a recompute method"):
+            frameworks.megatron(full.split(), 8)
+        full += " --recompute-method uniform --recompute-num-layers 1"
+        self.assertTrue(frameworks.megatron(full.split(), 8).activation_checkpointing)
+
+    def test_torchtitan_shrinks_silently(self):
+        toml = self.file(
+            "llama.toml",
+            '[job]\ndump_folder = "o"\n[training]\nlocal_batch_size = 2\nseq_len = 8192\nsteps = 9\n'
+            '[checkpoint]\nfolder = "checkpoint"\ninterval = 20\n',
+        )
+        read = frameworks.torchtitan(["--job.config_file", toml], 8)
+        self.assertEqual((read.micro_batch_size, read.accumulation, read.output), (2, 1, "o/checkpoint"))
+        halved = ["--job.config_file", toml, "--training.local-batch-size", "1"]
+        self.assertEqual(frameworks.torchtitan(halved, 8).accumulation, 1, "the global batch went with it")
+        self.assertEqual(frameworks.torchtitan([*halved, "--training.global_batch_size", "16"], 8).accumulation, 2)
 
 
 if __name__ == "__main__":

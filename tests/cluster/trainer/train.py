@@ -2,10 +2,12 @@
 """Stand-in for a distributed PyTorch trainer: one process per Slurm task, no GPU, no PyTorch.
 
 What it computes is nothing; what it allocates, logs, saves and waits for is modelled on the real thing. It runs under
-`srun` on the test cluster and is set up through the environment (see tests/cluster/README.md).
+`srun` on the test cluster and is set up through the environment, or as a framework is (frameworks.py; see
+tests/cluster/README.md).
 """
 
 import atexit
+import json
 import logging
 import os
 import signal
@@ -44,6 +46,20 @@ class Config:
     save_steps: int
     hard_rank: int
     hard_step: int
+    output: str
+    layout: str
+    resumes_batch_size: bool = False
+
+    @classmethod
+    def read(cls, framework, world):
+        """From the words of the launch line, as a framework reads them; without one, from the environment."""
+        if framework is None:
+            return cls.from_environment(world)
+        return cls(**vars(framework(sys.argv[1:], world)), **cls.fate(world))
+
+    @staticmethod
+    def fate(world):
+        return {"hard_rank": env_int("FAKE_HARD_RANK", world - 1), "hard_step": env_int("FAKE_HARD_STEP", 47)}
 
     @classmethod
     def from_environment(cls, world):
@@ -55,8 +71,9 @@ class Config:
             sharding_degree=env_int("SHARDING_DEGREE", world),
             max_steps=env_int("MAX_STEPS", 120),
             save_steps=env_int("SAVE_STEPS", 20),
-            hard_rank=env_int("FAKE_HARD_RANK", world - 1),
-            hard_step=env_int("FAKE_HARD_STEP", 47),
+            output=os.environ.get("OUTPUT_DIR", "checkpoints"),
+            layout=os.environ.get("CHECKPOINT_LAYOUT", "hf"),
+            **cls.fate(world),
         )
         config.check(world)
         return config
@@ -137,18 +154,17 @@ class Gpu:
 
 
 class Trainer:
-    def __init__(self):
+    def __init__(self, framework):
         self.rank = env_int("SLURM_PROCID", 0)
         self.world = env_int("SLURM_NTASKS", 1)
         self.version = os.environ.get("FAKE_TORCH_VERSION", "2.8.0")
-        self.config = Config.from_environment(self.world)
+        self.config = Config.read(framework, self.world)
         self.collective = Collective(
             self.rank, self.world, os.environ.get("MASTER_ADDR", "localhost"), env_int("MASTER_PORT", 29500)
         )
         prefix_errors(messages.rank_prefix(self.version, self.rank))
         self.gpu = Gpu(self.version, env_int("SLURM_LOCALID", 0))
-        layout = LAYOUTS[os.environ.get("CHECKPOINT_LAYOUT", "hf")]
-        self.checkpoints = layout(Path(os.environ.get("OUTPUT_DIR", "checkpoints")), self.config)
+        self.checkpoints = LAYOUTS[self.config.layout](Path(self.config.output), self.config)
         self.workload = WORKLOADS[os.environ.get("FAKE_WORKLOAD", "pretrain")](
             self.gpu.allocator, self.config, self.rank
         )
@@ -163,6 +179,8 @@ class Trainer:
 
     def train(self):
         done, path = self.checkpoints.newest()
+        if path and self.config.resumes_batch_size:
+            self.resume_batch_size(path)
         self.log_start(done, path)
         self.workload.load_model()
         if done:
@@ -180,6 +198,14 @@ class Trainer:
                 self.save(step)
         log.info("Training completed after %d steps", self.config.max_steps)
         self.collective.barrier()
+
+    def resume_batch_size(self, path):
+        """What trainer.py of transformers 4.36 to 5.1 does: the checkpoint's batch size wins."""
+        saved = json.loads((path / "trainer_state.json").read_text())["train_batch_size"]
+        given = self.config.micro_batch_size
+        if saved != given:
+            log.warning("\tper_device_train_batch_size: %d (from args) != %d (from trainer_state.json)", given, saved)
+            self.config.micro_batch_size = saved
 
     def save(self, step):
         self.checkpoints.write_share(step, self.rank)
@@ -257,6 +283,11 @@ def set_up_logging(rank):
     )
 
 
-if __name__ == "__main__":
+def main(framework=None):
+    """Trains with the settings that `framework` reads from the launch line, or with those of the environment."""
     set_up_logging(env_int("SLURM_PROCID", 0))
-    Trainer().run()
+    Trainer(framework).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -47,6 +47,10 @@ impl CheckpointProbe for Files {
         let steps = cx.site.list(dir).await?.into_iter().filter_map(|entry| entry.name.parse().ok());
         Ok(steps.max().map(|step: u64| Checkpoint { step, path: format!("{dir}/{step}") }))
     }
+
+    fn dir_of(&self, line: &str, _: Option<&str>) -> Option<String> {
+        line.strip_prefix("saved to ").map(str::to_owned)
+    }
 }
 
 const LOG: &str = "/d/slurm-9.out";
@@ -241,9 +245,56 @@ async fn the_environment_of_the_ranks_is_looked_at_once() {
         "RANK=0\0PYTORCH_ALLOC_CONF=x\0",
     );
     let with = json!({ "past_step": 41, "expect_env": { "PYTORCH_ALLOC_CONF": "expandable_segments:True" } });
-    let done = watch(&site, with).await;
-    assert_eq!((done.outcome.as_str(), &done.output["env_confirmed"]), ("passed", &json!(false)));
+    let done = watch(&site, with.clone()).await;
+    assert_eq!((done.outcome.as_str(), &done.output["env_confirmed"]), ("unapplied", &json!(false)));
+    assert!(done.summary[0].contains("without PYTORCH_ALLOC_CONF as it should be"), "{:?}", done.summary);
     assert_eq!(site.lines().iter().filter(|call| call.contains("listpids")).count(), 1);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_lever_that_nobody_can_see_is_unknown_and_asked_for_thrice() {
+    let site = site(&["RUNNING"]);
+    trains(&site, 30);
+    site.error("ssh gpu-20", engine::site::SiteErrorKind::Unreachable);
+    let done = watch(&site, json!({ "past_step": 41, "expect_env": { "A": "1" } })).await;
+    assert_eq!((done.outcome.as_str(), &done.output["env_confirmed"]), ("passed", &Value::Null));
+    assert_eq!(site.lines().iter().filter(|call| call.contains("listpids")).count(), 3);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_jobs_own_log_tells_where_its_checkpoints_are() {
+    let site = site(&["RUNNING"]);
+    site.file(LOG, "saved to /ckpt\n");
+    trains(&site, 40);
+    let done = watch(&site, json!({ "past_step": 41, "checkpoint": true, "newer_than_step": 40 })).await;
+    assert_eq!((done.outcome.as_str(), &done.output["checkpoint_step"]), ("passed", &json!(45)));
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_job_whose_steps_cannot_be_read_is_not_stalled_while_it_writes() {
+    let site = site(&["RUNNING"]);
+    let mut line = 0;
+    site.on_sleep(move |site| {
+        line += 1;
+        let more = if line < 100 { format!("{{'loss': {line}}}\n") } else { String::new() };
+        site.file(LOG, [site.content(LOG).unwrap_or_default(), more.into()].concat());
+    });
+    let done = watch(&site, json!({ "past_step": 41, "stall": "5m", "timeout": "1h" })).await;
+    assert_eq!((done.outcome.as_str(), &done.output["last_step"]), ("stalled", &Value::Null));
+    assert!(done.output["waited_seconds"].as_u64() > Some(1200), "{:?}", done.output);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn colours_and_bars_are_read() {
+    let site = site(&["RUNNING"]);
+    site.file(LOG, "\u{1b}[31mstep 40/200  \u{1b}[32mloss: 7\u{1b}[0m\n");
+    let mut step = 40;
+    site.on_sleep(move |site| {
+        step += 1;
+        let line = format!("\u{1b}[31mstep {step}/200  \u{1b}[32mloss: 7\u{1b}[0m\n");
+        site.file(LOG, [site.content(LOG).unwrap(), line.into()].concat());
+    });
+    assert_eq!(watch(&site, json!({ "past_step": 41 })).await.outcome, "passed");
 }
 
 #[tokio::test(flavor = "current_thread")]

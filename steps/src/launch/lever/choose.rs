@@ -3,12 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::edits::Changed;
 use super::super::script::Script;
+use super::super::settings::Launch;
+use super::estimate::Estimate;
 use super::names::{Customary, Missing, Names, Setting, find};
 use crate::text::clean;
 
 /// A lever.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Rung {
     /// Half the samples per GPU and pass, twice the passes: the global batch stays.
@@ -54,15 +57,31 @@ pub(super) struct Ask<'a> {
     /// The micro-batch may be halved again.
     pub(super) repeat: bool,
     /// Ranks of the job.
-    pub(super) world_size: Option<u32>,
+    pub(super) world_size: Option<u64>,
+    pub(super) estimate: &'a Estimate,
 }
 
+/// What a lever edits.
+#[derive(Debug, Clone)]
+pub(super) enum Edits {
+    /// Variables of the script, and their new values.
+    Variables(Vec<(String, String)>),
+    /// Settings of a framework: the launch as it would be.
+    Launch(Box<Launch>, Vec<Changed>),
+}
+
+/// What to say about shorter sequences.
+pub(super) const SHORTER: &str =
+    "Shorter sequences change what the model learns from: the owner of the training should agree.";
+/// What to say about recomputation.
+pub(super) const SLOWER: &str = "Steps get slower: the forward pass is computed a second time.";
+
 /// A lever and what it changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Pull {
     pub(super) rung: Rung,
-    /// Variables and their new values.
-    pub(super) edits: Vec<(String, String)>,
+    /// What is edited.
+    pub(super) edits: Edits,
     /// The change of the lever's own setting: `8->4`.
     pub(super) from_to: String,
     /// One line for people.
@@ -72,7 +91,7 @@ pub(super) struct Pull {
 }
 
 /// What comes next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Choice {
     /// This lever.
     Pull(Pull),
@@ -111,6 +130,10 @@ pub(super) fn choose(script: &Script, ask: &Ask<'_>) -> Choice {
         match stand {
             Ok(Stand::Spent(why)) => spent.push(format!("{}: {why}", rung.name())),
             Ok(Stand::Pull(mut pull)) => {
+                if let Some(why) = ask.estimate.too_little(rung, &pull.from_to) {
+                    spent.push(format!("{}: {why}", rung.name()));
+                    continue;
+                }
                 pull.notes.extend(spent.iter().map(|why| format!("Not taken: {why}.")));
                 return Choice::Pull(pull);
             }
@@ -192,7 +215,13 @@ fn micro_batch(script: &Script, ask: &Ask<'_>) -> Result<Stand, Missing> {
         );
     }
     let from_to = format!("{size}->{}", size / 2);
-    Ok(Stand::Pull(Pull { rung: Rung::MicroBatch, edits, from_to, description, notes }))
+    Ok(Stand::Pull(Pull {
+        rung: Rung::MicroBatch,
+        edits: Edits::Variables(edits),
+        from_to,
+        description,
+        notes,
+    }))
 }
 
 fn sequence(script: &Script, ask: &Ask<'_>) -> Result<Stand, Missing> {
@@ -207,13 +236,10 @@ fn sequence(script: &Script, ask: &Ask<'_>) -> Result<Stand, Missing> {
     let half = length / 2;
     Ok(Stand::Pull(Pull {
         rung: Rung::Sequence,
-        edits: vec![(sequence.name.clone(), half.to_string())],
+        edits: Edits::Variables(vec![(sequence.name.clone(), half.to_string())]),
         from_to: format!("{length}->{half}"),
         description: format!("{} {length} -> {half} tokens", sequence.name),
-        notes: vec![
-            "Shorter sequences change what the model learns from: the owner of the training should agree."
-                .to_owned(),
-        ],
+        notes: vec![SHORTER.to_owned()],
     }))
 }
 
@@ -224,10 +250,10 @@ fn activation_checkpointing(script: &Script, ask: &Ask<'_>) -> Result<Stand, Mis
     if let Some((off, on)) = ask.customary.switches.iter().find(|(off, _)| off == value) {
         return Ok(Stand::Pull(Pull {
             rung: Rung::ActivationCheckpointing,
-            edits: vec![(switch.name.clone(), on.clone())],
+            edits: Edits::Variables(vec![(switch.name.clone(), on.clone())]),
             from_to: format!("{off}->{on}"),
             description: format!("{} {off} -> {on}", switch.name),
-            notes: vec!["Steps get slower: the forward pass is computed a second time.".to_owned()],
+            notes: vec![SLOWER.to_owned()],
         }));
     }
     if ask.customary.switches.iter().any(|(_, on)| on == value) {
@@ -242,7 +268,7 @@ fn sharding(script: &Script, ask: &Ask<'_>) -> Result<Stand, Missing> {
         Ok(degree) => degree,
         Err(stand) => return Ok(stand),
     };
-    let Some(world) = ask.world_size.map(u64::from) else {
+    let Some(world) = ask.world_size else {
         return Ok(Stand::Unknown("the number of ranks is not known".to_owned()));
     };
     let fits = degree.checked_mul(2).filter(|doubled| *doubled <= world && world % *doubled == 0);
@@ -251,7 +277,7 @@ fn sharding(script: &Script, ask: &Ask<'_>) -> Result<Stand, Missing> {
     };
     Ok(Stand::Pull(Pull {
         rung: Rung::Sharding,
-        edits: vec![(sharding.name.clone(), doubled.to_string())],
+        edits: Edits::Variables(vec![(sharding.name.clone(), doubled.to_string())]),
         from_to: format!("{degree}->{doubled}"),
         description: format!("{} {degree} -> {doubled} of {world} ranks", sharding.name),
         notes: vec!["More communication; a checkpoint in sharded form must allow another degree.".to_owned()],

@@ -1,5 +1,7 @@
 //! `launch.lever`: takes the next lever.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use engine::step::{
     ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, StepErrorKind, Undone,
@@ -8,12 +10,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::super::change::{self, CANNOT, DIFFERS, EDITED, Intent, Original, Report, Target};
-use super::super::edits::apply;
-use super::super::script::valid_name;
-use super::choose::{Ask, Choice, Pull, Rung, choose};
+use super::super::change::{
+    self, CANNOT, DIFFERS, EDITED, Intent, Original, Proposal, Report, Target, Version,
+};
+use super::super::edits::{Changed, apply, variables};
+use super::super::script::{Script, valid_name};
+use super::super::settings::{File, Launch, Program};
+use super::choose::{Ask, Choice, Edits, Rung, choose};
+use super::estimate::{Estimate, Lack};
+use super::files;
+use super::framework::{frameworks, recognised};
+use super::ladder;
 use super::names::{Names, customary};
-use crate::size::show;
 use crate::slurm::JobId;
 use crate::text::clean;
 
@@ -39,16 +47,28 @@ pub(crate) struct Params {
     /// Which environment variable holds which setting. `null`, or a setting not named: customary names are looked for.
     #[serde(default)]
     names: Option<Names>,
-    /// Ranks of the job. `null`: not known.
+    /// Tasks of the job, which are its ranks where `srun` starts them. `null`: not known.
     #[serde(default)]
     world_size: Option<u32>,
+    /// GPUs of the job, which are its ranks where torchrun and its like start them. `null`: not known.
+    #[serde(default)]
+    gpus: Option<u32>,
+    /// Nodes of the job. `null`: not known.
+    #[serde(default)]
+    nodes: Option<u32>,
+    /// The job's working directory, from which the configuration files are seen. `null`: not known.
+    #[serde(default)]
+    work_dir: Option<String>,
+    /// The newest complete checkpoint: some frameworks resume with the batch size that stands there. `null`: none, or not known.
+    #[serde(default)]
+    checkpoint: Option<String>,
     /// Levers that may be taken. `null`: all.
     #[serde(default)]
     allow: Option<Vec<Rung>>,
     /// Whether the micro-batch may be halved again after it was.
     #[serde(default)]
     repeat: bool,
-    /// The error's numbers, as `oom.read` gives them (`tried`, `free`, `allocated`, in bytes). `null`: not known.
+    /// The error's numbers, as `oom.read` gives them (`tried`, `free`, `allocated`, `capacity`, in bytes). `null`: not known.
     #[serde(default)]
     error: Option<Map<String, Value>>,
     /// Edit the file even if it is not what the job ran.
@@ -61,6 +81,8 @@ pub(crate) struct Params {
 pub(crate) struct Output {
     #[serde(flatten)]
     report: Report,
+    /// The framework whose settings were looked at; `null`: environment variables.
+    framework: Option<String>,
     /// The lever; `null` if none is taken.
     rung: Option<Rung>,
     /// What it does, one line; `null` if none is taken.
@@ -73,14 +95,18 @@ pub(crate) struct Output {
     estimate: Option<String>,
 }
 
-fn output(report: Report, tried: Vec<String>, pull: Option<(&Pull, Option<String>)>) -> Output {
-    Output {
-        report,
-        rung: pull.as_ref().map(|(pull, _)| pull.rung),
-        description: pull.as_ref().map(|(pull, _)| pull.description.clone()),
-        tried,
-        changes_training: pull.as_ref().map(|(pull, _)| pull.rung == Rung::Sequence),
-        estimate: pull.and_then(|(_, estimate)| estimate),
+impl Output {
+    /// The output where no lever is taken.
+    fn none(report: Report, tried: Vec<String>, framework: Option<String>) -> Self {
+        Self {
+            report,
+            framework,
+            rung: None,
+            description: None,
+            tried,
+            changes_training: None,
+            estimate: None,
+        }
     }
 }
 
@@ -98,71 +124,170 @@ fn tried(params: &Params) -> Result<Vec<Rung>, StepError> {
         .collect()
 }
 
-fn answer(original: Original, params: &Params) -> Result<Preview<Intent<Output>, Output>, StepError> {
-    let names = params.names.clone().unwrap_or_default();
-    let ask = Ask {
-        names: &names,
-        customary: customary().map_err(StepError::failed)?,
-        allow: params.allow.as_deref().unwrap_or(&Rung::ALL),
-        tried: &tried(params)?,
-        repeat: params.repeat,
-        world_size: params.world_size,
-    };
-    let before = params.tried.clone().unwrap_or_default();
-    let stop = |original: Original, outcome, why: String| {
-        original.stop(outcome, why).preview(|report| output(report, before.clone(), None))
-    };
-    let pull = match choose(&original.script, &ask) {
-        Choice::Pull(pull) => pull,
-        Choice::Unknown(why) => return Ok(stop(original, UNKNOWN, why)),
-        Choice::Cannot(why) => return Ok(stop(original, CANNOT, why)),
-        Choice::Exhausted(spent) => {
-            let why = if spent.is_empty() { "every lever was tried".to_owned() } else { spent.join("; ") };
-            return Ok(stop(original, EXHAUSTED, why));
-        }
-    };
-    let wanted: Vec<_> = pull.edits.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
-    let edited = match apply(&original.script, &wanted) {
-        Ok(edited) => edited,
-        Err(refusal) => return Ok(stop(original, CANNOT, refusal.to_string())),
-    };
-    let mut original = original;
-    original.report.notes.extend(pull.notes.iter().cloned());
-    let estimate = params.error.as_ref().and_then(|error| estimate(error, pull.rung));
-    original.report.notes.extend(estimate.clone());
-    let mut taken = before;
-    taken.push(format!("{}:{}", pull.rung.name(), pull.from_to));
-    let headline = format!("{}: {}", pull.rung.name(), pull.description);
-    Ok(change::propose(original, edited, headline, |report| {
-        output(report, taken.clone(), Some((&pull, estimate.clone())))
-    }))
+/// A choice among levers, and how it was made.
+struct Chosen {
+    choice: Choice,
+    /// The launch before, where a framework was recognised.
+    launch: Option<Launch>,
+    framework: Option<String>,
+    estimate: Estimate,
 }
 
-/// How much the job lacked, and which part of the memory the lever shrinks; `None` where the numbers are not known.
-///
-/// What each lever frees follows from where memory goes: model states (weights, gradients, optimizer) as in
-/// arXiv:1910.02054, activations as in arXiv:2205.05198.
-fn estimate(error: &Map<String, Value>, rung: Rung) -> Option<String> {
-    let bytes = |name: &str| error.get(name).and_then(Value::as_u64);
-    let (tried, free) = (bytes("tried")?, bytes("free")?);
-    let lacked = tried.checked_sub(free).filter(|lacked| *lacked > 0)?;
-    let frees = match rung {
-        Rung::MicroBatch => "frees about half of the activations, nothing of the model states",
-        Rung::Sequence => "frees at least half of the activations, nothing of the model states",
-        Rung::ActivationCheckpointing => "frees most of the activations, nothing of the model states",
-        Rung::Sharding => "frees up to half of the sharded model states, nothing of the activations",
+/// The values of variables that Slurm sets, as far as they are known.
+fn given(params: &Params, script: &Script) -> BTreeMap<String, String> {
+    let mut given = BTreeMap::new();
+    let mut put = |names: &[&str], value: Option<String>| {
+        given.extend(
+            value
+                .into_iter()
+                .flat_map(|value| names.iter().map(move |name| ((*name).to_owned(), value.clone()))),
+        );
     };
-    let live = match bytes("allocated") {
-        Some(allocated) => format!(" {} were in use.", show(allocated)),
-        None => String::new(),
+    put(&["PWD"], params.work_dir.clone());
+    // With another working directory than the one it was submitted from, the latter is not known.
+    let moved = script.text().lines().filter(|line| line.starts_with("#SBATCH")).any(|line| {
+        line.split_whitespace().any(|word| word.starts_with("-D") || word.starts_with("--chdir"))
+    });
+    put(&["SLURM_SUBMIT_DIR"], params.work_dir.clone().filter(|_| !moved));
+    put(&["SLURM_NTASKS", "SLURM_NPROCS"], params.world_size.map(|tasks| tasks.to_string()));
+    put(&["SLURM_NNODES", "SLURM_JOB_NUM_NODES"], params.nodes.map(|nodes| nodes.to_string()));
+    given
+}
+
+/// Chooses by the framework that the launch shows, or else by customary variables.
+async fn choose_lever(cx: &StepCx, script: &Script, params: &Params) -> Result<Chosen, StepError> {
+    let tried = tried(params)?;
+    let allow = params.allow.as_deref().unwrap_or(&Rung::ALL);
+    let lack = params.error.as_ref().and_then(Lack::read);
+    let mut estimate = Estimate { lack, run: None };
+    let mut launch = Launch::new(script.clone(), given(params, script));
+    let all = frameworks().map_err(StepError::failed)?;
+    let recognised = match &params.names {
+        // Who names the variables says that they count.
+        Some(names) if !names.given().is_empty() => Vec::new(),
+        _ => recognised(all, &launch),
     };
-    Some(format!(
-        "The job lacked {} at that moment ({} asked, {} free).{live} This {frees}; the error does not tell how these \
-         divide.",
-        show(lacked),
-        show(tried),
-        show(free)
-    ))
+    match recognised.as_slice() {
+        [] => {
+            let names = params.names.clone().unwrap_or_default();
+            let customary = customary().map_err(StepError::failed)?;
+            let world_size = params.world_size.map(u64::from);
+            let repeat = params.repeat;
+            let estimate_of = estimate;
+            let ask = Ask {
+                names: &names,
+                customary,
+                allow,
+                tried: &tried,
+                repeat,
+                world_size,
+                estimate: &estimate_of,
+            };
+            let choice = match choose(script, &ask) {
+                Choice::Unknown(why) if names.given().is_empty() => {
+                    let known: Vec<&str> = all.iter().map(|framework| framework.name.as_str()).collect();
+                    Choice::Unknown(format!("{why}; nor does the launch show one of {}", known.join(", ")))
+                }
+                choice => choice,
+            };
+            Ok(Chosen { choice, launch: None, framework: None, estimate })
+        }
+        [framework] => {
+            launch.loosen(framework.loose);
+            files::load(cx, &mut launch, framework, params.checkpoint.as_deref()).await?;
+            // torchrun and its like start a rank per GPU; Slurm's tasks are their agents then.
+            let agents = launch.programs().any(Program::by_agent);
+            let world_size = if agents { params.gpus } else { params.world_size };
+            estimate.run = ladder::run(framework, &launch);
+            let ask = ladder::Ask {
+                framework,
+                launch: &launch,
+                allow,
+                tried: &tried,
+                repeat: params.repeat,
+                world_size: world_size.map(u64::from),
+                estimate: &estimate,
+            };
+            let choice = ladder::choose(&ask);
+            Ok(Chosen { choice, launch: Some(launch), framework: Some(framework.name.clone()), estimate })
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|framework| framework.name.as_str()).collect();
+            let why = format!("the launch shows signs of {} at once", names.join(" and "));
+            Ok(Chosen { choice: Choice::Unknown(why), launch: None, framework: None, estimate })
+        }
+    }
+}
+
+fn answer(original: Original, chosen: Chosen, params: &Params) -> Preview<Intent<Output>, Output> {
+    let before = params.tried.clone().unwrap_or_default();
+    let Chosen { choice, launch, framework, estimate } = chosen;
+    let stop = |original: Original, outcome, why: String| {
+        original.stop(outcome, why).preview(|report| Output::none(report, before.clone(), framework.clone()))
+    };
+    let pull = match choice {
+        Choice::Exhausted(spent) => {
+            let why = if spent.is_empty() { "every lever was tried".to_owned() } else { spent.join("; ") };
+            return stop(original, EXHAUSTED, why);
+        }
+        Choice::Unknown(why) => return stop(original, UNKNOWN, why),
+        Choice::Cannot(why) => return stop(original, CANNOT, why),
+        Choice::Pull(pull) => pull,
+    };
+    let mut original = original;
+    let proposal = match (&pull.edits, &launch) {
+        (Edits::Variables(wanted), _) => {
+            let wanted: Vec<_> =
+                wanted.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+            match apply(&original.script, &wanted) {
+                Ok(edited) => Proposal::of_script(&original, edited),
+                Err(refusal) => return stop(original, CANNOT, refusal.to_string()),
+            }
+        }
+        (Edits::Launch(after, changed), Some(launch)) => of_launch(&original, launch, after, changed),
+        (Edits::Launch(..), None) => return stop(original, CANNOT, "the launch was lost".to_owned()),
+    };
+    original.report.notes.extend(pull.notes.iter().cloned());
+    let estimate = estimate.tell(pull.rung, &pull.from_to);
+    original.report.notes.extend(estimate.clone());
+    let mut taken = before.clone();
+    taken.push(format!("{}:{}", pull.rung.name(), pull.from_to));
+    let headline = format!("{}: {}", pull.rung.name(), pull.description);
+    change::propose_files(original.report, proposal, headline, |report| Output {
+        rung: Some(pull.rung),
+        description: Some(pull.description.clone()),
+        changes_training: Some(pull.rung == Rung::Sequence),
+        estimate: estimate.clone(),
+        ..Output::none(report, taken.clone(), framework.clone())
+    })
+}
+
+/// What changes between two launches.
+fn of_launch(original: &Original, before: &Launch, after: &Launch, changed: &[Changed]) -> Proposal {
+    let mut files = Vec::new();
+    if before.script.text() != after.script.text() {
+        files.push(Version {
+            path: original.report.path.clone(),
+            before: before.script.text().to_owned(),
+            after: after.script.text().to_owned(),
+        });
+    }
+    for (name, file) in &before.files {
+        if let (File::Read { path, doc: old }, Some(File::Read { doc: new, .. })) =
+            (file, after.files.get(name))
+            && old.text() != new.text()
+        {
+            files.push(Version {
+                path: path.clone(),
+                before: old.text().to_owned(),
+                after: new.text().to_owned(),
+            });
+        }
+    }
+    let mut changed = changed.to_vec();
+    let (more, notes) = variables(&before.script, &after.script);
+    changed.extend(more);
+    Proposal { files, changed, notes }
 }
 
 #[async_trait]
@@ -194,8 +319,13 @@ impl ChangeStep for Lever {
             accept_difference: params.accept_difference,
         };
         match change::load(cx, &target).await? {
-            Ok(original) => answer(original, params),
-            Err(stop) => Ok(stop.preview(|r| output(r, params.tried.clone().unwrap_or_default(), None))),
+            Ok(original) => {
+                let chosen = choose_lever(cx, &original.script, params).await?;
+                Ok(answer(original, chosen, params))
+            }
+            Err(stop) => {
+                Ok(stop.preview(|r| Output::none(r, params.tried.clone().unwrap_or_default(), None)))
+            }
         }
     }
 

@@ -170,16 +170,17 @@ fn the_gallery_gets_its_next_lever() {
     @@ -5,7 +5,7 @@
     -MICRO_BATCH_SIZE=4
     +MICRO_BATCH_SIZE=2
-    # The script sets GLOBAL_BATCH_SIZE and no accumulation: this relies on the program deriving the accumulation from it, as Megatron-LM does.
+    # --global-batch-size (line 16) stays 1024: the accumulation follows from it.
     == accelerate
     @@ -6,8 +6,8 @@
     -PER_DEVICE_TRAIN_BATCH_SIZE=${PER_DEVICE_TRAIN_BATCH_SIZE:-4}
     -GRAD_ACCUM=${GRAD_ACCUM:-8}
     +PER_DEVICE_TRAIN_BATCH_SIZE=${PER_DEVICE_TRAIN_BATCH_SIZE:-2}
     +GRAD_ACCUM=${GRAD_ACCUM:-16}
+    # deepspeed_config.gradient_accumulation_steps could not be looked at, and must agree where it is set (in which directory fsdp.yaml is cannot be told).
     # Hugging Face's Trainer from 4.36 to 5.1 takes the batch size from the checkpoint's trainer_state.json when it resumes: there, train_batch_size needs the same change.
-    # Line 9: a value of PER_DEVICE_TRAIN_BATCH_SIZE in the environment that the script is submitted from wins over the new one.
     # Line 10: a value of GRAD_ACCUM in the environment that the script is submitted from wins over the new one.
+    # Line 9: a value of PER_DEVICE_TRAIN_BATCH_SIZE in the environment that the script is submitted from wins over the new one.
     == pyxis
     unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, MICRO_BATCH, MICRO_BSZ, MBS, BATCH_SIZE_PER_GPU, BATCH_SIZE_PER_DEVICE, PER_GPU_BATCH_SIZE, PER_DEVICE_BATCH_SIZE, PER_DEVICE_TRAIN_BATCH_SIZE, …
     == functions

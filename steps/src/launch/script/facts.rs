@@ -70,7 +70,7 @@ pub(super) struct Call {
 }
 
 /// Everything gathered.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     pub(super) events: Vec<Event>,
     pub(super) calls: Vec<Call>,

@@ -15,6 +15,8 @@ const RUNNERS: &[&str] = &[
     "prun",
     "jsrun",
     "ibrun",
+    "axolotl",
+    "llamafactory-cli",
 ];
 /// Programs that start another program, given among their words.
 const WRAPPERS: &[&str] = &[
@@ -121,12 +123,20 @@ pub(super) fn rank(words: &[String], assigned: &BTreeMap<String, Vec<String>>) -
     };
     let torch = bases.contains(&"torchrun")
         || bases.contains(&"deepspeed")
-        || bases.windows(2).any(|pair| pair == ["accelerate", "launch"])
+        || bases
+            .windows(2)
+            .any(|pair| matches!(pair, ["accelerate", "launch"] | ["axolotl" | "llamafactory-cli", "train"]))
         || module(&["torch.distributed.", "accelerate.commands.launch", "deepspeed"]);
-    let program = bases.iter().enumerate().any(|(at, base)| {
-        base.ends_with(".py") || (is_python(base) && bases.get(at + 1).is_some_and(|next| *next == "-m"))
+    // Python's own options may stand between it and `-m`.
+    let runs_module =
+        |after: &[&str]| after.iter().take_while(|next| next.starts_with('-')).any(|next| *next == "-m");
+    let program = bases
+        .iter()
+        .enumerate()
+        .any(|(at, base)| base.ends_with(".py") || (is_python(base) && runs_module(&bases[at + 1..])));
+    let runner = bases.iter().any(|base| {
+        RUNNERS.contains(base) && !matches!(*base, "accelerate" | "axolotl" | "llamafactory-cli")
     });
-    let runner = bases.iter().any(|base| RUNNERS.contains(base) && *base != "accelerate");
     match () {
         () if torch || (runner && program) => Some(Rank::Sure),
         () if runner && !bases.iter().any(|base| HELPERS.contains(base) || is_python(base)) => {
@@ -201,6 +211,9 @@ mod tests {
             "mpirun -np 8 python train.py",
             "/usr/bin/srun apptainer exec x.sif python -m my.train",
             "time srun python train.py",
+            "llamafactory-cli train sft.yaml",
+            "srun /usr/bin/python3 -u -m torchtitan.train --job.config_file x.toml",
+            "uv run axolotl train cfg.yml",
             "$LAUNCHER $CMD",
             "srun --jobid 3 bash -c \"$LAUNCHER --node_rank 0 $CMD\"",
         ] {
@@ -217,6 +230,7 @@ mod tests {
             "srun python -c import",
             "cd work",
             "accelerate env",
+            "axolotl preprocess cfg.yml",
             "bash inner.sh",
             "scontrol show hostnames",
         ] {

@@ -33,7 +33,7 @@ pub(in crate::launch) enum Misread {
 }
 
 /// A batch script with what was found out about it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::launch) struct Script {
     text: String,
     tree: Tree,
@@ -87,7 +87,7 @@ impl Script {
     }
 
     /// The line of a byte offset, counted from 1.
-    pub(super) fn line(&self, at: usize) -> usize {
+    pub(in crate::launch) fn line(&self, at: usize) -> usize {
         line(&self.text, at)
     }
 
@@ -112,6 +112,11 @@ impl Script {
         lines.sort_unstable();
         lines.dedup();
         lines
+    }
+
+    /// Names that the script assigns.
+    pub(in crate::launch) fn assigned(&self) -> Vec<String> {
+        self.facts.assigned.keys().cloned().collect()
     }
 
     /// What a person should know about how `names` reach the training.

@@ -206,7 +206,7 @@ impl Script {
     }
 
     /// What `event` at `moment` means for the launch, shells and scopes of variables considered.
-    fn bearing(&self, event: &Event, moment: &Moment, launch: &Moment) -> Bearing {
+    pub(super) fn bearing(&self, event: &Event, moment: &Moment, launch: &Moment) -> Bearing {
         let called = !event.prefix || event.place.command.is_some_and(|id| launch.within(id));
         let inside = !event.local || event.place.function.as_deref().is_none_or(|f| launch.inside(f));
         if called && inside { moment.bearing(launch) } else { Bearing::None }

@@ -59,7 +59,7 @@ impl Tenants {
 
 /// A process holds at most this beside what PyTorch reserved: context, kernels, NCCL, cuBLAS. Also how one finds the
 /// failing process where NVML names it by the host's id: reserved − 0.1 GiB to reserved + 3 GiB.
-const OWN_EXTRA: u64 = 3 * GIB;
+pub(super) const OWN_EXTRA: u64 = 3 * GIB;
 const OWN_LESS: u64 = GIB / 10;
 /// The driver keeps about this much that belongs to no process.
 const DRIVER_SHARE: u64 = 512 * MIB;

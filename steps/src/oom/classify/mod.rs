@@ -1,7 +1,10 @@
 //! `oom.classify`: what kind of out-of-memory error it was, from its numbers.
 
+mod evidence;
 mod facts;
 mod foreign;
+#[cfg(test)]
+mod quality;
 mod rules;
 mod step;
 #[cfg(test)]

@@ -9,10 +9,12 @@
 //! unknown and never another one. Three clauses are exempt, because a message prints them only where they apply and
 //! their absence says that they do not: the cap, the private pools, and that expandable segments are on.
 
+use super::evidence::Snapshot;
 use super::facts::{ErrorFields, Facts, ROUNDING};
-use super::foreign::{Foreign, Tenants};
+use super::foreign::{Foreign, OWN_EXTRA, Tenants};
 use super::verdict::{Classification, Verdict};
 use crate::oom::kind::Kind;
+use crate::oom::snapshot::Cure;
 use crate::size::{GIB, MIB, exact};
 
 /// Shares of the device, in thousandths. They were chosen on public reports whose cause is known: see the tests.
@@ -31,15 +33,26 @@ const SMALL_SEGMENT: u64 = 2 * MIB;
 /// Where the margin is not given: this share of the device, in thousandths.
 pub(super) const DEFAULT_MARGIN: f64 = 0.02;
 
+/// What was gathered beside the message.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Around<'a> {
+    /// Who else is on the device.
+    pub(super) tenants: Option<&'a Tenants>,
+    /// A memory snapshot of the process.
+    pub(super) snapshot: Option<&'a Snapshot>,
+}
+
 /// Classifies an error. `margin` is the share of the device (or of the cap) that must be left over, 0 to 1.
-pub(crate) fn classify(error: &ErrorFields, tenants: Option<&Tenants>, margin: f64) -> Classification {
-    let mut case = Case::new(error, tenants, margin);
+pub(crate) fn classify(error: &ErrorFields, around: Around, margin: f64) -> Classification {
+    let mut case = Case::new(error, around, margin);
     case.out.verdict = case.verdict();
     case.out
 }
 
 struct Case<'a> {
     error: &'a ErrorFields,
+    /// Only if it shows this failure.
+    snapshot: Option<&'a Snapshot>,
     facts: Result<Facts, String>,
     foreign: Option<Foreign>,
     out: Classification,
@@ -50,12 +63,13 @@ fn thousandths(bytes: u64, share: u64) -> u64 {
 }
 
 impl<'a> Case<'a> {
-    fn new(error: &'a ErrorFields, tenants: Option<&Tenants>, margin: f64) -> Self {
+    fn new(error: &'a ErrorFields, around: Around<'a>, margin: f64) -> Self {
         let facts = Facts::of(error);
         let known = facts.as_ref().ok().copied();
-        let foreign = known.as_ref().and_then(|facts| Foreign::of(error, facts, tenants));
-        let margin_bytes =
-            known.and_then(|facts| facts.budget()).map(|budget| (budget as f64 * margin) as u64);
+        let foreign = known.as_ref().and_then(|facts| Foreign::of(error, facts, around.tenants));
+        let margin_bytes = known
+            .and_then(|facts| facts.budget())
+            .map(|budget| ((budget as f64 * margin) as u64).max(ROUNDING));
         let could_fit =
             known.and_then(|facts| facts.capped().or(facts.free)?.checked_add(facts.unallocated?));
         let out = Classification {
@@ -67,7 +81,8 @@ impl<'a> Case<'a> {
             foreign_bytes: foreign.map(|foreign| foreign.least),
             reasons: Vec::new(),
         };
-        Self { error, facts, foreign, out }
+        let snapshot = around.snapshot.filter(|snapshot| known.is_some_and(|facts| snapshot.shows(&facts)));
+        Self { error, snapshot, facts, foreign, out }
     }
 
     fn because(&mut self, reason: impl Into<String>) {
@@ -75,10 +90,6 @@ impl<'a> Case<'a> {
     }
 
     fn verdict(&mut self) -> Verdict {
-        if let Some(reason) = self.wrong_kind() {
-            self.because(reason);
-            return Verdict::Unknown;
-        }
         let facts = match self.facts.clone() {
             Ok(facts) => facts,
             Err(contradiction) => {
@@ -86,6 +97,13 @@ impl<'a> Case<'a> {
                 return Verdict::Unknown;
             }
         };
+        if let Some(reason) = self.wrong_kind() {
+            if let Some(verdict) = self.of_another_allocator(&facts) {
+                return verdict;
+            }
+            self.because(reason);
+            return Verdict::Unknown;
+        }
         let (Some(tried), Some(capacity)) = (facts.tried, facts.capacity) else {
             self.missing(&[("tried", facts.tried), ("capacity", facts.capacity)]);
             return Verdict::Unknown;
@@ -153,6 +171,45 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// What the numbers of other allocators and of vLLM's check at its start allow to say.
+    fn of_another_allocator(&mut self, facts: &Facts) -> Option<Verdict> {
+        match self.error.kind? {
+            Kind::CudaAsyncAllocator | Kind::MpsAllocator => {
+                let (live, tried) = (facts.allocated?, facts.tried?);
+                let bound = [facts.capacity, facts.limit].into_iter().flatten().min()?;
+                let need = live.saturating_add(tried);
+                (need > bound.saturating_add(ROUNDING)).then(|| {
+                    let (live, tried, need, bound) = (exact(live), exact(tried), exact(need), exact(bound));
+                    self.because(format!(
+                        "live {live} + tried {tried} = {need} is more than there is, {bound}"
+                    ));
+                    Verdict::TrueOom
+                })
+            }
+            // It looks before it allocates anything: what is in use is its context, or others'.
+            Kind::VllmStartupCheck => {
+                let (wanted, capacity, free) = (facts.tried?, facts.capacity?, facts.free?);
+                let others = capacity.saturating_sub(free).saturating_sub(OWN_EXTRA);
+                (others >= Self::matters(capacity) && wanted <= capacity).then(|| {
+                    self.out.foreign_bytes = Some(others);
+                    let used = exact(capacity.saturating_sub(free));
+                    self.because(format!(
+                        "{used} of {} are in use before this process allocates; its context takes at most {}",
+                        exact(capacity),
+                        exact(OWN_EXTRA)
+                    ));
+                    Verdict::CoTenant
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// From how many bytes on others matter.
+    fn matters(capacity: u64) -> u64 {
+        thousandths(capacity, share::OTHERS).max(GIB)
+    }
+
     fn missing(&mut self, fields: &[(&str, Option<u64>)]) {
         let names: Vec<&str> =
             fields.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
@@ -161,7 +218,7 @@ impl<'a> Case<'a> {
 
     /// What is impossible in any packing.
     fn cannot_ever_fit(&mut self, facts: &Facts, tried: u64, capacity: u64) -> Option<Verdict> {
-        if tried > capacity {
+        if tried > capacity.saturating_add(ROUNDING) {
             self.because(format!(
                 "tried {} is more than the whole device, {}",
                 exact(tried),
@@ -170,7 +227,7 @@ impl<'a> Case<'a> {
             return Some(Verdict::TrueOom);
         }
         if let Some(limit) = facts.limit
-            && tried > limit
+            && tried > limit.saturating_add(ROUNDING)
         {
             self.because(format!(
                 "tried {} is more than the process is allowed, {}",
@@ -181,7 +238,7 @@ impl<'a> Case<'a> {
         }
         let live = facts.allocated?.saturating_sub(facts.pools);
         let need = live.saturating_add(tried);
-        if need > capacity {
+        if need > capacity.saturating_add(ROUNDING) {
             let (live, tried, need, capacity) = (exact(live), exact(tried), exact(need), exact(capacity));
             self.because(format!("live {live} + tried {tried} = {need} is more than the device, {capacity}: no packing holds both"));
             return Some(Verdict::TrueOom);
@@ -199,7 +256,7 @@ impl<'a> Case<'a> {
         gap: u64,
         margin: u64,
     ) -> Option<Verdict> {
-        let matters = thousandths(capacity, share::OTHERS).max(GIB);
+        let matters = Self::matters(capacity);
         let need = tried.saturating_add(margin);
         let own = foreign.own.map_or(String::new(), |own| format!("; this process holds {}", exact(own)));
         if foreign.least >= matters && free.saturating_add(foreign.least) >= need {
@@ -212,7 +269,7 @@ impl<'a> Case<'a> {
             }
             return Some(Verdict::CoTenant);
         }
-        if foreign.most >= matters && free.saturating_add(gap).saturating_add(foreign.most) >= need {
+        if foreign.most >= matters && free.saturating_add(gap).saturating_add(foreign.most) >= tried {
             let (outside, all) = (exact(foreign.outside), exact(capacity));
             self.because(format!(
                 "{outside} of the device's {all} lie outside PyTorch's reserve{own}: this process's context and libraries, or others; \
@@ -230,6 +287,14 @@ impl<'a> Case<'a> {
         let need = tried.saturating_add(margin);
         let from = if facts.capped().is_some() { "left by the cap" } else { "free" };
         let sum = format!("{from} {} + unallocated {} = {}", exact(available), exact(gap), exact(fit));
+        let cure = self.snapshot.and_then(|snapshot| snapshot.cure);
+        let on = self.error.hint_expandable == Some(true)
+            || self.snapshot.is_some_and(|snapshot| snapshot.expandable == Some(true));
+        if fit >= tried && !on && cure == Some(Cure::Served) {
+            self.because(format!("{sum} for a request of {}", exact(tried)));
+            self.because("the snapshot's trace, replayed with expandable segments, serves the request");
+            return Verdict::Fragmentation;
+        }
         if fit < need {
             if facts.pools > 0 && fit.saturating_add(facts.pools) >= need {
                 self.because(format!("{sum} for a request of {}", exact(tried)));
@@ -241,7 +306,7 @@ impl<'a> Case<'a> {
             }
             if fit < tried {
                 self.because(format!(
-                    "{sum} is less than tried {}: no allocator setting can make room",
+                    "{sum} is less than tried {}: packing makes no room for it",
                     exact(tried)
                 ));
             } else {
@@ -253,6 +318,10 @@ impl<'a> Case<'a> {
             return Verdict::TrueOom;
         }
         self.because(format!("{sum} for a request of {}", exact(tried)));
+        if cure == Some(Cure::Refused) && !on {
+            self.because("the snapshot's trace, replayed with expandable segments, fails as well: the working set must shrink");
+            return Verdict::TrueOom;
+        }
         if tried <= SMALL_SEGMENT {
             self.because(
                 "a request of 2 MiB is for small tensors, which the gaps between large ones cannot serve"
@@ -260,7 +329,7 @@ impl<'a> Case<'a> {
             );
             return Verdict::Unknown;
         }
-        if self.error.hint_expandable == Some(true) {
+        if on {
             self.because(
                 "expandable segments are on already: what strands the memory is something else".to_owned(),
             );

@@ -5,9 +5,10 @@ use engine::step::{Done, Effect, Outcomes, Performed, ReadStep, StepCx, StepErro
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::evidence::Snapshot;
 use super::facts::ErrorFields;
 use super::foreign::Tenants;
-use super::rules::{DEFAULT_MARGIN, classify};
+use super::rules::{Around, DEFAULT_MARGIN, classify};
 use super::verdict::{Classification, Verdict};
 use crate::size::show;
 
@@ -21,6 +22,10 @@ pub(crate) struct ClassifyParams {
     /// Who else holds memory there: the output of `gpu.tenants`; null: nobody looked.
     #[serde(default)]
     tenants: Option<Tenants>,
+    /// A memory snapshot of the process: the output of `oom.snapshot`; null: there is none. It counts only if its trace shows
+    /// the failure that the message is about.
+    #[serde(default)]
+    snapshot: Option<Snapshot>,
     /// Share of the device (of the cap, if there is one) that must be left over before a request counts as fitting, from 0
     /// up to 1. Default 0.02.
     #[serde(default)]
@@ -65,7 +70,8 @@ impl ReadStep for OomClassify {
                 StepError::new(StepErrorKind::Params, message).help("0.02 asks for 2 % of the device")
             );
         }
-        let out = classify(&params.error.unwrap_or_default(), params.tenants.as_ref(), margin);
+        let around = Around { tenants: params.tenants.as_ref(), snapshot: params.snapshot.as_ref() };
+        let out = classify(&params.error.unwrap_or_default(), around, margin);
         let line = match out.verdict {
             Verdict::TrueOom => match out.shortfall {
                 Some(lack) if lack > 0 => format!("true OOM: {} short even if perfectly packed", show(lack)),

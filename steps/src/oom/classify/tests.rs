@@ -6,14 +6,16 @@ use engine::step::{Performed, Read, Step};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::evidence::Snapshot;
 use super::facts::ErrorFields;
 use super::foreign::{Tenant, Tenants};
-use super::rules::{DEFAULT_MARGIN, classify};
+use super::rules::{Around, DEFAULT_MARGIN, classify as classify_around};
 use super::step::OomClassify;
 use super::verdict::{Classification, Verdict};
 use crate::oom::fixtures::{Case, cases, released_messages, render, size_text};
 use crate::oom::kind::Kind;
 use crate::oom::message::{Passage, Process, read};
+use crate::oom::snapshot::Cure;
 use crate::size::{GIB, MIB, parse_size};
 
 /// The fields as `oom.read` has them, from the text.
@@ -35,6 +37,10 @@ fn fields(text: &str) -> ErrorFields {
         limit: message.limit,
         hint_expandable: message.hint_expandable,
     }
+}
+
+fn classify(error: &ErrorFields, tenants: Option<&Tenants>, margin: f64) -> Classification {
+    classify_around(error, Around { tenants, snapshot: None }, margin)
 }
 
 fn alone(error: &ErrorFields) -> Verdict {
@@ -87,8 +93,8 @@ fn reports_with_what_gpu_tenants_would_add() {
     ambiguous -> fragmentation: 1
     ambiguous -> unknown: 52
     co_tenant -> true_oom: 1
-    co_tenant -> co_tenant: 14
-    co_tenant -> unknown: 3
+    co_tenant -> co_tenant: 15
+    co_tenant -> unknown: 2
     fragmentation -> fragmentation: 12
     not_gpu_oom -> unknown: 17
     true_oom -> true_oom: 52
@@ -106,8 +112,8 @@ fn reports_by_their_text_alone() {
     ambiguous -> fragmentation: 1
     ambiguous -> unknown: 52
     co_tenant -> true_oom: 1
-    co_tenant -> co_tenant: 4
-    co_tenant -> unknown: 13
+    co_tenant -> co_tenant: 5
+    co_tenant -> unknown: 12
     fragmentation -> fragmentation: 12
     not_gpu_oom -> unknown: 17
     true_oom -> true_oom: 52
@@ -307,6 +313,61 @@ async fn the_step_takes_what_the_others_yield() {
     {
         assert!(step.perform(&cx, &params, &Value::Null).await.is_err(), "{params}");
     }
+}
+
+#[test]
+fn other_allocators_tell_only_what_cannot_fit() {
+    for kind in [Kind::CudaAsyncAllocator, Kind::MpsAllocator] {
+        let fits = ErrorFields { kind: Some(kind), ..typical() };
+        assert_eq!(alone(&fits), Verdict::Unknown);
+        assert_eq!(alone(&ErrorFields { tried: Some(20 * GIB), ..fits.clone() }), Verdict::TrueOom);
+        assert_eq!(alone(&ErrorFields { limit: Some(70 * GIB), ..fits.clone() }), Verdict::TrueOom);
+        assert_eq!(alone(&ErrorFields { tried: None, limit: Some(70 * GIB), ..fits }), Verdict::Unknown);
+    }
+    let vllm = |free: u64| ErrorFields {
+        kind: Some(Kind::VllmStartupCheck),
+        tried: Some(76 * GIB),
+        capacity: Some(80 * GIB),
+        free: Some(free * GIB),
+        ..ErrorFields::default()
+    };
+    assert_eq!(alone(&vllm(40)), Verdict::CoTenant);
+    assert_eq!(alone(&vllm(74)), Verdict::Unknown, "6 GiB may be its context and libraries");
+    assert_eq!(alone(&ErrorFields { free: None, ..vllm(40) }), Verdict::Unknown);
+}
+
+#[test]
+fn a_snapshot_decides_what_the_message_leaves_open() {
+    let verdict = |error: &ErrorFields, snapshot: &Snapshot| {
+        classify_around(error, Around { tenants: None, snapshot: Some(snapshot) }, DEFAULT_MARGIN).verdict
+    };
+    let shows = |error: &ErrorFields, cure| Snapshot {
+        cure: Some(cure),
+        tried: error.tried,
+        free: error.free,
+        expandable: Some(false),
+    };
+    let small = ErrorFields { tried: Some(2 * MIB), free: Some(MIB), ..typical() };
+    assert_eq!(alone(&small), Verdict::Unknown);
+    assert_eq!(verdict(&small, &shows(&small, Cure::Served)), Verdict::Fragmentation);
+    assert_eq!(verdict(&small, &shows(&small, Cure::Unknown)), Verdict::Unknown);
+    let tight = ErrorFields { tried: Some(10 * GIB + GIB / 2), ..typical() };
+    assert_eq!(alone(&tight), Verdict::TrueOom, "it would fit, with less than the margin");
+    assert_eq!(verdict(&tight, &shows(&tight, Cure::Served)), Verdict::Fragmentation);
+    assert_eq!(verdict(&typical(), &shows(&typical(), Cure::Refused)), Verdict::TrueOom);
+    // It shows another failure, or the lever is on, or the arithmetic forbids it.
+    assert_eq!(verdict(&small, &shows(&typical(), Cure::Served)), Verdict::Unknown);
+    let on = Snapshot { expandable: Some(true), ..shows(&typical(), Cure::Refused) };
+    assert_eq!(verdict(&typical(), &on), Verdict::Unknown);
+    let huge = ErrorFields { tried: Some(12 * GIB), ..typical() };
+    assert_eq!(verdict(&huge, &shows(&huge, Cure::Served)), Verdict::TrueOom);
+    // What is missing in the message stays missing.
+    for lost in 0..9 {
+        let part = thinned(&small, 1 << lost);
+        let found = verdict(&part, &shows(&small, Cure::Served));
+        assert!([Verdict::Unknown, Verdict::Fragmentation].contains(&found), "{lost}: {found:?}");
+    }
+    assert_eq!(verdict(&thinned(&small, 1), &shows(&small, Cure::Served)), Verdict::Unknown);
 }
 
 /// A device and what is on it, in MiB.

@@ -9,6 +9,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gpu_state
 import kernel_log
 
+HINT = (
+    "Hint: You are currently not seeing messages from other users and the system.\n"
+    "      Users in groups 'adm', 'systemd-journal' can see all messages.\n"
+    "      Pass -q to turn off this notice."
+)
 LAYOUTS = {"short": "%b %d %H:%M:%S", "short-iso": "%Y-%m-%dT%H:%M:%S%z"}
 
 
@@ -27,7 +32,13 @@ def main():
     parser.add_argument("--no-pager", action="store_true")
     parser.add_argument("--version", action="version", version="journalctl stand-in, after systemd 252")
     options = parser.parse_args()
-    entries = [e for e in kernel_log.messages(gpu_state.Node().state()) if e[0] >= options.since]
+    state = gpu_state.Node().state()
+    if state["deny_dmesg"]:
+        # Without the right to read the system's journal it shows nothing, says why, and returns 0.
+        print(HINT, file=sys.stderr)
+        print("-- No entries --")
+        return 0
+    entries = [e for e in kernel_log.messages(state) if e[0] >= options.since]
     for when, text in entries:
         print(time.strftime(LAYOUTS[options.output], time.localtime(when)), os.uname().nodename, f"kernel: {text}")
     if not entries:

@@ -20,6 +20,7 @@ HELP = f"""nvidia-smi stand-in of the runbook test cluster, after driver {gpus.D
     nvidia-smi --query-compute-apps=F,... --format=csv[,noheader][,nounits]
     nvidia-smi --query-remapped-rows=F,... --format=csv[,noheader][,nounits]
     nvidia-smi -q [-d ECC,ROW_REMAPPER,MEMORY]
+    nvidia-smi -q -x                                 the same as XML
     -i INDEX|UUID|BUS_ID                             only these GPUs (comma separated)
 """
 
@@ -250,8 +251,8 @@ QUERIES = ("--query-gpu", "--query-compute-apps", "--query-remapped-rows")
 
 def parse(arguments):
     """{option: value} of the forms that are understood; anything else is refused the way nvidia-smi does."""
-    short = {"-q": "--query", "-L": "--list-gpus", "-d": "--display", "-i": "--id", "-h": "--help"}
-    flags = ("--query", "--list-gpus", "--help", "--version")
+    short = {"-q": "--query", "-L": "--list-gpus", "-d": "--display", "-i": "--id", "-h": "--help", "-x": "--xml-format"}
+    flags = ("--query", "--list-gpus", "--xml-format", "--help", "--version")
     valued = (*QUERIES, "--format", "--display", "--id")
     options, rest = {}, list(arguments)
     while rest:
@@ -266,6 +267,29 @@ def parse(arguments):
     if sum(name in options for name in (*QUERIES, "--query", "--list-gpus")) > 1:
         raise Refused("Invalid combination of input arguments. Please run 'nvidia-smi -h' for help.\n")
     return options
+
+
+def xml(views):
+    """The elements that a health check reads, in the order of nvsmi_device_v12.dtd."""
+    print('<?xml version="1.0" ?>\n<!DOCTYPE nvidia_smi_log SYSTEM "nvsmi_device_v12.dtd">\n<nvidia_smi_log>')
+    print(f"\t<driver_version>{gpus.DRIVER}</driver_version>\n\t<attached_gpus>{len(views)}</attached_gpus>")
+    for gpu in views:
+        rows = gpu.state["remapped"]
+        print(f'\t<gpu id="{gpu.bus_id}">\n\t\t<product_name>{gpus.NAME}</product_name>\n\t\t<uuid>{gpu.uuid}</uuid>')
+        print(f"\t\t<pci><pci_bus_id>{gpu.bus_id}</pci_bus_id></pci>")
+        print("\t\t<ecc_mode><current_ecc>Enabled</current_ecc><pending_ecc>Enabled</pending_ecc></ecc_mode>\n\t\t<ecc_errors>")
+        for span in ("volatile", "aggregate"):
+            counts = gpu.state[span]
+            print(f"\t\t\t<{span}><sram_correctable>0</sram_correctable>")
+            print("\t\t\t\t<sram_uncorrectable_parity>0</sram_uncorrectable_parity>")
+            print(f"\t\t\t\t<sram_uncorrectable_secded>{counts['sram']}</sram_uncorrectable_secded>")
+            print(f"\t\t\t\t<dram_correctable>0</dram_correctable><dram_uncorrectable>{counts['dram']}</dram_uncorrectable>")
+            print("\t\t\t\t<sram_threshold_exceeded>No</sram_threshold_exceeded>" if span == "aggregate" else "", end="")
+            print(f"</{span}>")
+        print("\t\t</ecc_errors>\n\t\t<remapped_rows>")
+        print(f"\t\t\t<remapped_row_pending>{yes(rows['pending'])}</remapped_row_pending>")
+        print(f"\t\t\t<remapped_row_failure>{yes(rows['failure'])}</remapped_row_failure>\n\t\t</remapped_rows>\n\t</gpu>")
+    print("</nvidia_smi_log>")
 
 
 def chosen(views, options):
@@ -299,6 +323,8 @@ def answer(views, options):
     if "--list-gpus" in options:
         for gpu in views:
             print(f"GPU {gpu.index}: {gpus.NAME} (UUID: {gpu.uuid})")
+    elif "--query" in options and "--xml-format" in options:
+        xml(views)
     elif "--query" in options:
         report(views, [name for name in options.get("--display", "").split(",") if name])
     else:

@@ -1,0 +1,5 @@
+//! The model against traces whose outcome is known.
+
+mod peer_tests;
+mod told;
+mod traces;
