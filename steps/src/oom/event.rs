@@ -6,6 +6,7 @@ use super::kind::{Kind, Nature};
 use super::logtime::LogTime;
 use super::message::{OomMessage, Proof};
 use super::prefix::Who;
+use super::summary::MemorySummary;
 use super::torch_version::TorchVersion;
 
 /// How a text stands in the log.
@@ -40,6 +41,8 @@ pub(crate) struct Event {
     pub(crate) place: Place,
     pub(crate) stand: Stand,
     pub(crate) torch: TorchVersion,
+    /// The table of the allocator that its printer printed near it.
+    pub(crate) memory: Option<MemorySummary>,
     /// The last training step before it.
     pub(crate) step: Option<u64>,
     /// Training went on after it.
@@ -109,6 +112,7 @@ impl Events {
             known.time = known.time.or(event.time);
             known.stand = known.stand.max(event.stand);
             known.step = known.step.or(event.step);
+            known.memory = known.memory.take().or(event.memory);
             known.message.device = known.message.device.or(event.message.device);
             if event.torch.min.is_some() && known.torch.min.is_none() {
                 known.torch = event.torch;

@@ -12,12 +12,13 @@ use super::prefix::{Prefixes, Who};
 use super::progress::step_of;
 use super::scan::Window;
 use super::sightings::Sightings;
+use super::summary::{MemorySummary, Tables};
 use super::torch_version::torch_version;
 use super::triggers::trigger;
 use crate::text::{Pattern, boundary, cut, pattern};
 
 /// Lines of the same printer that one message may fill.
-const MOST_LINES: usize = 12;
+const MOST_LINES: usize = 24;
 /// Bytes of a message that are kept.
 const MOST_TEXT: usize = 4 << 10;
 /// Lines that are looked back for a time.
@@ -98,6 +99,7 @@ impl FileReader {
                 dated: all[at..].iter().any(|later| later.time.is_some()),
                 place: Place { file: self.file, offset: line.offset },
                 stand,
+                memory: memory(&all, at),
                 step: None,
                 survived: false,
                 message,
@@ -240,6 +242,22 @@ fn time(all: &[Line], at: usize) -> Option<super::logtime::LogTime> {
             earlier.who == line.who || earlier.who.is_compatible(&line.who) && line.who != Who::default()
         })
         .find_map(|earlier| earlier.time)
+}
+
+/// The allocator's table that the printer of a message printed: the first one behind it, else the last one shortly before,
+/// if that has counted a failure.
+fn memory(all: &[Line], at: usize) -> Option<MemorySummary> {
+    let found = |lines: &[Line]| -> Vec<MemorySummary> {
+        let mut tables = Tables::default();
+        lines
+            .iter()
+            .filter(|line| line.who == all[at].who)
+            .filter_map(|line| tables.line(&line.text))
+            .collect()
+    };
+    let behind = found(&all[at..all.len().min(at + LOOK_BACK)]).into_iter().next();
+    let before = || found(&all[at.saturating_sub(LOOK_BACK)..at]).pop();
+    behind.or_else(|| before().filter(|table| table.ooms.is_some_and(|ooms| ooms > 0)))
 }
 
 /// The message for people: from a little before its trigger, without line feeds, bounded.

@@ -19,16 +19,19 @@ mod read;
 #[cfg(test)]
 mod read_tests;
 mod register;
+mod remote;
 mod report;
 mod scan;
 mod sightings;
 mod snapshot;
 mod source;
 mod stretch;
+mod summary;
 mod survey;
 mod sweep;
 mod torch_version;
 mod triggers;
+mod unpack;
 
 pub(crate) use progress::step_of;
 pub(crate) use read::{OomRead, ReadParams};

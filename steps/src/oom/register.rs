@@ -41,10 +41,20 @@ mod tests {
     fn what_one_yields_the_other_takes() {
         let mut registry = Registry::default();
         register(&mut registry);
-        let yields = &registry.get("oom.read").unwrap().spec().output["properties"];
-        let takes = &registry.get("oom.classify").unwrap().spec().params["properties"]["error"]["properties"];
-        for name in takes.as_object().unwrap().keys() {
-            assert!(yields.get(name).is_some(), "oom.read yields no {name}");
+        let yields = |kind: &str| registry.get(kind).unwrap().spec().output["properties"].clone();
+        let params = &registry.get("oom.classify").unwrap().spec().params;
+        // A parameter that may be null refers to its type in one of two ways.
+        let takes = |name: &str| {
+            let param = &params["properties"][name];
+            let of = param["anyOf"][0]["$ref"].as_str().map(|path| path.trim_start_matches('#'));
+            let shape = of.map_or(param, |path| params.pointer(path).unwrap());
+            shape["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+        };
+        for (kind, name) in [("oom.read", "error"), ("oom.snapshot", "snapshot")] {
+            let yields = yields(kind);
+            for key in takes(name) {
+                assert!(yields.get(&key).is_some(), "{kind} yields no {key}");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use super::kind::Kind;
 use super::logs::LogFile;
 use super::message::Process;
 use super::placing::Placed;
+use super::summary::MemorySummary;
 use super::torch_version::TorchVersion;
 use crate::size::show;
 use crate::text::{clean, clean_to};
@@ -53,6 +54,8 @@ pub(crate) struct OomError {
     pub(crate) torch: TorchVersion,
     /// True: the message says that expandable segments are on. Up to PyTorch 2.14 no message says it.
     pub(crate) hint_expandable: Option<bool>,
+    /// The table of `memory_summary()` that the failing process printed near the error; null: none.
+    pub(crate) memory_summary: Option<MemorySummary>,
     /// The log in which it stands.
     pub(crate) file: Option<String>,
     /// Its line there, from 1.
@@ -89,6 +92,7 @@ impl OomError {
             pid: placed.pid,
             torch: event.torch.clone(),
             hint_expandable: message.hint_expandable,
+            memory_summary: event.memory.clone(),
             step: event.step,
             ..Self::mention(event, files, line)
         }
@@ -98,7 +102,7 @@ impl OomError {
     pub(crate) fn mention(event: &Event, files: &[LogFile], line: Option<u64>) -> Self {
         Self {
             kind: Some(event.kind()),
-            file: files.get(event.place.file).map(|file| file.path.clone()),
+            file: files.get(event.place.file).map(LogFile::name),
             line,
             at: event.time.map(|time| time.to_string()),
             message: Some(event.text.clone()),

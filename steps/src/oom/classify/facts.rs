@@ -47,6 +47,26 @@ pub(crate) struct ErrorFields {
     /// Whether expandable segments are on.
     #[serde(default)]
     pub(super) hint_expandable: Option<bool>,
+    /// The allocator's table.
+    #[serde(default)]
+    pub(super) memory_summary: Option<Table>,
+}
+
+/// A table of `memory_summary()`. Other keys are accepted and not looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub(crate) struct Table {
+    /// How often everything was flushed for a request.
+    #[serde(default)]
+    pub(super) retries: Option<u64>,
+    /// The most that was reserved at once, bytes.
+    #[serde(default)]
+    pub(super) peak_reserved: Option<u64>,
+    /// The most that was allocated at once, bytes.
+    #[serde(default)]
+    pub(super) peak_allocated: Option<u64>,
+    /// Whether memory is reserved in expandable segments only.
+    #[serde(default)]
+    pub(super) expandable: Option<bool>,
 }
 
 /// Two decimals of a GiB, three times over: sums of printed numbers differ by less.

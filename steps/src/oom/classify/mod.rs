@@ -1,5 +1,6 @@
 //! `oom.classify`: what kind of out-of-memory error it was, from its numbers.
 
+mod elsewhere;
 mod evidence;
 mod facts;
 mod foreign;

@@ -11,7 +11,7 @@
 
 use super::evidence::Snapshot;
 use super::facts::{ErrorFields, Facts, ROUNDING};
-use super::foreign::{Foreign, OWN_EXTRA, Tenants};
+use super::foreign::{Foreign, Tenants};
 use super::verdict::{Classification, Verdict};
 use crate::oom::kind::Kind;
 use crate::oom::snapshot::Cure;
@@ -46,16 +46,19 @@ pub(crate) struct Around<'a> {
 pub(crate) fn classify(error: &ErrorFields, around: Around, margin: f64) -> Classification {
     let mut case = Case::new(error, around, margin);
     case.out.verdict = case.verdict();
+    case.table();
     case.out
 }
 
-struct Case<'a> {
-    error: &'a ErrorFields,
-    /// Only if it shows this failure.
-    snapshot: Option<&'a Snapshot>,
+pub(super) struct Case<'a> {
+    pub(super) error: &'a ErrorFields,
+    /// What a snapshot that shows this failure says of the lever.
+    pub(super) cure: Option<Cure>,
+    /// Expandable segments are on already.
+    pub(super) on: bool,
     facts: Result<Facts, String>,
     foreign: Option<Foreign>,
-    out: Classification,
+    pub(super) out: Classification,
 }
 
 fn thousandths(bytes: u64, share: u64) -> u64 {
@@ -81,11 +84,20 @@ impl<'a> Case<'a> {
             foreign_bytes: foreign.map(|foreign| foreign.least),
             reasons: Vec::new(),
         };
-        let snapshot = around.snapshot.filter(|snapshot| known.is_some_and(|facts| snapshot.shows(&facts)));
-        Self { error, snapshot, facts, foreign, out }
+        // A message that lost its sizes cannot be compared: the last failure of the trace is the one.
+        let lost = error.kind == Some(Kind::NvmlAssert);
+        let shown =
+            around.snapshot.filter(|snapshot| lost || known.is_some_and(|facts| snapshot.shows(&facts)));
+        let told = [
+            error.hint_expandable,
+            error.memory_summary.as_ref().and_then(|table| table.expandable),
+            around.snapshot.and_then(|snapshot| snapshot.expandable),
+        ];
+        let (cure, on) = (shown.and_then(|snapshot| snapshot.cure), told.contains(&Some(true)));
+        Self { error, cure, on, facts, foreign, out }
     }
 
-    fn because(&mut self, reason: impl Into<String>) {
+    pub(super) fn because(&mut self, reason: impl Into<String>) {
         self.out.reasons.push(reason.into());
     }
 
@@ -97,12 +109,8 @@ impl<'a> Case<'a> {
                 return Verdict::Unknown;
             }
         };
-        if let Some(reason) = self.wrong_kind() {
-            if let Some(verdict) = self.of_another_allocator(&facts) {
-                return verdict;
-            }
-            self.because(reason);
-            return Verdict::Unknown;
+        if let Some(verdict) = self.elsewhere(&facts) {
+            return verdict;
         }
         let (Some(tried), Some(capacity)) = (facts.tried, facts.capacity) else {
             self.missing(&[("tried", facts.tried), ("capacity", facts.capacity)]);
@@ -152,61 +160,23 @@ impl<'a> Case<'a> {
         self.packing(&facts, tried, available, gap, margin)
     }
 
-    fn wrong_kind(&self) -> Option<String> {
-        let kind = match self.error.kind {
-            None => return Some("the kind of error is not known".to_owned()),
-            Some(kind) => kind,
-        };
-        if kind.is_caching_allocator() {
-            return None;
-        }
-        Some(match kind {
-            Kind::XpuBlockLimit => {
-                "a single block of more than 4 GB was refused; the memory is not exhausted".to_owned()
-            }
-            Kind::NvmlAssert => {
-                "the sizes were lost: PyTorch failed while it composed the message".to_owned()
-            }
-            kind => format!("{}: its message does not carry the sizes that tell", kind.words()),
-        })
-    }
-
-    /// What the numbers of other allocators and of vLLM's check at its start allow to say.
-    fn of_another_allocator(&mut self, facts: &Facts) -> Option<Verdict> {
-        match self.error.kind? {
-            Kind::CudaAsyncAllocator | Kind::MpsAllocator => {
-                let (live, tried) = (facts.allocated?, facts.tried?);
-                let bound = [facts.capacity, facts.limit].into_iter().flatten().min()?;
-                let need = live.saturating_add(tried);
-                (need > bound.saturating_add(ROUNDING)).then(|| {
-                    let (live, tried, need, bound) = (exact(live), exact(tried), exact(need), exact(bound));
-                    self.because(format!(
-                        "live {live} + tried {tried} = {need} is more than there is, {bound}"
-                    ));
-                    Verdict::TrueOom
-                })
-            }
-            // It looks before it allocates anything: what is in use is its context, or others'.
-            Kind::VllmStartupCheck => {
-                let (wanted, capacity, free) = (facts.tried?, facts.capacity?, facts.free?);
-                let others = capacity.saturating_sub(free).saturating_sub(OWN_EXTRA);
-                (others >= Self::matters(capacity) && wanted <= capacity).then(|| {
-                    self.out.foreign_bytes = Some(others);
-                    let used = exact(capacity.saturating_sub(free));
-                    self.because(format!(
-                        "{used} of {} are in use before this process allocates; its context takes at most {}",
-                        exact(capacity),
-                        exact(OWN_EXTRA)
-                    ));
-                    Verdict::CoTenant
-                })
-            }
-            _ => None,
+    /// What the allocator's own table adds, for a person to weigh.
+    fn table(&mut self) {
+        let Some(table) = &self.error.memory_summary else { return };
+        let part = |bytes: Option<u64>, words: &str| bytes.map(|bytes| format!("{words} {}", exact(bytes)));
+        let mut parts = Vec::new();
+        parts.extend(part(table.peak_allocated, "at most allocated"));
+        parts.extend(part(table.peak_reserved, "at most reserved"));
+        parts.extend(
+            table.retries.map(|retries| format!("everything flushed {retries} times for want of memory")),
+        );
+        if !parts.is_empty() {
+            self.because(format!("memory_summary: {}", parts.join(", ")));
         }
     }
 
     /// From how many bytes on others matter.
-    fn matters(capacity: u64) -> u64 {
+    pub(super) fn matters(capacity: u64) -> u64 {
         thousandths(capacity, share::OTHERS).max(GIB)
     }
 
@@ -287,10 +257,8 @@ impl<'a> Case<'a> {
         let need = tried.saturating_add(margin);
         let from = if facts.capped().is_some() { "left by the cap" } else { "free" };
         let sum = format!("{from} {} + unallocated {} = {}", exact(available), exact(gap), exact(fit));
-        let cure = self.snapshot.and_then(|snapshot| snapshot.cure);
-        let on = self.error.hint_expandable == Some(true)
-            || self.snapshot.is_some_and(|snapshot| snapshot.expandable == Some(true));
-        if fit >= tried && !on && cure == Some(Cure::Served) {
+        let cure = self.cure.filter(|_| !self.on);
+        if fit >= tried && cure == Some(Cure::Served) {
             self.because(format!("{sum} for a request of {}", exact(tried)));
             self.because("the snapshot's trace, replayed with expandable segments, serves the request");
             return Verdict::Fragmentation;
@@ -318,7 +286,7 @@ impl<'a> Case<'a> {
             return Verdict::TrueOom;
         }
         self.because(format!("{sum} for a request of {}", exact(tried)));
-        if cure == Some(Cure::Refused) && !on {
+        if cure == Some(Cure::Refused) {
             self.because("the snapshot's trace, replayed with expandable segments, fails as well: the working set must shrink");
             return Verdict::TrueOom;
         }
@@ -329,7 +297,7 @@ impl<'a> Case<'a> {
             );
             return Verdict::Unknown;
         }
-        if on {
+        if self.on {
             self.because(
                 "expandable segments are on already: what strands the memory is something else".to_owned(),
             );

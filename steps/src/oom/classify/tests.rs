@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::evidence::Snapshot;
-use super::facts::ErrorFields;
+use super::facts::{ErrorFields, Table};
 use super::foreign::{Tenant, Tenants};
 use super::rules::{Around, DEFAULT_MARGIN, classify as classify_around};
 use super::step::OomClassify;
@@ -20,10 +20,14 @@ use crate::size::{GIB, MIB, parse_size};
 
 /// The fields as `oom.read` has them, from the text.
 fn fields(text: &str) -> ErrorFields {
+    message(text).unwrap()
+}
+
+fn message(text: &str) -> Option<ErrorFields> {
     let mut lines = text.lines();
     let first = lines.next().unwrap();
-    let message = read(&Passage::new(first, &lines.collect::<Vec<_>>())).unwrap();
-    ErrorFields {
+    let message = read(&Passage::new(first, &lines.collect::<Vec<_>>()))?;
+    Some(ErrorFields {
         kind: Some(message.kind),
         tried: message.tried,
         capacity: message.capacity,
@@ -36,7 +40,8 @@ fn fields(text: &str) -> ErrorFields {
         processes: Some(message.processes),
         limit: message.limit,
         hint_expandable: message.hint_expandable,
-    }
+        memory_summary: None,
+    })
 }
 
 fn classify(error: &ErrorFields, tenants: Option<&Tenants>, margin: f64) -> Classification {
@@ -168,6 +173,14 @@ fn the_traps() {
     assert_eq!(alone(&small), Verdict::Unknown, "small requests cannot use large gaps");
     let on = ErrorFields { hint_expandable: Some(true), ..typical() };
     assert_eq!(alone(&on), Verdict::Unknown, "expandable segments are on");
+    let table = Table { expandable: Some(true), retries: Some(3), ..Table::default() };
+    let on = ErrorFields { memory_summary: Some(table), ..typical() };
+    let found = classify(&on, None, DEFAULT_MARGIN);
+    assert_eq!(found.verdict, Verdict::Unknown, "the table says that they are on");
+    assert_eq!(
+        found.reasons.last().unwrap(),
+        "memory_summary: everything flushed 3 times for want of memory"
+    );
     let free = ErrorFields { tried: Some(GIB / 2), ..typical() };
     assert_eq!(alone(&free), Verdict::Unknown, "enough was free");
     let larger = ErrorFields { tried: Some(12 * GIB), ..typical() };
@@ -359,8 +372,13 @@ fn a_snapshot_decides_what_the_message_leaves_open() {
     assert_eq!(verdict(&small, &shows(&typical(), Cure::Served)), Verdict::Unknown);
     let on = Snapshot { expandable: Some(true), ..shows(&typical(), Cure::Refused) };
     assert_eq!(verdict(&typical(), &on), Verdict::Unknown);
+    let on = Snapshot { expandable: Some(true), ..Snapshot::default() };
+    assert_eq!(verdict(&typical(), &on), Verdict::Unknown, "whichever failure it shows");
     let huge = ErrorFields { tried: Some(12 * GIB), ..typical() };
     assert_eq!(verdict(&huge, &shows(&huge, Cure::Served)), Verdict::TrueOom);
+    let lost = ErrorFields { kind: Some(Kind::NvmlAssert), ..ErrorFields::default() };
+    assert_eq!(verdict(&lost, &shows(&typical(), Cure::Served)), Verdict::Fragmentation);
+    assert_eq!(verdict(&lost, &shows(&typical(), Cure::Refused)), Verdict::Unknown, "or somebody else's");
     // What is missing in the message stays missing.
     for lost in 0..9 {
         let part = thinned(&small, 1 << lost);
@@ -472,6 +490,25 @@ fn no_report_gets_surer_by_losing_fields() {
     }
 }
 
+/// A message that breaks off, anywhere.
+#[test]
+fn no_report_gets_surer_by_being_cut_off() {
+    for case in cases().iter().filter(|case| case.kind.is_caching_allocator()) {
+        let text = render(case);
+        let whole = alone(&fields(&text));
+        for end in (20..text.len()).step_by(3).filter(|end| text.is_char_boundary(*end)) {
+            let Some(message) = message(&text[..end]) else { continue };
+            let part = alone(&message);
+            assert!(
+                part == Verdict::Unknown || part == whole,
+                "{} up to {:?}: {whole:?} -> {part:?}",
+                case.id,
+                &text[end.saturating_sub(30)..end]
+            );
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
 
@@ -515,6 +552,7 @@ proptest! {
             reserved_unallocated: values[5], private_pools: values[6], this_process: values[7], limit: values[8],
             processes: Some(vec![Process { pid: 1, bytes: values[0] }]),
             hint_expandable: None,
+            memory_summary: None,
         };
         let found: Classification = classify(&error, Some(&tenants(&[u64::MAX, u64::MAX])), margin);
         prop_assert!(!found.reasons.is_empty());

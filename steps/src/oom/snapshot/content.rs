@@ -83,6 +83,47 @@ pub(super) struct InForce {
     pub(super) settings: Settings,
 }
 
+/// The keys that are read.
+pub(super) const KEYS: &[&str] = &[
+    "segments",
+    "device_traces",
+    "allocator_settings",
+    "device",
+    "address",
+    "total_size",
+    "stream",
+    "segment_type",
+    "segment_pool_id",
+    "is_expandable",
+    "blocks",
+    "size",
+    "requested_size",
+    "state",
+    "action",
+    "addr",
+    "device_free",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "max_split_size",
+    "expandable_segments",
+    "roundup_power2_divisions",
+    "1",
+    "2",
+    "4",
+    "8",
+    "16",
+    "32",
+    "64",
+    "128",
+    "256",
+    "512",
+    "1024",
+    "2048",
+    "4096",
+    "8192",
+    "16384",
+    "32768",
+];
+
 /// Reads a snapshot from what the pickle holds.
 ///
 /// # Errors

@@ -3,16 +3,15 @@
 //! A pickle is a program for a small machine, and some of its instructions call what they name. This machine has only
 //! those that build dicts, lists, tuples, strings, numbers, booleans and None (Lib/pickletools.py, protocols 2 to 5); at
 //! any other it stops and says which. Bytes, values and nesting are bounded; strings stay where they are in the input,
-//! shared values are shared, so that what is built is never much larger than what was read.
-
-use std::collections::HashMap;
+//! shared values are shared, and of dicts only the keys that are asked for are kept, so that what is built stays in
+//! proportion to what was read.
 
 use super::value::{Document, Value};
 
 /// Bounds of what is built.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// Entries of all dicts, lists and tuples together.
+    /// Entries of all dicts, lists and tuples and of the memo together.
     pub(super) entries: usize,
     /// Values that were begun and are not finished.
     pub(super) stack: usize,
@@ -24,11 +23,11 @@ impl Default for Bounds {
     }
 }
 
-/// Reads a pickle.
+/// Reads a pickle. Of dicts only these keys are kept.
 ///
 /// # Errors
 /// It is no pickle, it is cut off, it would run something, or it is too large; a line that says so and where.
-pub(super) fn load(bytes: &[u8], bounds: Bounds) -> Result<Document<'_>, String> {
+pub(super) fn load<'a>(bytes: &'a [u8], keys: &'a [&str], bounds: Bounds) -> Result<Document<'a>, String> {
     if u32::try_from(bytes.len()).is_err() {
         return Err("larger than 4 GiB".to_owned());
     }
@@ -39,7 +38,8 @@ pub(super) fn load(bytes: &[u8], bounds: Bounds) -> Result<Document<'_>, String>
         entries: 0,
         stack: Vec::new(),
         marks: Vec::new(),
-        memo: HashMap::new(),
+        memo: Vec::new(),
+        keys,
         document: Document::new(bytes),
     };
     machine.run().map_err(|why| format!("byte {}: {why}", machine.at))?;
@@ -54,7 +54,8 @@ struct Machine<'a> {
     stack: Vec<Value>,
     /// Heights of the stack.
     marks: Vec<usize>,
-    memo: HashMap<u32, Value>,
+    memo: Vec<Value>,
+    keys: &'a [&'a str],
     document: Document<'a>,
 }
 
@@ -148,8 +149,7 @@ impl Machine<'_> {
             b'q' => self.put::<1>()?,
             b'r' => self.put::<4>()?,
             0x94 => {
-                let index = u32::try_from(self.memo.len()).map_err(|_| BAD)?;
-                self.memoize(index)?;
+                self.memoize(self.memo.len())?;
             }
             b'h' => self.get::<1>()?,
             b'j' => self.get::<4>()?,
@@ -200,7 +200,7 @@ impl Machine<'_> {
     }
 
     fn grow(&mut self, by: usize) -> Result<(), String> {
-        self.entries += by;
+        self.entries = self.entries.saturating_add(by);
         if self.entries > self.bounds.entries {
             return Err(format!("more than {} values", self.bounds.entries));
         }
@@ -268,11 +268,15 @@ impl Machine<'_> {
         if !items.len().is_multiple_of(2) {
             return Err(BAD.to_owned());
         }
-        self.grow(items.len())?;
         let dict = self.top()?;
-        let dict = self.document.dict_mut(dict).ok_or(BAD)?;
-        dict.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
-        Ok(())
+        for pair in items.chunks_exact(2) {
+            let key = self.document.text(pair[0]);
+            if key.is_some_and(|key| self.keys.contains(&key)) {
+                self.grow(2)?;
+                self.document.dict_mut(dict).ok_or(BAD)?.push((pair[0], pair[1]));
+            }
+        }
+        if self.document.is_dict(dict) { Ok(()) } else { Err(BAD.to_owned()) }
     }
 
     fn top(&self) -> Result<Value, String> {
@@ -281,21 +285,24 @@ impl Machine<'_> {
     }
 
     fn put<const N: usize>(&mut self) -> Result<(), String> {
-        let index = u32::try_from(self.small::<N>()?).map_err(|_| BAD)?;
+        let index = self.small::<N>()?;
         self.memoize(index)
     }
 
-    fn memoize(&mut self, index: u32) -> Result<(), String> {
+    /// Indices count up; a gap is filled with values that nothing is known of.
+    fn memoize(&mut self, index: usize) -> Result<(), String> {
         let value = self.top()?;
-        if self.memo.insert(index, value).is_none() {
-            self.grow(1)?;
+        if index >= self.memo.len() {
+            self.grow(index - self.memo.len() + 1)?;
+            self.memo.resize(index + 1, Value::Huge);
         }
+        self.memo[index] = value;
         Ok(())
     }
 
     fn get<const N: usize>(&mut self) -> Result<(), String> {
-        let index = u32::try_from(self.small::<N>()?).map_err(|_| BAD)?;
-        let value = *self.memo.get(&index).ok_or(BAD)?;
+        let index = self.small::<N>()?;
+        let value = *self.memo.get(index).ok_or(BAD)?;
         self.push(value)
     }
 }

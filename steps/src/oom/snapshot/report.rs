@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::content::{Snapshot, read};
+use super::content::{KEYS, Snapshot, read};
 use super::holes::{Holdings, holdings};
 use super::pickle::{Bounds, load};
 use super::replay::{Answer, Failure, failure, replay};
@@ -61,6 +61,27 @@ pub(crate) struct Evidence {
     pub(crate) reasons: Vec<String>,
 }
 
+/// How much a snapshot tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Worth {
+    /// It does not show the failure.
+    Silent,
+    /// It shows it.
+    Shows,
+    /// And its replay has an answer.
+    Decides,
+}
+
+impl Evidence {
+    pub(super) fn worth(&self) -> Worth {
+        match (self.cure, self.tried) {
+            (Some(Cure::Served | Cure::Refused), _) => Worth::Decides,
+            (_, Some(_)) => Worth::Shows,
+            _ => Worth::Silent,
+        }
+    }
+}
+
 /// What a message's figure may differ from the snapshot's by: two decimals of a GiB.
 const ROUNDING: u64 = 8 * MIB;
 
@@ -77,7 +98,7 @@ impl Wanted {
 /// # Errors
 /// It is no snapshot, it is cut off, too large, or it would run something; a line that says so.
 pub(crate) fn examine(bytes: &[u8], wanted: &Wanted) -> Result<Evidence, String> {
-    let snapshot = read(&load(bytes, Bounds::default())?)?;
+    let snapshot = read(&load(bytes, KEYS, Bounds::default())?)?;
     Ok(look(&snapshot, wanted))
 }
 

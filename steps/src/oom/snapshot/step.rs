@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::report::{Cure, Evidence, Wanted, examine};
+use super::report::{Cure, Evidence, Wanted, Worth, examine};
 use crate::size::{MIB, show};
 use crate::text::{clean, clean_to};
 
@@ -46,7 +46,10 @@ impl ReadStep for OomSnapshot {
 
     fn outcomes() -> Outcomes {
         Outcomes::fixed(&[
-            ("found", "a snapshot was read, if possible one that shows the failure"),
+            (
+                "found",
+                "a snapshot was read: of several, the newest that shows the failure and can be replayed",
+            ),
             ("none", "no snapshot is named, or there is none of the time of the job"),
             ("unreadable", "there is a file, and it cannot be read, is no snapshot, or would run something"),
         ])
@@ -81,11 +84,11 @@ impl ReadStep for OomSnapshot {
             match read {
                 Ok(mut evidence) => {
                     evidence.file = Some(path);
-                    let shows_it = evidence.tried.is_some();
-                    if best.as_ref().is_none_or(|best| shows_it && best.tried.is_none()) {
+                    let decides = evidence.worth() == Worth::Decides;
+                    if best.as_ref().is_none_or(|best| evidence.worth() > best.worth()) {
                         best = Some(evidence);
                     }
-                    if shows_it {
+                    if decides {
                         break;
                     }
                 }

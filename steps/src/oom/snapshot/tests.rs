@@ -103,7 +103,7 @@ fn nothing_is_run() {
         (b"\x80\x02\x82\x01.", "EXT"),
         (b"\x80\x02K\x01Q.", "PERSID"),
     ] {
-        let why = load(bytes, Bounds::default()).unwrap_err();
+        let why = load(bytes, &[], Bounds::default()).unwrap_err();
         assert!(why.contains(name) && why.contains("nothing of it was run"), "{why}");
     }
 }
@@ -132,17 +132,19 @@ fn what_is_no_snapshot_is_refused() {
 fn size_and_depth_are_bounded() {
     let tight = Bounds { entries: 100, stack: 50 };
     let marks = [b"\x80\x02".as_slice(), &[b'('; 60], b"."].concat();
-    assert!(load(&marks, tight).unwrap_err().contains("nested too deeply"));
+    assert!(load(&marks, &[], tight).unwrap_err().contains("nested too deeply"));
     let values = [b"\x80\x02".as_slice(), &[b'N'; 60], b"."].concat();
-    assert!(load(&values, tight).unwrap_err().contains("too many values"));
+    assert!(load(&values, &[], tight).unwrap_err().contains("too many values"));
     // A list that holds itself, ever larger.
     let growing = [b"\x80\x02]q\0".as_slice(), &b"h\0a".repeat(120), b"."].concat();
-    assert!(load(&growing, tight).unwrap_err().contains("more than 100 values"));
-    let own = load(b"\x80\x02]q\0h\0a.", tight).unwrap();
+    assert!(load(&growing, &[], tight).unwrap_err().contains("more than 100 values"));
+    let own = load(b"\x80\x02]q\0h\0a.", &[], tight).unwrap();
     assert_eq!(own.list(own.root), Some([own.root].as_slice()));
+    let far = load(b"\x80\x02Nr\xff\xff\xff\xff.", &[], tight).unwrap_err();
+    assert!(far.contains("more than 100 values"), "an index that would make the memo large: {far}");
     // A hundred thousand levels are no recursion of ours.
     let deep = [b"\x80\x02".as_slice(), &b"]".repeat(100_000), &b"a".repeat(99_999), b"."].concat();
-    assert!(load(&deep, Bounds::default()).is_ok());
+    assert!(load(&deep, &[], Bounds::default()).is_ok());
 }
 
 #[test]
@@ -156,7 +158,7 @@ fn numbers_are_what_python_wrote() {
         (b"\x80\x02\x8a\x09\0\0\0\0\0\0\0\0\x01.", Value::Huge),
         (b"\x80\x02G\x3f\xf8\0\0\0\0\0\0.", Value::Float(1.5)),
     ] {
-        assert_eq!(load(bytes, Bounds::default()).unwrap().root, expected);
+        assert_eq!(load(bytes, &[], Bounds::default()).unwrap().root, expected);
     }
 }
 
@@ -172,6 +174,7 @@ async fn the_step_takes_the_snapshot_that_shows_the_failure() {
     let site = crate::testkit::told::files(&[
         ("/run/a.pickle", fixture!("no-history")),
         ("/run/b.pickle", fixture!("curable-4")),
+        ("/run/d.pickle", fixture!("graphs")),
         ("/run/c.pickle", b"\x80\x02cos\nsystem\n."),
         ("/run/model.pt", b"weights"),
     ]);
