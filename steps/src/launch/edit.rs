@@ -34,7 +34,7 @@ pub(crate) struct Params {
     /// Environment variables to remove from the script.
     #[serde(default)]
     unset: Vec<String>,
-    /// Changes to take back: the `changed` of an earlier edit. Each variable gets its former value, or is removed.
+    /// Changes of variables to take back: the `changed` of an earlier edit. Each gets its former value, or is removed.
     #[serde(default)]
     revert: Vec<Changed>,
     /// Edits to take back: the `patches` of an earlier edit. Nothing else may be given beside it.

@@ -25,6 +25,7 @@ impl Taking<'_> {
         Ok(Some(ranks))
     }
 
+    /// Makes the micro-batch smaller; the change as `8->4`.
     pub(super) fn micro_batch(&mut self) -> Result<String, No> {
         let framework = self.ask.framework;
         let micro = self.count(&framework.micro_batch)?;

@@ -367,6 +367,19 @@ fn a_lever_that_cannot_free_enough_is_skipped() {
 }
 
 #[test]
+fn numbers_beyond_sense_are_not_reckoned_with() {
+    for size in ["0", "-4", "18446744073709551615", "4294967296", "1e3", "99999999999999999999"] {
+        let told = run(&MEGATRON.replace("size 4 ", &format!("size {size} ")), &[], &json!({}));
+        assert!(
+            told.starts_with("unknown: micro_batch (Megatron-LM): --micro-batch-size (line 9) is "),
+            "{told}"
+        );
+    }
+    let large = MEGATRON.replace("size 4 ", "size 2147483647 ").replace("size 4096", "size 1073741824");
+    assert!(run(&large, &[], &json!({ "world_size": 2 })).starts_with("cannot: "));
+}
+
+#[test]
 fn an_unknown_framework_is_not_guessed_at() {
     let told = run("srun python my_train.py --batch 8\n", &[], &json!({}));
     assert!(told.starts_with("unknown: micro_batch: the script sets none of MICRO_BATCH_SIZE, "), "{told}");

@@ -142,10 +142,12 @@ impl Taking<'_> {
         Pull { rung, edits: Edits::Launch(Box::new(launch), changed), from_to, description, notes }
     }
 
+    /// Reads a setting of the launch as it is now.
     pub(super) fn read(&self, places: &[At]) -> Reading {
         self.launch.read(places)
     }
 
+    /// Reads a setting that is a whole number.
     pub(super) fn count(&mut self, places: &[At]) -> Result<Count, No> {
         let found = match self.read(places) {
             Reading::Absent => return Ok(Count::Absent),
@@ -156,9 +158,12 @@ impl Taking<'_> {
         if value == "auto" || value == "null" || self.ask.framework.unset.contains(&value) {
             return Ok(Count::Auto);
         }
-        match value.parse::<u64>().ok().filter(|number| *number > 0) {
+        // Beyond this nothing is a batch or a length, and products of two still fit.
+        match value.parse::<u64>().ok().filter(|number| (1..=1 << 31).contains(number)) {
             Some(number) => Ok(Count::Is(found, number)),
-            None => Err(No::Unknown(format!("{} is {}, not a number", found.place, clean(&value)))),
+            None => {
+                Err(No::Unknown(format!("{} is {}, no number that makes sense", found.place, clean(&value))))
+            }
         }
     }
 
@@ -179,12 +184,14 @@ impl Taking<'_> {
         Ok(())
     }
 
+    /// Adds a setting beside one that is there.
     pub(super) fn add(&mut self, at: &At, new: &str, beside: &Found) -> Result<(), No> {
         self.launch = self.launch.add(at, new, beside).map_err(No::Cannot)?;
         self.note(at, None, new);
         Ok(())
     }
 
+    /// Keeps what was changed.
     pub(super) fn note(&mut self, at: &At, before: Option<String>, new: &str) {
         let file = match at {
             At::Key(key) => match self.launch.files.get(key.split_once(':').map_or("main", |(file, _)| file))

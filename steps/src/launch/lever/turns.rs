@@ -59,14 +59,12 @@ impl Taking<'_> {
         if let (Some(words), Some(found)) = (&turn.words, &found) {
             self.launch = self.launch.replace(found, words).map_err(No::Cannot)?;
             let (name, new) = words.split_once(' ').unwrap_or((words, ""));
-            self.note(&turn.at, None, "");
-            self.changed.pop();
             let new = new.split(' ').next().unwrap_or_default();
             self.note(&At::Flag(name.to_owned()), Some(turn.at.show()), new);
             return Ok(format!("{}->{new}", turn.at.show()));
         }
         let new = turn.to.clone().unwrap_or_default();
-        let anchor = match found {
+        let mut anchor = match found {
             Some(found) => {
                 self.set(&found, &new)?;
                 self.again(&found)?
@@ -87,7 +85,6 @@ impl Taking<'_> {
                 }
             }
         };
-        let mut anchor = anchor;
         for also in &turn.also {
             match self.launch.read_at(&also.at) {
                 Reading::Found(other) if other.value.as_deref() == Some(also.to.as_str()) => {}
