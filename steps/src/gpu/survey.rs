@@ -133,6 +133,10 @@ pub(crate) async fn survey(
         let still = |app: &App| again.iter().any(|other| other.pid == app.pid && other.uuid == app.uuid);
         let alive = survey.known.alive.clone();
         survey.apps.retain(|app| app.pid.is_some_and(|pid| alive.contains_key(&pid)) || still(app));
+        if odd(&survey) {
+            // Its memory is gone with it.
+            survey.cards = cards(&query(site, node, "--query-gpu", CARD_FIELDS, timeout).await?);
+        }
     }
     Ok(survey)
 }

@@ -284,3 +284,20 @@ async fn a_rank_that_started_between_the_two_looks_is_no_unaccounted_memory() {
     );
     assert_eq!(ask(fake, json!({})).await.0, "clean");
 }
+
+#[tokio::test]
+async fn the_memory_of_a_rank_that_ended_between_the_looks_is_no_unaccounted_memory() {
+    let lists = [crate::testkit::ok(app(11, 90_000, 2)), crate::testkit::ok("")];
+    let full = crate::testkit::ok(card(2, 90_600) + &card(3, 600));
+    let free = crate::testkit::ok(card(2, 4) + &card(3, 600));
+    let fake = node().ran(&ps("11"), 1, "1 root /sbin/init\n", "");
+    fake.host(
+        "gpu-21",
+        ["nvidia-smi", "--query-compute-apps=pid,used_memory,gpu_uuid,gpu_bus_id,process_name"],
+        lists,
+    );
+    let fields = "--query-gpu=index,uuid,pci.bus_id,memory.used,mig.mode.current";
+    fake.host("gpu-21", ["nvidia-smi", fields], [full, free]);
+    let (outcome, output, _) = ask(fake, json!({})).await;
+    assert_eq!((outcome.as_str(), &output["processes"]), ("clean", &json!([])));
+}
