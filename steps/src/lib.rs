@@ -22,7 +22,9 @@ use engine::step::Registry;
 /// What takes hostile bytes, for fuzzers: each takes any bytes, and must not panic.
 #[doc(hidden)]
 pub mod hostile {
+    pub use crate::gpu::hostile as gpu;
     pub use crate::oom::examine_any as snapshot;
+    pub use crate::slurm::hostile::{hostlist, json as slurm_json, text as slurm_text};
 }
 
 /// Adds every step kind that ships to a registry.

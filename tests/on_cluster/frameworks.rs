@@ -46,6 +46,14 @@ fn cured_by(name: &str, files: &[&str], framework: &str, expected: &[&str]) -> V
     for word in ["--nodes=2", "--ntasks-per-node=4", "--gpus-per-node=4"] {
         assert!(sbatch.iter().any(|given| given == word), "{sbatch:?} lacks {word}");
     }
+    // Flags are looked up in the ranks; what stands in a file alone cannot be.
+    let flags = expected.iter().any(|line| line.contains("--") || line.contains("MICRO"));
+    assert_eq!(
+        ran.output("verify")["args_confirmed"],
+        serde_json::json!(flags.then_some(true)),
+        "{}",
+        ran.stderr
+    );
     argv_of_rank(&ran.jobs()[0], world.about["node"].as_str().expect("a node"))
 }
 

@@ -2,8 +2,8 @@
 
 use super::kit::{Ran, World, in_rank, shown};
 
-const EVIDENCE: [&str; 5] =
-    ["job:found", "error:gpu_oom", "health:healthy", "tenants:clean", "checkpoint:found"];
+const EVIDENCE: [&str; 6] =
+    ["job:found", "error:gpu_oom", "health:healthy", "tenants:clean", "snapshot:none", "checkpoint:found"];
 
 /// Runs dry, checks that nothing was touched, runs for real, and checks that the real path was shown.
 fn dry_then_real(world: &World, more: &[&str]) -> Ran {
@@ -110,6 +110,7 @@ fn a_faulty_gpu_is_drained_and_avoided() {
         "error:gpu_oom",
         "health:faulty",
         "tenants:unknown",
+        "snapshot:none",
         "checkpoint:found",
         "stop:released",
         "hardware:faulty",
@@ -143,6 +144,7 @@ fn a_co_tenant_is_avoided() {
         "error:gpu_oom",
         "health:healthy",
         "tenants:shared",
+        "snapshot:none",
         "checkpoint:found",
         "stop:released",
         "hardware:healthy",

@@ -259,13 +259,25 @@ pub(crate) fn dcp(items: &[Item]) -> Check {
     }
 }
 
-/// A directory that Lightning or NeMo made: parts with a `.metadata`, or Lightning's `meta.pt`.
-pub(crate) fn lightning_dir(items: &[Item]) -> Check {
+/// A directory that Lightning or NeMo made. `fsdp`: Lightning's FSDP strategy writes `meta.pt` after the parts
+/// (`strategies/fsdp.py`, `save_checkpoint`); its DeepSpeed strategy has a tag `checkpoint/` and the file `latest`.
+pub(crate) fn lightning_dir(items: &[Item], fsdp: bool) -> Check {
     if items.is_empty() {
         return Check::no("it is empty");
     }
+    if items.iter().any(|item| item.path.ends_with("_model_states.pt")) {
+        let tag = items.iter().find_map(|item| item.path.strip_suffix("_model_states.pt")?.split_once('/'));
+        return tag.map_or_else(|| deepspeed(items, None), |(tag, _)| deepspeed(&within(items, tag), None));
+    }
     if let Some(hole) = hole(items) {
         return Check::no(hole);
+    }
+    if fsdp && items.iter().any(|item| dir(&item.path).is_empty() && item.path.ends_with(".distcp")) {
+        return if has(items, "meta.pt") {
+            Check::yes("meta.pt, which is written last, is there")
+        } else {
+            Check::no("no meta.pt, which is written last")
+        };
     }
     let marked = items.iter().any(|item| {
         item.size > 0
@@ -402,16 +414,25 @@ mod tests {
         let ranks = ["__0_0.distcp", "__1_0.distcp", "__0.metadata", "__1.metadata"];
         assert_eq!(dcp(&items(&ranks)).complete, Some(true));
         assert_eq!(dcp(&items(&ranks[..3])).complete, Some(false));
-        assert_eq!(lightning_dir(&items(&["meta.pt", "__0_0.distcp", ".metadata"])).complete, Some(true));
-        assert_eq!(lightning_dir(&items(&["weights/__0_0.distcp"])).complete, Some(false));
-        assert_eq!(lightning_dir(&items(&["context/model.yaml"])).complete, Some(false));
+        let lightning = |paths: &[&str]| lightning_dir(&items(paths), true).complete;
+        assert_eq!(lightning(&["meta.pt", "__0_0.distcp", ".metadata"]), Some(true));
+        assert_eq!(lightning(&["__0_0.distcp", ".metadata"]), Some(false));
+        let ranks = ["zero_pp_rank_0", "zero_pp_rank_1"]
+            .map(|rank| format!("checkpoint/{rank}_mp_rank_00_optim_states.pt"));
+        let zero = ["latest", "checkpoint/mp_rank_00_model_states.pt", &ranks[0], &ranks[1]];
+        assert_eq!(lightning(&zero), Some(true));
+        assert_eq!(lightning(&[zero[0], zero[1], zero[3]]), Some(false));
+        let nemo = |paths: &[&str]| lightning_dir(&items(paths), false).complete;
+        assert_eq!(nemo(&["weights/__0_0.distcp", "weights/.metadata", "context/model.yaml"]), Some(true));
+        assert_eq!(nemo(&["weights/__0_0.distcp"]), Some(false));
+        assert_eq!(nemo(&["context/model.yaml"]), Some(false));
     }
 
     proptest! {
         #[test]
         fn never_panics(paths in proptest::collection::vec("(zero_pp_rank_[0-9]{1,12}_mp_rank_[0-9]{1,3}_optim_states.pt|m-[0-9]{5}-of-[0-9]{5}.bin|\\PC{0,20})", 0..9), state in "\\PC{0,60}") {
             let items: Vec<Item> = paths.into_iter().enumerate().map(|(n, path)| Item { path, size: n as u64 % 3 }).collect();
-            let _ = (hf(&items, Some(1), Some(&state), true, Some("a")), deepspeed(&items, Some(2)), megatron(&items), dcp(&items), lightning_dir(&items));
+            let _ = (hf(&items, Some(1), Some(&state), true, Some("a")), deepspeed(&items, Some(2)), megatron(&items), dcp(&items), lightning_dir(&items, true));
             let _ = global_step(&format!("\"global_step\":{state}"));
         }
     }

@@ -214,8 +214,8 @@ async fn examine(
         Layout::Megatron => megatron(&tree.items),
         Layout::Deepspeed => deepspeed(&tree.items, siblings),
         Layout::Torchtitan | Layout::TorchDcp => dcp(&tree.items),
-        Layout::Nemo => lightning_dir(&tree.items),
-        Layout::Lightning if raw.tree.is_some() => lightning_dir(&tree.items),
+        Layout::Nemo => lightning_dir(&tree.items, false),
+        Layout::Lightning if raw.tree.is_some() => lightning_dir(&tree.items, true),
         Layout::Lightning | Layout::Plain => match sealed(site, path, raw.entry.stat.size).await? {
             Seal::Whole => Check::yes("the file was written to its end"),
             Seal::Cut => Check::no("the file's end is missing"),

@@ -51,6 +51,8 @@ pub(crate) fn apply(survey: &mut Survey, told: &Told, workdir: Option<&str>) {
             };
             (format!("{}/{name}", survey.dir), by)
         }
+        // What other programs load by a flag of this name may be anything.
+        Told::Path(_, by) if by == "--load" && survey.layout != Some(Layout::Megatron) => return,
         Told::Path(path, by) => {
             let Some(path) = absolute(path, workdir) else { return };
             (path.trim_end_matches('/').to_owned(), by)
@@ -131,6 +133,7 @@ mod tests {
         assert_eq!(picked(&path("/out/"), Layout::Megatron), None, "the directory itself: as ever");
         assert_eq!(picked(&path("/out/iter_0000040/"), Layout::Megatron), Some((Some(40), Some(true))));
         assert_eq!(picked(&path("base/iter_0000007"), Layout::Megatron), Some((Some(7), None)), "elsewhere");
+        assert_eq!(picked(&path("base/weights"), Layout::HfTrainer), None, "not a flag of that framework");
     }
 
     proptest! {

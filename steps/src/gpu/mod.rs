@@ -4,6 +4,7 @@ mod ask;
 mod bus;
 mod cards;
 mod health;
+mod hostile;
 mod kernel;
 mod klog;
 mod owners;
@@ -18,4 +19,5 @@ mod verdict;
 mod xid;
 mod xml;
 
+pub use hostile::hostile;
 pub(crate) use register::register;

@@ -39,6 +39,31 @@ pub(crate) struct Card {
     pub(crate) mig: bool,
 }
 
+/// Looks at most, while processes and memory do not fit.
+const LOOKS: usize = 3;
+
+/// Memory in use beyond what the listed processes have that is no longer the driver's own (2 GiB; the driver
+/// keeps about half a GiB for itself).
+const UNACCOUNTED: u64 = 2 << 30;
+
+impl Card {
+    /// Memory in use that no process has, bytes, if it matters. With a process that hides its memory, or with MIG, nothing
+    /// can be said.
+    pub(crate) fn unaccounted(&self, apps: &[App]) -> Option<u64> {
+        let of = apps.iter().filter(|app| on(app, self));
+        let known: u64 = of.map(|app| app.bytes).try_fold(0u64, |sum, bytes| sum.checked_add(bytes?))?;
+        self.used?.checked_sub(known).filter(|over| *over > UNACCOUNTED && !self.mig)
+    }
+}
+
+/// Whether a process is on a GPU. The address is compared first: under MIG the uuid may be that of an instance.
+pub(crate) fn on(app: &App, card: &Card) -> bool {
+    match (app.bus, card.bus) {
+        (Some(app), Some(card)) => app == card,
+        _ => app.uuid.is_some() && app.uuid == card.uuid,
+    }
+}
+
 /// What could be found out.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Survey {
@@ -74,8 +99,20 @@ pub(crate) async fn survey(
     if !survey.gaps.is_empty() {
         return Ok(survey);
     }
-    let answer = query(site, node, "--query-gpu", CARD_FIELDS, timeout).await?;
-    survey.cards = cards(&answer);
+    let odd = |survey: &Survey| survey.cards.iter().any(|card| card.unaccounted(&survey.apps).is_some());
+    // A process that starts or ends between the two looks has memory in one of them only.
+    for look in 0..LOOKS {
+        if look > 0 {
+            survey.apps = apps(site, node, timeout, &mut survey.gaps).await?;
+            if !odd(&survey) {
+                break;
+            }
+        }
+        survey.cards = cards(&query(site, node, "--query-gpu", CARD_FIELDS, timeout).await?);
+        if !odd(&survey) {
+            break;
+        }
+    }
     if let Some(job) = job {
         let listed = by_slurm(site, node, job, timeout, &mut survey.notes).await?;
         survey.known.own = merge(own_pids, listed);

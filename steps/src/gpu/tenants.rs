@@ -9,15 +9,11 @@ use super::bus::Device;
 use super::health::device;
 use super::owners::Owner;
 use super::params::{Word, limit};
-use super::survey::{App, Card, Survey, survey};
+use super::survey::{App, Card, Survey, on, survey};
 use crate::duration::Timespan;
 use crate::size::show;
 use crate::slurm::JobId;
 use crate::text::{clean_to, count};
-
-/// Memory in use beyond what the listed processes have that is no longer the driver's own (2 GiB; the driver
-/// keeps about half a GiB for itself).
-const UNACCOUNTED: u64 = 2 << 30;
 
 /// `gpu.tenants`: see [`Params`].
 pub(crate) struct Tenants;
@@ -166,14 +162,6 @@ fn scope(found: &Survey, device: Option<&Device>, notes: &mut Vec<String>) -> Op
     Some(cards)
 }
 
-/// The address is compared first: under MIG the uuid may be that of an instance.
-fn on(app: &App, card: &Card) -> bool {
-    match (app.bus, card.bus) {
-        (Some(app), Some(card)) => app == card,
-        _ => app.uuid.is_some() && app.uuid == card.uuid,
-    }
-}
-
 fn conclude(node: String, found: Survey, device: Option<&Device>) -> Done<Output> {
     let mut notes = found.notes.clone();
     let scope = scope(&found, device, &mut notes);
@@ -236,17 +224,12 @@ fn conclude(node: String, found: Survey, device: Option<&Device>) -> Done<Output
 
 /// GPUs with more memory in use than their processes have.
 fn unaccounted(found: &Survey, cards: &[Card]) -> Vec<String> {
-    let over = |card: &Card| {
-        let of = found.apps.iter().filter(|app| on(app, card));
-        // With a process that hides its memory, or with MIG, nothing can be said.
-        let known: u64 = of.map(|app| app.bytes).try_fold(0u64, |sum, bytes| sum.checked_add(bytes?))?;
-        let over = card.used?.checked_sub(known)?;
-        (over > UNACCOUNTED && !card.mig).then(|| {
-            let bus = card.bus.map_or("a GPU".to_owned(), |bus| bus.to_string());
-            format!("{} are in use on {bus} that no listed process has", show(over))
-        })
+    let line = |card: &Card| {
+        let over = card.unaccounted(&found.apps)?;
+        let bus = card.bus.map_or("a GPU".to_owned(), |bus| bus.to_string());
+        Some(format!("{} are in use on {bus} that no listed process has", show(over)))
     };
-    cards.iter().filter_map(over).collect()
+    cards.iter().filter_map(line).collect()
 }
 
 /// `pid 80613, 90.7 GiB on 0000:3b:00.0: python (job 77, user eve)`.

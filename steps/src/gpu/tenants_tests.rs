@@ -271,3 +271,16 @@ async fn an_array_task_needs_its_own_number() {
         .unwrap_err();
     assert_eq!(error.kind, StepErrorKind::Params);
 }
+
+#[tokio::test]
+async fn a_rank_that_started_between_the_two_looks_is_no_unaccounted_memory() {
+    let first = crate::testkit::ok("");
+    let second = crate::testkit::ok(app(11, 90_000, 2));
+    let fake = node();
+    fake.host(
+        "gpu-21",
+        ["nvidia-smi", "--query-compute-apps=pid,used_memory,gpu_uuid,gpu_bus_id,process_name"],
+        [first, second],
+    );
+    assert_eq!(ask(fake, json!({})).await.0, "clean");
+}

@@ -85,7 +85,9 @@ pub(crate) async fn complete(
     let open = |gap: &String| gap.ends_with(NO_ECC) || gap.ends_with(NO_REMAP);
     // Only a card that ever had an uncorrected error can have had too many.
     let ever = |gpu: &Gpu| gpu.ecc_aggregate_uncorrected.is_some_and(|errors| errors > 0);
-    if cards.hung || !(cards.gaps.iter().any(open) || cards.gpus.iter().any(ever)) {
+    // What is known to be faulty is not asked more than it has to be: nvidia-smi hangs on sick cards.
+    let decided = cards.hung || !cards.faults.is_empty();
+    if decided || !(cards.gaps.iter().any(open) || cards.gpus.iter().any(ever)) {
         return Ok(());
     }
     let command = Command::argv(["nvidia-smi", "-q", "-x"]).on(node).timeout(timeout);

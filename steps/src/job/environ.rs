@@ -9,7 +9,7 @@ use engine::step::{StepCx, StepError};
 use crate::slurm::{list_pids, read_pids};
 
 /// Most processes that are looked at.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
 
 /// Looks at the ranks of a job on one of its nodes: `Some(true)` if every rank that could be read has every variable in one
 /// of its processes, `Some(false)` if one has not, `None` if none could be read.
@@ -58,7 +58,7 @@ fn variables(pid: impl std::fmt::Display, expected: &BTreeMap<String, String>) -
     Command::argv(words.chain([format!("/proc/{pid}/environ")]))
 }
 
-async fn ask(cx: &StepCx, command: Command) -> Result<Option<Vec<u8>>, StepError> {
+pub(super) async fn ask(cx: &StepCx, command: Command) -> Result<Option<Vec<u8>>, StepError> {
     match cx.site.run(&command).await {
         Ok(output) if output.success() => Ok(Some(output.stdout)),
         Ok(_) => Ok(None),

@@ -1,5 +1,6 @@
 //! Following a relaunched job until it has proved itself.
 
+mod arguments;
 mod bar;
 mod environ;
 mod follow;

@@ -50,6 +50,10 @@ pub(crate) struct Params {
     /// have not, the watch ends.
     #[serde(default)]
     pub(crate) expect_env: BTreeMap<String, String>,
+    /// Flags (`--seq-length`) and words (`model.seq_length=`) that its ranks must be started with, and their values; looked up
+    /// in the same way.
+    #[serde(default)]
+    pub(crate) expect_args: BTreeMap<String, String>,
 }
 
 fn two_hours() -> Timespan {
@@ -87,6 +91,8 @@ pub(crate) struct Output {
     pub(crate) gap_trend: Option<Trend>,
     /// Whether the ranks have the variables of `expect_env`; `null` if none was given or no rank could be looked at.
     pub(crate) env_confirmed: Option<bool>,
+    /// Whether the ranks were started with the words of `expect_args`; `null` if none was given or no rank could be looked at.
+    pub(crate) args_confirmed: Option<bool>,
     /// What the log says of memory running out.
     pub(crate) oom: Option<String>,
     /// Its nodes.
@@ -120,7 +126,7 @@ impl ReadStep for Watch {
             ("passed", "It got past the step, and wrote a complete checkpoint if one was asked for"),
             ("oom", "It ran out of memory again"),
             ("failed", "It ended without having passed, and not for memory"),
-            ("unapplied", "It trains, but its ranks do not run with the variables of `expect_env`"),
+            ("unapplied", "It trains, but its ranks do not run with what `expect_env` and `expect_args` say"),
             ("stalled", "It runs, but no new step was reported for too long"),
             ("timeout", "It runs, but had not passed when the time was up"),
             ("pending", "It had not started when the time was up"),
@@ -181,6 +187,13 @@ fn summary(mut done: Done<Output>) -> Done<Output> {
     match output.env_confirmed {
         Some(true) => lines.push("its ranks run with the variables that they should have".to_owned()),
         Some(false) => lines.push("its ranks do NOT run with the variables that they should have".to_owned()),
+        None => {}
+    }
+    match output.args_confirmed {
+        Some(true) => lines.push("its ranks were started with the words that they should have".to_owned()),
+        Some(false) => {
+            lines.push("its ranks were NOT started with the words that they should have".to_owned())
+        }
         None => {}
     }
     lines.push(format!("followed for {}", span(output.waited_seconds)));

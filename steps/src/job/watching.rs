@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use engine::step::{StepCx, StepError, StepErrorKind};
 use jiff::Timestamp;
 
+use super::arguments;
 use super::environ;
 use super::follow::Follow;
 use super::probe::{Checkpoint, Probes};
@@ -46,6 +47,7 @@ pub(super) struct Watching<'a> {
     quiet_since: Option<Timestamp>,
     checkpoint: Option<Checkpoint>,
     env: Option<bool>,
+    args: Option<bool>,
     oom: Option<String>,
     looks: u32,
     suspicion: u32,
@@ -73,6 +75,7 @@ impl<'a> Watching<'a> {
             quiet_since: None,
             checkpoint: None,
             env: None,
+            args: None,
             oom: None,
             looks: 0,
             suspicion: 0,
@@ -122,10 +125,13 @@ impl<'a> Watching<'a> {
         if let Some(verdict) = self.out_of_memory(standing.released()).await? {
             return Ok(Some(verdict));
         }
-        if self.tally.last_step().is_some() && self.env.is_none() && !standing.released() {
+        if self.tally.last_step().is_some() && !standing.released() {
             self.look_at_ranks().await?;
-            if self.env == Some(false) {
-                let names: Vec<&str> = self.params.expect_env.keys().map(String::as_str).collect();
+            if self.env == Some(false) || self.args == Some(false) {
+                let names = [(&self.params.expect_env, self.env), (&self.params.expect_args, self.args)];
+                let names = names.into_iter().filter(|(_, seen)| *seen == Some(false));
+                let names: Vec<&str> =
+                    names.flat_map(|(names, _)| names.keys().map(String::as_str)).collect();
                 let why =
                     format!("job {job} trains without {} as it should be in its ranks", names.join(", "));
                 return Ok(Some(Verdict::Is("unapplied", clean(&why))));
@@ -189,6 +195,7 @@ impl<'a> Watching<'a> {
             capacity: self.tally.capacity,
             gap_trend: self.tally.trend(),
             env_confirmed: self.env,
+            args_confirmed: self.args,
             oom: self.oom.clone(),
             nodes: self.nodes.clone(),
             logs: self.paths(),
@@ -296,9 +303,14 @@ impl<'a> Watching<'a> {
         self.env_looks += 1;
         let node = self.nodes.as_ref().and_then(|nodes| nodes.first());
         let number = self.record.as_ref().and_then(|record| record.number);
-        let wanted = !self.params.expect_env.is_empty() && self.env_looks <= ENV_LOOKS;
-        if let (true, Some(node), Some(number)) = (wanted, node, number) {
-            self.env = environ::confirmed(self.cx, number, node, &self.params.expect_env).await?;
+        let (variables, words) = (&self.params.expect_env, &self.params.expect_args);
+        if let (true, Some(node), Some(number)) = (self.env_looks <= ENV_LOOKS, node, number) {
+            if !variables.is_empty() && self.env.is_none() {
+                self.env = environ::confirmed(self.cx, number, node, variables).await?;
+            }
+            if !words.is_empty() && self.args.is_none() {
+                self.args = arguments::confirmed(self.cx, number, node, words).await?;
+            }
         }
         Ok(())
     }

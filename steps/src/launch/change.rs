@@ -44,6 +44,8 @@ pub(crate) struct Report {
     pub(super) changed: Vec<Changed>,
     /// The changed variables as a rank's environment must show them; removed ones are left out.
     pub(super) environment: BTreeMap<String, String>,
+    /// The changed flags (`--seq-length`) and words (`model.seq_length=`) as a rank's command line must show them.
+    pub(super) arguments: BTreeMap<String, String>,
     /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
     pub(super) before_digest: Option<String>,
     /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
@@ -64,6 +66,8 @@ pub(crate) struct Report {
 /// A script that was read and may be edited.
 pub(super) struct Original {
     pub(super) script: Script,
+    /// It is what the job ran.
+    pub(super) as_run: bool,
     /// What is known so far; the notes are for the gate.
     pub(super) report: Report,
 }
@@ -170,6 +174,7 @@ pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Orig
         Ok(text) if !text.contains('\0') => text,
         _ => return cannot(report, "it is not a text file in UTF-8".to_owned()),
     };
+    let mut as_run = false;
     if let Some(job) = target.job {
         let not_compared = |why: &str| format!("Not compared with what job {job} ran: {why}.");
         match batch_script(cx, job.as_str()).await {
@@ -178,7 +183,7 @@ pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Orig
             }
             Err(error) => return Err(error),
             Ok(None) => report.notes.push(not_compared("Slurm no longer gives its script")),
-            Ok(Some(ran)) if ran == bytes => {}
+            Ok(Some(ran)) if ran == bytes => as_run = true,
             Ok(Some(ran)) => {
                 let ran = String::from_utf8_lossy(&ran);
                 report.difference = Some(bounded(unified(&format!("job {job}"), path, &ran, text)));
@@ -194,7 +199,7 @@ pub(super) async fn load(cx: &StepCx, target: &Target<'_>) -> Result<Result<Orig
         }
     }
     match Script::parse(text) {
-        Ok(script) => Ok(Ok(Original { script, report })),
+        Ok(script) => Ok(Ok(Original { script, as_run, report })),
         Err(misread) => cannot(report, misread.to_string()),
     }
 }
@@ -268,10 +273,15 @@ pub(super) fn propose_files<O: Clone>(
     report.diff = Some(diffs.iter().map(|diff| diff.unified.as_str()).collect());
     let mut summary = vec![headline];
     summary.extend(proposal.changed.iter().take(3).map(Changed::line));
-    let values =
-        proposal.changed.iter().filter(|changed| changed.file.is_none() && !changed.name.starts_with('-'));
-    let values = values.filter_map(|changed| Some((changed.name.clone(), changed.after.clone()?)));
-    report.environment = values.collect();
+    let after = |changed: &Changed| Some((changed.name.clone(), changed.after.clone()?));
+    let (words, rest): (Vec<&Changed>, Vec<&Changed>) = proposal
+        .changed
+        .iter()
+        .filter(|changed| changed.file.is_none())
+        .partition(|changed| changed.is_word());
+    let words = words.into_iter().filter_map(after);
+    report.arguments = words.filter(|(_, value)| !value.is_empty()).collect();
+    report.environment = rest.into_iter().filter_map(after).collect();
     report.changed = proposal.changed;
     let notes = report.notes.clone();
     let paths = files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>().join(", ");

@@ -23,6 +23,11 @@ pub(crate) struct Changed {
 }
 
 impl Changed {
+    /// It is a flag or a word of the launch line.
+    pub(super) fn is_word(&self) -> bool {
+        self.name.starts_with('-') || self.name.ends_with('=')
+    }
+
     /// A short line for people.
     pub(super) fn line(&self) -> String {
         let show = |value: &Option<String>| value.as_deref().map_or("not set".to_owned(), clean);

@@ -18,7 +18,7 @@ use super::triggers::trigger;
 use crate::text::{Pattern, boundary, cut, pattern};
 
 /// Lines of the same printer that one message may fill.
-const MOST_LINES: usize = 12;
+const MOST_LINES: usize = 24;
 /// Bytes of a message that are kept.
 const MOST_TEXT: usize = 4 << 10;
 /// Lines that are looked back for a time.

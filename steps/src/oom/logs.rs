@@ -4,12 +4,17 @@ use std::collections::{BTreeSet, VecDeque};
 
 use engine::site::{DirEntry, FileKind, Site, SiteError, SiteErrorKind};
 
+use super::prefix::short_host;
+use super::remote::Remote;
+use super::unpack::{is_packed, is_packed_otherwise};
 use crate::text::clean;
 
 /// A log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogFile {
     pub(crate) path: String,
+    /// The node that has it; `None`: this machine sees it.
+    pub(crate) host: Option<String>,
     /// Bytes, when it was found.
     pub(crate) size: u64,
 }
@@ -17,12 +22,17 @@ pub(crate) struct LogFile {
 impl LogFile {
     /// A file of this machine, or of what all see.
     pub(crate) fn here(path: impl Into<String>, size: u64) -> Self {
-        Self { path: path.into(), size }
+        Self { path: path.into(), host: None, size }
     }
 
     /// Whether reading can begin anywhere.
     pub(crate) fn can_seek(&self) -> bool {
-        true
+        !is_packed(&self.path)
+    }
+
+    /// How it is called: `host:path` where only a node has it.
+    pub(crate) fn name(&self) -> String {
+        self.host.as_ref().map_or_else(|| self.path.clone(), |host| format!("{host}:{}", self.path))
     }
 }
 
@@ -43,17 +53,21 @@ const MOST_FILES: usize = 8192;
 const DEEPEST: usize = 4;
 
 /// Finds the files: a file itself, the logs below a directory, or what matches `*` and `?`. What cannot be found is a
-/// problem among the others.
+/// problem among the others. `host:path` is looked for on that host if it is one of `hosts`, the job's.
 ///
 /// # Errors
 /// Only that a recording does not hold the answer.
-pub(crate) async fn find(site: &dyn Site, named: &[String]) -> Result<Logs, SiteError> {
+pub(crate) async fn find(site: &dyn Site, named: &[String], hosts: &[String]) -> Result<Logs, SiteError> {
     let mut logs = Logs::default();
     for path in named {
         match site.stat(path).await {
             Ok(Some(stat)) if stat.kind == FileKind::File => logs.add(path.clone(), stat.size),
             Ok(Some(stat)) if stat.kind == FileKind::Dir => below(site, path, &mut logs).await,
             Ok(Some(_)) => logs.problem(path, "is no regular file"),
+            Ok(None) if on_host(path, hosts).is_some() => {
+                let (host, path) = on_host(path, hosts).unwrap_or_default();
+                on_node(site, &host, &path, &mut logs).await?;
+            }
             Ok(None) if path.contains(['*', '?']) => matching(site, path, &mut logs).await,
             Ok(None) => logs.problem(path, "is not there"),
             Err(error) if error.kind == SiteErrorKind::NotRecorded => return Err(error),
@@ -65,12 +79,20 @@ pub(crate) async fn find(site: &dyn Site, named: &[String]) -> Result<Logs, Site
 
 impl Logs {
     fn add(&mut self, path: String, size: u64) {
+        self.add_file(LogFile::here(path, size));
+    }
+
+    fn add_file(&mut self, file: LogFile) {
+        let path = file.name();
         if self.known.contains(&path) {
             return;
         }
-        if self.files.len() < MOST_FILES {
+        if is_packed_otherwise(&path) {
             self.known.insert(path.clone());
-            self.files.push(LogFile::here(path, size));
+            self.problem(&path, "is compressed in a way that is not read; unpack it, or use gzip or zstd");
+        } else if self.files.len() < MOST_FILES {
+            self.known.insert(path);
+            self.files.push(file);
         } else if !self.cut {
             self.cut = true;
             self.problem(&path, &format!("and what follows was not read: more than {MOST_FILES} files"));
@@ -98,10 +120,47 @@ async fn below(site: &dyn Site, dir: &str, logs: &mut Logs) {
     }
 }
 
-/// Names of logs among checkpoints and other large files.
+/// Names of logs among checkpoints and other large files, compressed or rotated (`train.log.1`) or not.
 fn is_log(name: &str) -> bool {
-    name.rsplit_once('.')
-        .is_none_or(|(_, end)| matches!(end, "log" | "out" | "err" | "txt" | "json" | "stdout" | "stderr"))
+    let packed = is_packed(name) || is_packed_otherwise(name);
+    let name = if packed { name.rsplit_once('.').map_or(name, |(name, _)| name) } else { name };
+    let number = |end: &str| !end.is_empty() && end.bytes().all(|byte| byte.is_ascii_digit());
+    let (name, rotated) = match name.rsplit_once('.') {
+        Some((name, end)) if number(end) => (name, true),
+        _ => (name, false),
+    };
+    match name.rsplit_once('.') {
+        None => !packed && !rotated,
+        Some((_, end)) => {
+            matches!(end, "log" | "out" | "err" | "txt" | "json" | "jsonl" | "stdout" | "stderr")
+        }
+    }
+}
+
+/// The host of the job and the path that `host:path` names.
+fn on_host(named: &str, hosts: &[String]) -> Option<(String, String)> {
+    let (host, path) = named.split_once(':').filter(|(_, path)| path.starts_with('/'))?;
+    let known = hosts.iter().find(|known| short_host(known) == short_host(host))?;
+    Some((known.clone(), path.to_owned()))
+}
+
+/// The file, or the logs below a directory, that only a node has.
+async fn on_node(site: &dyn Site, host: &str, path: &str, logs: &mut Logs) -> Result<(), SiteError> {
+    let name = format!("{host}:{path}");
+    match (Remote { site, host }).list(path).await {
+        Ok(found) if found.is_empty() => logs.problem(&name, "is not there"),
+        Ok(found) => {
+            for file in found.into_iter().filter(|file| file.kind == FileKind::File) {
+                let base = file.path.rsplit('/').next().unwrap_or_default();
+                if file.path == path || is_log(base) {
+                    logs.add_file(LogFile { host: Some(host.to_owned()), path: file.path, size: file.size });
+                }
+            }
+        }
+        Err(error) if error.kind == SiteErrorKind::NotRecorded => return Err(error),
+        Err(error) => logs.problem(&name, &error.message),
+    }
+    Ok(())
 }
 
 async fn matching(site: &dyn Site, pattern: &str, logs: &mut Logs) {
@@ -171,6 +230,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::testkit::told::files;
+    use crate::testkit::{Call, FakeSite, exit, ok};
 
     #[test]
     fn patterns_match_like_a_shell() {
@@ -187,6 +247,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn names_of_logs() {
+        for name in ["a.log", "a.out.gz", "a.err.zst", "train.log.1", "train.log.2.gz", "a.log.xz", "stderr"]
+        {
+            assert!(is_log(name), "{name}");
+        }
+        for name in ["model.pt", "data.gz", "model.safetensors", "core.123", "dump.pickle.zst"] {
+            assert!(!is_log(name), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_node_of_the_job_is_asked_for_its_own_files() {
+        let site = FakeSite::shared();
+        let listing = "d 40 /tmp/t\0f 5 /tmp/t/attempt_0/3/stderr.log\0f 9 /tmp/t/model.pt\0";
+        site.script("find -H", [ok(listing), exit(3, "", "")]);
+        let hosts = ["gpu-20".to_owned(), "gpu-21.cluster".to_owned()];
+        let named = ["gpu-21:/tmp/t", "gpu-20:/tmp/t", "gpu-99:/tmp/t"].map(str::to_owned);
+        let logs = find(&*site, &named, &hosts).await.unwrap();
+        let names: Vec<_> = logs.files.iter().map(LogFile::name).collect();
+        assert_eq!(names, ["gpu-21.cluster:/tmp/t/attempt_0/3/stderr.log"]);
+        assert_eq!(logs.problems, ["gpu-20:/tmp/t: is not there", "gpu-99:/tmp/t: is not there"]);
+        let asked = site.calls().iter().filter(|call| matches!(call, Call::Run(_))).count();
+        assert_eq!(asked, 2, "a host that is not of the job is not reached for");
+    }
+
     #[tokio::test]
     async fn files_directories_and_patterns_are_found() {
         let site = files(&[
@@ -197,7 +283,7 @@ mod tests {
             ("/l/rank_1.log", b""),
         ]);
         let named = ["/l/slurm-1.out", "/l/run", "/l/rank_*.log", "/l/gone.out", "/l/no_*", "/l/rank_0.log"];
-        let logs = find(&*site, &named.map(str::to_owned)).await.unwrap();
+        let logs = find(&*site, &named.map(str::to_owned), &[]).await.unwrap();
         assert_eq!(
             logs.files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(),
             ["/l/slurm-1.out", "/l/run/attempt_0/3/stderr.log", "/l/rank_0.log", "/l/rank_1.log"]

@@ -19,6 +19,7 @@ mod read;
 #[cfg(test)]
 mod read_tests;
 mod register;
+mod remote;
 mod report;
 mod scan;
 mod sightings;
@@ -30,6 +31,7 @@ mod survey;
 mod sweep;
 mod torch_version;
 mod triggers;
+mod unpack;
 
 pub(crate) use progress::step_of;
 pub(crate) use read::{OomRead, ReadParams};

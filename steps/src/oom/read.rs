@@ -15,7 +15,8 @@ use super::survey::{TAIL, survey};
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReadParams {
-    /// Logs of the job: files, directories that hold them (torchrun's log directory), or paths with `*` and `?`.
+    /// Logs of the job: files (also compressed by gzip or zstd), directories that hold them (torchrun's log directory),
+    /// paths with `*` and `?`; and `host:/path` for what only that one of `nodes` has.
     #[serde(default)]
     logs: Option<Vec<String>>,
     /// Errors before this time (RFC 3339) are ignored where the lines tell when. A log that names no time zone is
@@ -65,7 +66,7 @@ impl ReadStep for OomRead {
         let layout =
             Layout { nodes: params.nodes.unwrap_or_default(), tasks_per_node: params.tasks_per_node };
         let named = params.logs.unwrap_or_default();
-        let mut logs = find(&*cx.site, &named).await?;
+        let mut logs = find(&*cx.site, &named, &layout.nodes).await?;
         if named.is_empty() {
             logs.problem("logs", "none are named");
         }

@@ -350,6 +350,23 @@ async fn a_file_is_read_once_in_chunks_and_nothing_else_is_touched() {
 }
 
 #[tokio::test]
+async fn compressed_logs_are_read() {
+    use super::unpack::tests::{gzip, zstd};
+    let text = format!("{}RuntimeError: {}\nlast words\n", "step 41\n".repeat(300_000), fragmented());
+    for (path, packed) in [("/l/a.log.gz", gzip(text.as_bytes())), ("/l/a.log.zst", zstd(text.as_bytes()))] {
+        let done = read_from(files(&[(path, &packed)]), json!({ "logs": ["/l"] })).await;
+        assert_eq!((done.outcome.as_str(), &done.output["line"]), ("gpu_oom", &json!(300_001)));
+        // A file that breaks off still tells what is in it; what is missing may matter where nothing was found.
+        let cut = &packed[..packed.len() - 4];
+        let done = read_from(files(&[(path, cut)]), json!({ "logs": [path] })).await;
+        assert!(matches!(done.outcome.as_str(), "gpu_oom" | "unknown"), "{done:?}");
+        assert!(done.summary.iter().any(|line| line.contains("not read")), "{done:?}");
+    }
+    let done = read_from(files(&[("/l/a.log.xz", b"x")]), json!({ "logs": ["/l"] })).await;
+    assert_eq!(done.outcome, "unknown");
+}
+
+#[tokio::test]
 async fn a_person_can_stop_it() {
     let cx = files(&[("/l/a", b"x")]).cx();
     cx.cancel.cancel();
@@ -497,7 +514,7 @@ proptest::proptest! {
         let cx = files(&texts).cx();
         let paths: Vec<String> = all.iter().map(|(path, _)| path.clone()).collect();
         let gist_of = |tail| block_on(async {
-            let mut logs = super::logs::find(&*cx.site, &paths).await.unwrap();
+            let mut logs = super::logs::find(&*cx.site, &paths, &[]).await.unwrap();
             let found = super::survey::survey(&cx, &mut logs, &[], None, tail).await.unwrap();
             gist(&found, &logs)
         });

@@ -102,7 +102,7 @@ impl OomError {
     pub(crate) fn mention(event: &Event, files: &[LogFile], line: Option<u64>) -> Self {
         Self {
             kind: Some(event.kind()),
-            file: files.get(event.place.file).map(|file| file.path.clone()),
+            file: files.get(event.place.file).map(LogFile::name),
             line,
             at: event.time.map(|time| time.to_string()),
             message: Some(event.text.clone()),

@@ -72,7 +72,7 @@ pub(super) async fn survey(
     let job = Arc::new(Job {
         site: cx.site.clone(),
         files: logs.files.clone(),
-        owners: paths.iter().map(|path| from_path(path, &paths, hosts)).collect(),
+        owners: logs.files.iter().map(|file| owner(file, &paths, hosts)).collect(),
         hosts: hosts.to_vec(),
         clock: Clock::at(cx.site.now()),
         tail,
@@ -103,7 +103,7 @@ pub(super) async fn survey(
     }
     for (file, scan) in logs.files.clone().iter().zip(&scans) {
         if let Some(why) = &scan.problem {
-            logs.problem(&file.path, why);
+            logs.problem(&file.name(), why);
         }
     }
     if found.lacks_step() {
@@ -126,6 +126,13 @@ pub(super) async fn survey(
         }
     }
     Ok(found)
+}
+
+/// Who wrote a file.
+fn owner(file: &LogFile, paths: &[String], hosts: &[String]) -> Who {
+    let mut who = from_path(&file.path, paths, hosts);
+    who.fill(&Who { host: file.host.clone(), ..Who::default() });
+    who
 }
 
 fn parts(files: &[usize], range: impl Fn(usize) -> (u64, u64)) -> Vec<Part> {
@@ -151,7 +158,7 @@ impl Job {
     /// Where a file's tail begins; 0: it is read as a whole.
     fn tail_of(&self, index: usize) -> u64 {
         let file = &self.files[index];
-        let large = file.can_seek() && file.size > self.tail.saturating_mul(2);
+        let large = file.host.is_none() && file.can_seek() && file.size > self.tail.saturating_mul(2);
         if large { file.size - self.tail } else { 0 }
     }
 
@@ -231,7 +238,11 @@ impl Job {
     }
 
     async fn last_step(&self, index: usize) -> Result<Option<u64>, StepError> {
-        let from = self.files[index].size.saturating_sub(LAST as u64);
+        let file = &self.files[index];
+        if !file.can_seek() {
+            return Ok(None);
+        }
+        let from = file.size.saturating_sub(LAST as u64);
         match self.source(index).read(from, LAST).await {
             Ok(bytes) => Ok(last_step(&bytes)),
             Err(error) => why(error).map(|_| None),
@@ -275,7 +286,7 @@ async fn each<T: Send + 'static, F: Future<Output = Result<T, StepError>> + Send
         while running.len() < AT_ONCE && next < indices.len() {
             let answer = work(job.clone(), indices[next]);
             if indices.len() <= AT_ONCE {
-                cx.say(format!("{verb} {}", clean(&job.files[indices[next]].path)));
+                cx.say(format!("{verb} {}", clean(&job.files[indices[next]].name())));
             }
             let slot = next;
             running.spawn(async move { (slot, answer.await) });

@@ -50,6 +50,15 @@ const SIGNS: &[(&str, Option<Release>, Option<Release>)] = &[
     (r#"ASSERT FAILED at "\.\./c10"#, None, Some((2, 5))),
     (r#"ASSERT FAILED at "/pytorch/c10"#, Some((2, 6)), Some((2, 12))),
     (r#"ASSERT FAILED at "/__w/pytorch"#, Some((2, 13)), None),
+    // The line of the assertion in CUDACachingAllocator.cpp, in the released wheels.
+    (r#"CUDACachingAllocator\.cpp":830\b"#, Some((2, 2)), Some((2, 3))),
+    (r#"CUDACachingAllocator\.cpp":838\b"#, Some((2, 4)), Some((2, 4))),
+    (r#"CUDACachingAllocator\.cpp":995\b"#, Some((2, 5)), Some((2, 5))),
+    (r#"CUDACachingAllocator\.cpp":1131\b"#, Some((2, 8)), Some((2, 8))),
+    (r#"CUDACachingAllocator\.cpp":1123\b"#, Some((2, 9)), Some((2, 9))),
+    (r#"CUDACachingAllocator\.cpp":1165\b"#, Some((2, 11)), Some((2, 11))),
+    (r#"CUDACachingAllocator\.cpp":1319\b"#, Some((2, 12)), Some((2, 12))),
+    (r#"CUDACachingAllocator\.cpp":1407\b"#, Some((2, 13)), Some((2, 13))),
     (r"exceed per_process_memory_fraction limit", Some((2, 12)), None),
 ];
 
@@ -119,6 +128,8 @@ mod tests {
         assert_eq!(range("large try setting PYTORCH_ALLOC_CONF=expandable"), pair("2.10", "2.10"));
         assert_eq!(range("[rank3]: torch.cuda.OutOfMemoryError: CUDA out of memory"), pair("2.2", "2.3"));
         assert_eq!(range("nothing"), pair("", ""));
+        let assert = r#"NVML_SUCCESS == r INTERNAL ASSERT FAILED at "../c10/cuda/CUDACachingAllocator.cpp":995, please"#;
+        assert_eq!(range(assert), pair("2.5", "2.5"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod drain;
 mod fields;
 #[cfg(test)]
 mod fixtures;
+pub(crate) mod hostile;
 mod hostlist;
 mod id;
 mod job;

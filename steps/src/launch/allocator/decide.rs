@@ -5,6 +5,7 @@ use engine::step::StepError;
 use super::super::edits::{Edited, apply};
 use super::super::script::{Reading, Script, Unclear};
 use super::knowledge::{Knowledge, knowledge};
+use super::on_line::{let_through, on_line};
 use super::settings::{Merged, Settings, merge, parse, write};
 use super::version::Releases;
 use crate::text::clean;
@@ -27,6 +28,8 @@ pub(super) enum Verdict {
     Edit(Box<(Edited, Merged)>),
     /// Nothing: the settings are in force.
     Same,
+    /// Nothing: the wanted settings are not surely legal on the releases; why.
+    Illegal(String),
     /// Nothing, for this reason.
     Cannot(String),
 }
@@ -100,7 +103,15 @@ pub(super) fn decide(script: &Script, ask: &Ask, notes: &mut Vec<String>) -> Res
             return cannot(None, format!("{name} {why}"));
         }
     }
-    let winner = match in_force(script, knowledge, releases, notes) {
+    let line = match on_line(script, knowledge, releases) {
+        Ok(line) => line,
+        Err(why) => return cannot(None, why),
+    };
+    let winner = match &line {
+        Some(line) => Ok(Some((0, line.text.clone()))),
+        None => in_force(script, knowledge, releases, notes),
+    };
+    let winner = match winner {
         Ok(winner) => winner,
         Err(why) => return cannot(None, why),
     };
@@ -128,7 +139,7 @@ pub(super) fn decide(script: &Script, ask: &Ask, notes: &mut Vec<String>) -> Res
                 true => "",
                 false => "; the job's release is not known (assume_torch can say it)",
             };
-            return cannot(before, format!("{why}{hint}"));
+            return Ok(Decided { before, verdict: Verdict::Illegal(format!("{why}{hint}")) });
         }
     };
     if merged.settings == current && surely_read {
@@ -139,9 +150,26 @@ pub(super) fn decide(script: &Script, ask: &Ask, notes: &mut Vec<String>) -> Res
         return Ok(Decided { before, verdict: Verdict::Same });
     }
     let text = (!merged.settings.is_empty()).then(|| write(&merged.settings));
+    if let Some(line) = line {
+        return match line.edit(text.as_deref()) {
+            Ok(edited) => Ok(Decided { before, verdict: Verdict::Edit(Box::new((edited, merged))) }),
+            Err(why) => cannot(before, why),
+        };
+    }
+    let names: Vec<&str> = knowledge.variables.iter().map(|variable| variable.name.as_str()).collect();
+    let opened = match let_through(script, &names) {
+        Ok(opened) => opened,
+        Err(why) => return cannot(before, why),
+    };
+    if opened.is_some() {
+        notes.push(
+            "The container's image may set these variables itself: --container-env lets the script's win."
+                .to_owned(),
+        );
+    }
     let wanted: Vec<(String, Option<String>)> =
         knowledge.variables.iter().map(|variable| (variable.name.clone(), text.clone())).collect();
-    match apply(script, &wanted) {
+    match apply(opened.as_ref().unwrap_or(script), &wanted) {
         Ok(edited) => Ok(Decided { before, verdict: Verdict::Edit(Box::new((edited, merged))) }),
         Err(refusal) => cannot(before, refusal.to_string()),
     }

@@ -2,6 +2,7 @@
 
 mod decide;
 mod knowledge;
+mod on_line;
 mod settings;
 mod step;
 #[cfg(test)]

@@ -18,6 +18,11 @@ use super::version::{Releases, Version};
 use crate::slurm::JobId;
 use crate::text::clean;
 
+/// What is left where the settings were in force when the job failed.
+const STILL: &str = "the job that failed ran with these settings, so they are no cure. What is left is to see what splits the \
+                     pool (a memory snapshot tells), to give long-lived tensors their memory early, or to shrink the \
+                     working set as for a true out-of-memory";
+
 /// Sets keys of the caching allocator.
 pub(crate) struct Allocator;
 
@@ -33,6 +38,9 @@ pub(crate) struct Params {
     /// Keys to set, for example `expandable_segments: true`. Keys that are set already and not named here are kept.
     #[serde(default)]
     options: BTreeMap<String, Value>,
+    /// Keys to set where `options` would not be legal on the job's release, for example `max_split_size_mb: 256`.
+    #[serde(default)]
+    instead: BTreeMap<String, Value>,
     /// Keys to take away.
     #[serde(default)]
     remove: Vec<String>,
@@ -88,14 +96,11 @@ fn wrong(message: impl std::fmt::Display) -> StepError {
 }
 
 /// The wanted keys as the allocator writes their values.
-fn wanted(params: &Params) -> Result<Settings, StepError> {
-    if params.options.is_empty() && params.remove.is_empty() {
-        return Err(wrong("no options to set and none to remove"));
-    }
-    if let Some(key) = params.remove.iter().find(|key| params.options.contains_key(*key)) {
+fn wanted(options: &BTreeMap<String, Value>, remove: &[String]) -> Result<Settings, StepError> {
+    if let Some(key) = remove.iter().find(|key| options.contains_key(*key)) {
         return Err(wrong(format!("{} is to be set and to be removed", clean(key))));
     }
-    let texts = params.options.iter().map(|(key, value)| {
+    let texts = options.iter().map(|(key, value)| {
         let text = match value {
             Value::Bool(true) => "True".to_owned(),
             Value::Bool(false) => "False".to_owned(),
@@ -141,26 +146,47 @@ fn releases(params: &Params) -> Result<Releases, StepError> {
     }
 }
 
-fn ask(params: &Params) -> Result<Ask, StepError> {
+/// What is asked for, and what instead of it.
+fn asks(params: &Params) -> Result<(Ask, Option<Ask>), StepError> {
+    if params.options.is_empty() && params.remove.is_empty() {
+        return Err(wrong("no options to set and none to remove"));
+    }
     let known =
         params.torch.as_ref().is_some_and(|torch| torch.min.is_some()) || params.assume_torch.is_some();
-    Ok(Ask {
-        wanted: wanted(params)?,
-        remove: params.remove.clone(),
-        releases: releases(params)?,
-        release_known: known,
-    })
+    let ask = |options| -> Result<Ask, StepError> {
+        Ok(Ask {
+            wanted: wanted(options, &params.remove)?,
+            remove: params.remove.clone(),
+            releases: releases(params)?,
+            release_known: known,
+        })
+    };
+    let instead = (!params.instead.is_empty()).then(|| ask(&params.instead)).transpose()?;
+    Ok((ask(&params.options)?, instead))
 }
 
-fn answer(original: Original, ask: &Ask) -> Result<Preview<Intent<Output>, Output>, StepError> {
+fn answer(
+    original: Original,
+    (ask, instead): &(Ask, Option<Ask>),
+) -> Result<Preview<Intent<Output>, Output>, StepError> {
     let mut original = original;
     let mut notes = Vec::new();
-    let decided = decide(&original.script, ask, &mut notes)?;
+    let mut decided = decide(&original.script, ask, &mut notes)?;
+    if let (Verdict::Illegal(why), Some(instead)) = (&decided.verdict, instead) {
+        notes = vec![format!("Not {}: {why}.", write(&ask.wanted))];
+        decided = decide(&original.script, instead, &mut notes)?;
+    }
     let before = decided.before;
     original.report.notes.append(&mut notes);
     let stopped = InForce { before: before.clone(), ..InForce::default() };
     Ok(match decided.verdict {
-        Verdict::Cannot(why) => original.stop(CANNOT, why).preview(|report| output(report, stopped.clone())),
+        Verdict::Cannot(why) | Verdict::Illegal(why) => {
+            original.stop(CANNOT, why).preview(|report| output(report, stopped.clone()))
+        }
+        Verdict::Same if original.as_run => {
+            let reason = format!("{}: {STILL}", before.unwrap_or_default());
+            original.stop(CANNOT, reason).preview(|report| output(report, stopped.clone()))
+        }
         Verdict::Same => {
             let reason = format!("the allocator already has these settings: {}", before.unwrap_or_default());
             original.stop(UNCHANGED, reason).preview(|report| output(report, stopped.clone()))
@@ -202,14 +228,14 @@ impl ChangeStep for Allocator {
         params: &Params,
     ) -> Result<Preview<Self::Intent, Output>, StepError> {
         // Wrong parameters are said before anything is read.
-        let ask = ask(params)?;
+        let asks = asks(params)?;
         let target = Target {
             script: &params.script,
             job: params.job.as_ref(),
             accept_difference: params.accept_difference,
         };
         match change::load(cx, &target).await? {
-            Ok(original) => answer(original, &ask),
+            Ok(original) => answer(original, &asks),
             Err(stop) => Ok(stop.preview(|report| output(report, InForce::default()))),
         }
     }

@@ -220,8 +220,10 @@ fn the_gallery_gets_expandable_segments() {
     @@ -4,8 +4,9 @@
     -export PYTORCH_CUDA_ALLOC_CONF="expandable_segments:False"
     +export PYTORCH_CUDA_ALLOC_CONF="expandable_segments:True"
+    -srun --container-image=$IMAGE --container-mounts=/lustre:/lustre \
     +export PYTORCH_ALLOC_CONF=expandable_segments:True
-    # The job runs in a container: a value that its image sets wins over the script's unless srun is given --container-env=PYTORCH_CUDA_ALLOC_CONF,PYTORCH_ALLOC_CONF.
+    +srun --container-image=$IMAGE --container-env=PYTORCH_CUDA_ALLOC_CONF,PYTORCH_ALLOC_CONF --container-mounts=/lustre:/lustre \
+    # The container's image may set these variables itself: --container-env lets the script's win.
     == functions
     @@ -11,6 +11,8 @@
     +    export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True
@@ -294,4 +296,94 @@ proptest! {
             prop_assert_eq!(parse(&write(&settings)).unwrap(), settings);
         }
     }
+}
+
+#[test]
+fn what_the_launch_line_sets_is_edited_there() {
+    for (script, expected) in [
+        (
+            "srun --export=ALL,PYTORCH_CUDA_ALLOC_CONF=max_split_size_mb:128 python x.py",
+            "+srun --export=ALL,PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True python x.py",
+        ),
+        (
+            "export PYTORCH_CUDA_ALLOC_CONF=max_split_size_mb:64\nsrun env PYTORCH_CUDA_ALLOC_CONF=backend:native python x.py",
+            "+srun env PYTORCH_CUDA_ALLOC_CONF=backend:native,expandable_segments:True python x.py",
+        ),
+        (
+            "srun apptainer exec --env PYTORCH_CUDA_ALLOC_CONF=backend:native x.sif python x.py",
+            "+srun apptainer exec --env PYTORCH_CUDA_ALLOC_CONF=backend:native,expandable_segments:True x.sif python x.py",
+        ),
+        (
+            "C=expandable_segments:False\nsrun docker run -e PYTORCH_CUDA_ALLOC_CONF=$C img python x.py",
+            "+C=expandable_segments:True",
+        ),
+        (
+            "mpirun -np 8 -x PYTORCH_CUDA_ALLOC_CONF=backend:native python x.py",
+            "+mpirun -np 8 -x PYTORCH_CUDA_ALLOC_CONF=backend:native,expandable_segments:True python x.py",
+        ),
+    ] {
+        let told = run(script, expandable("2.4"));
+        let added: Vec<&str> = told.lines().filter(|line| line.starts_with('+')).collect();
+        assert_eq!(added, [expected], "{told}");
+    }
+    for (script, expected) in [
+        (
+            "srun --export=ALL,PYTORCH_CUDA_ALLOC_CONF=backend:native python x.py",
+            "cannot: PYTORCH_CUDA_ALLOC_CONF (line 1): a list inside of the list of --export is not written",
+        ),
+        (
+            "srun --export=ALL,PYTORCH_CUDA_ALLOC_CONF=a:1,B=2 python x.py",
+            "cannot: PYTORCH_CUDA_ALLOC_CONF (line 1): a list inside",
+        ),
+        (
+            "srun env PYTORCH_ALLOC_CONF=backend:native python x.py",
+            "cannot: PYTORCH_ALLOC_CONF (line 1): PyTorch 2.4 or newer does not surely read this name",
+        ),
+        (
+            "srun docker run --gpus all img python x.py",
+            "cannot: line 1 starts a container that gets only the variables",
+        ),
+        (
+            "srun singularity exec --cleanenv x.sif python x.py",
+            "cannot: line 1 starts a container that gets none",
+        ),
+        ("srun env PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True python x.py", "unchanged: "),
+    ] {
+        let told = run(script, expandable("2.4"));
+        assert!(told.starts_with(expected), "{told}");
+    }
+    let passed = "srun docker run -e PYTORCH_CUDA_ALLOC_CONF img python x.py";
+    assert!(
+        run(passed, expandable("2.4")).contains("+export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True")
+    );
+    let image = "srun --container-image=x --container-env=A,PYTORCH_ALLOC_CONF python x.py";
+    assert!(
+        run(image, expandable("2.4"))
+            .contains("--container-env=A,PYTORCH_ALLOC_CONF,PYTORCH_CUDA_ALLOC_CONF python")
+    );
+}
+
+#[test]
+fn settings_that_were_on_when_the_job_failed_are_no_cure() {
+    let script = "export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True\nsrun python x.py\n";
+    let fake = with(script);
+    fake.answer("scontrol write batch_script 7 -", script);
+    let mut params = expandable("2.4");
+    params["job"] = json!("7");
+    let told = told(&preview(&fake, "launch.allocator", params).unwrap());
+    assert!(
+        told.starts_with("cannot: expandable_segments:True: the job that failed ran with these settings"),
+        "{told}"
+    );
+}
+
+#[test]
+fn another_setting_takes_the_place_of_one_that_the_release_may_not_know() {
+    let mut params = expandable("1.13");
+    params["instead"] = json!({ "max_split_size_mb": 256 });
+    let told = run("srun python x.py\n", params.clone());
+    assert!(told.contains("+export PYTORCH_CUDA_ALLOC_CONF=max_split_size_mb:256\n"), "{told}");
+    assert!(told.contains("# Not expandable_segments:True: expandable_segments is unknown, and so fatal, before PyTorch 2.1."), "{told}");
+    params["torch"]["min"] = json!("2.4");
+    assert!(run("srun python x.py\n", params).contains("expandable_segments:True"));
 }

@@ -2,6 +2,7 @@
 
 use engine::site::SiteErrorKind;
 use engine::step::{StepCx, StepError};
+use jiff::Timestamp;
 
 use super::super::config::{Doc, Lookup};
 use super::super::script::{Line, Word, join};
@@ -10,7 +11,7 @@ use super::framework::{FileRef, Framework};
 use crate::text::clean;
 
 /// Reads the files of a framework's table into the launch. A file that is named but cannot be read or understood is kept as
-/// such: what stands in it is then unclear, and not absent.
+/// such: what stands in it is then unclear, and not absent. What a person should know of them is given back.
 ///
 /// # Errors
 /// Where the site gives no answer.
@@ -19,7 +20,9 @@ pub(super) async fn load(
     launch: &mut Launch,
     framework: &Framework,
     checkpoint: Option<&str>,
-) -> Result<(), StepError> {
+    started: Option<Timestamp>,
+) -> Result<Vec<String>, StepError> {
+    let mut notes = Vec::new();
     for file in &framework.files {
         let Some(path) = named(launch, file, checkpoint) else { continue };
         let read = match path {
@@ -29,9 +32,30 @@ pub(super) async fn load(
             },
             Err(why) => File::Unclear(why),
         };
+        if by_default(launch, file) {
+            notes.push(format!(
+                "Which file {} is, the environment that the script is submitted from may say otherwise.",
+                read.name().map_or_else(|| file.name.clone(), clean)
+            ));
+        }
+        // What the job ran is only known of its script.
+        if let (File::Read { path, .. }, Some(started)) =
+            (&read, started.filter(|_| file.checkpoint.is_none()))
+            && let Ok(Some(stat)) = cx.site.stat(path).await
+            && stat.modified > started
+        {
+            let path = clean(path);
+            notes.push(format!("{path} was changed after the job started: what the job read is not known."));
+        }
         launch.files.insert(file.name.clone(), read);
     }
-    Ok(())
+    Ok(notes)
+}
+
+/// Whether the name of a file is the default of a variable that may be set outside of the script.
+fn by_default(launch: &Launch, file: &FileRef) -> bool {
+    let mut words = file.flags.iter().flat_map(|flag| launch.arguments(flag)).flatten();
+    words.any(|(_, word, _)| launch.has_default(word))
 }
 
 /// The path under which a file is named; `None` if it is not.

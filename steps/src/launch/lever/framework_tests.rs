@@ -76,6 +76,10 @@ fn megatron_derives_its_accumulation() {
     --use-distributed-optimizer not set -> 
     exhausted: every lever was tried
     ");
+    let variable = MEGATRON.replace("#!/bin/bash\n", "export M=4\n").replace("size 4 ", "size $M ");
+    let shown = preview(&site(&variable, &[]), "launch.lever", params(&json!({}))).unwrap();
+    assert_eq!(shown.predicted[0].output["environment"], json!({ "M": "2" }));
+    assert_eq!(shown.predicted[0].output["arguments"], json!({ "--micro-batch-size": "2" }));
     assert_eq!(run(MEGATRON, &[], &json!({})), "-  --micro-batch-size 4 \\\n+  --micro-batch-size 2 \\");
     let recompute = json!({ "allow": ["activation_checkpointing"] });
     assert_eq!(
@@ -190,6 +194,19 @@ fn a_resumed_training_finds_the_new_batch_size_in_its_checkpoint() {
 }
 
 #[test]
+fn a_file_that_was_changed_since_is_said_to_be() {
+    let fake = site(HF, &[("conf/ds_z2.json", DS)]);
+    let notes =
+        |started: &str| preview(&fake, "launch.lever", params(&json!({ "started": started }))).unwrap().notes;
+    // The site's clock stands at 2026-11-24 03:12:44.
+    let told = "/w/conf/ds_z2.json was changed after the job started: what the job read is not known.";
+    assert!(notes("2026-11-24T02:00:00Z").iter().any(|note| note == told));
+    assert!(!notes("2026-11-24T04:00:00Z").iter().any(|note| note == told));
+    let wrong = preview(&fake, "launch.lever", params(&json!({ "started": "yesterday" }))).unwrap_err();
+    assert_eq!(wrong.kind, StepErrorKind::Params);
+}
+
+#[test]
 fn an_accelerate_file_with_fsdp_has_its_own_switches() {
     let script = "cd /w\naccelerate launch --config_file fsdp.yaml sft.py --per_device_train_batch_size 1 --output_dir o \\\n  \
         --gradient_accumulation_steps 8 --max_seq_length 4096\n";
@@ -257,6 +274,12 @@ fn torchtitan_does_not_shrink_silently() {
     parallelism.data_parallel_replicate_degree 2 -> 1
     exhausted: every lever was tried
     ");
+    let default = script.replace("CONFIG=train", "CONFIG=${CONFIG:-train").replace(".toml\n", ".toml}\n");
+    let notes = preview(&site(&default, &files), "launch.lever", params(&json!({}))).unwrap().notes;
+    assert!(
+        notes.iter().any(|note| note.starts_with("Which file /w/train_configs/llama3_8b.toml is, the env")),
+        "{notes:?}"
+    );
     // A flag wins over the file.
     let flag = script
         .replace("$CONFIG\n", "$CONFIG --training.local-batch-size 4 --training.global-batch-size -1\n");
@@ -396,6 +419,8 @@ fn several_files_are_one_change() {
     ];
     assert_eq!(shown.target, "/home/u/train.sbatch, /w/conf/ds_z2.json");
     assert_eq!(shown.diffs.len(), 2);
+    let arguments = json!({ "--per_device_train_batch_size": "2", "--gradient_accumulation_steps": "4" });
+    assert_eq!(shown.predicted[0].output["arguments"], arguments);
     assert_eq!(block(step.confirm(&cx, &params, &shown.intent)).unwrap(), Confirmation::DidNot);
     let Performed::Done(done) = block(step.perform(&cx, &params, &shown.intent)).unwrap() else { panic!() };
     assert_eq!(contents(&fake), after);

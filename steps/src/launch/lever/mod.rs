@@ -3,7 +3,9 @@
 //! Where the launch shows which framework trains, the framework's own settings are edited where they stand (`ladder`);
 //! elsewhere the customary environment variables are (`choose`).
 
+mod batch;
 mod choose;
+mod chosen;
 mod estimate;
 mod files;
 mod framework;
@@ -14,5 +16,6 @@ mod names;
 mod step;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub(super) use step::Lever;

@@ -1,7 +1,5 @@
 //! `launch.lever`: takes the next lever.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use engine::step::{
     ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, StepErrorKind, Undone,
@@ -14,14 +12,11 @@ use super::super::change::{
     self, CANNOT, DIFFERS, EDITED, Intent, Original, Proposal, Report, Target, Version,
 };
 use super::super::edits::{Changed, apply, variables};
-use super::super::script::{Script, valid_name};
-use super::super::settings::{File, Launch, Program};
-use super::choose::{Ask, Choice, Edits, Rung, choose};
-use super::estimate::{Estimate, Lack};
-use super::files;
-use super::framework::{frameworks, recognised};
-use super::ladder;
-use super::names::{Names, customary};
+use super::super::script::valid_name;
+use super::super::settings::{File, Launch};
+use super::choose::{Choice, Edits, Rung};
+use super::chosen::{Chosen, choose_lever};
+use super::names::Names;
 use crate::slurm::JobId;
 use crate::text::clean;
 
@@ -37,43 +32,46 @@ pub(crate) struct Lever;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Params {
     /// Absolute path of the batch script.
-    script: String,
+    pub(super) script: String,
     /// Slurm id of the job that ran it: the file is compared with what that job ran. `null`: no comparison.
     #[serde(default)]
-    job: Option<JobId>,
+    pub(super) job: Option<JobId>,
     /// Levers taken so far, as an earlier `launch.lever` gave them in `tried`. `null`: none.
     #[serde(default)]
-    tried: Option<Vec<String>>,
+    pub(super) tried: Option<Vec<String>>,
     /// Which environment variable holds which setting. `null`, or a setting not named: customary names are looked for.
     #[serde(default)]
-    names: Option<Names>,
+    pub(super) names: Option<Names>,
     /// Tasks of the job, which are its ranks where `srun` starts them. `null`: not known.
     #[serde(default)]
-    world_size: Option<u32>,
+    pub(super) world_size: Option<u32>,
     /// GPUs of the job, which are its ranks where torchrun and its like start them. `null`: not known.
     #[serde(default)]
-    gpus: Option<u32>,
+    pub(super) gpus: Option<u32>,
     /// Nodes of the job. `null`: not known.
     #[serde(default)]
-    nodes: Option<u32>,
+    pub(super) nodes: Option<u32>,
     /// The job's working directory, from which the configuration files are seen. `null`: not known.
     #[serde(default)]
-    work_dir: Option<String>,
+    pub(super) work_dir: Option<String>,
     /// The newest complete checkpoint: some frameworks resume with the batch size that stands there. `null`: none, or not known.
     #[serde(default)]
-    checkpoint: Option<String>,
+    pub(super) checkpoint: Option<String>,
     /// Levers that may be taken. `null`: all.
     #[serde(default)]
-    allow: Option<Vec<Rung>>,
+    pub(super) allow: Option<Vec<Rung>>,
     /// Whether the micro-batch may be halved again after it was.
     #[serde(default)]
-    repeat: bool,
+    pub(super) repeat: bool,
+    /// When the job started, RFC 3339: a file that was changed since is said to be. `null`: not known.
+    #[serde(default)]
+    pub(super) started: Option<String>,
     /// The error's numbers, as `oom.read` gives them (`tried`, `free`, `allocated`, `capacity`, in bytes). `null`: not known.
     #[serde(default)]
-    error: Option<Map<String, Value>>,
+    pub(super) error: Option<Map<String, Value>>,
     /// Edit the file even if it is not what the job ran.
     #[serde(default)]
-    accept_difference: bool,
+    pub(super) accept_difference: bool,
 }
 
 /// What it yields.
@@ -110,12 +108,12 @@ impl Output {
     }
 }
 
-fn wrong(message: impl std::fmt::Display) -> StepError {
+pub(super) fn wrong(message: impl std::fmt::Display) -> StepError {
     StepError::new(StepErrorKind::Params, format!("launch.lever: {message}"))
 }
 
 /// The levers that were tried.
-fn tried(params: &Params) -> Result<Vec<Rung>, StepError> {
+pub(super) fn tried(params: &Params) -> Result<Vec<Rung>, StepError> {
     let entries = params.tried.iter().flatten();
     entries
         .map(|entry| {
@@ -124,104 +122,11 @@ fn tried(params: &Params) -> Result<Vec<Rung>, StepError> {
         .collect()
 }
 
-/// A choice among levers, and how it was made.
-struct Chosen {
-    choice: Choice,
-    /// The launch before, where a framework was recognised.
-    launch: Option<Launch>,
-    framework: Option<String>,
-    estimate: Estimate,
-}
-
-/// The values of variables that Slurm sets, as far as they are known.
-fn given(params: &Params, script: &Script) -> BTreeMap<String, String> {
-    let mut given = BTreeMap::new();
-    let mut put = |names: &[&str], value: Option<String>| {
-        given.extend(
-            value
-                .into_iter()
-                .flat_map(|value| names.iter().map(move |name| ((*name).to_owned(), value.clone()))),
-        );
-    };
-    put(&["PWD"], params.work_dir.clone());
-    // With another working directory than the one it was submitted from, the latter is not known.
-    let moved = script.text().lines().filter(|line| line.starts_with("#SBATCH")).any(|line| {
-        line.split_whitespace().any(|word| word.starts_with("-D") || word.starts_with("--chdir"))
-    });
-    put(&["SLURM_SUBMIT_DIR"], params.work_dir.clone().filter(|_| !moved));
-    put(&["SLURM_NTASKS", "SLURM_NPROCS"], params.world_size.map(|tasks| tasks.to_string()));
-    put(&["SLURM_NNODES", "SLURM_JOB_NUM_NODES"], params.nodes.map(|nodes| nodes.to_string()));
-    given
-}
-
-/// Chooses by the framework that the launch shows, or else by customary variables.
-async fn choose_lever(cx: &StepCx, script: &Script, params: &Params) -> Result<Chosen, StepError> {
-    let tried = tried(params)?;
-    let allow = params.allow.as_deref().unwrap_or(&Rung::ALL);
-    let lack = params.error.as_ref().and_then(Lack::read);
-    let mut estimate = Estimate { lack, run: None };
-    let mut launch = Launch::new(script.clone(), given(params, script));
-    let all = frameworks().map_err(StepError::failed)?;
-    let recognised = match &params.names {
-        // Who names the variables says that they count.
-        Some(names) if !names.given().is_empty() => Vec::new(),
-        _ => recognised(all, &launch),
-    };
-    match recognised.as_slice() {
-        [] => {
-            let names = params.names.clone().unwrap_or_default();
-            let customary = customary().map_err(StepError::failed)?;
-            let world_size = params.world_size.map(u64::from);
-            let repeat = params.repeat;
-            let estimate_of = estimate;
-            let ask = Ask {
-                names: &names,
-                customary,
-                allow,
-                tried: &tried,
-                repeat,
-                world_size,
-                estimate: &estimate_of,
-            };
-            let choice = match choose(script, &ask) {
-                Choice::Unknown(why) if names.given().is_empty() => {
-                    let known: Vec<&str> = all.iter().map(|framework| framework.name.as_str()).collect();
-                    Choice::Unknown(format!("{why}; nor does the launch show one of {}", known.join(", ")))
-                }
-                choice => choice,
-            };
-            Ok(Chosen { choice, launch: None, framework: None, estimate })
-        }
-        [framework] => {
-            launch.loosen(framework.loose);
-            files::load(cx, &mut launch, framework, params.checkpoint.as_deref()).await?;
-            // torchrun and its like start a rank per GPU; Slurm's tasks are their agents then.
-            let agents = launch.programs().any(Program::by_agent);
-            let world_size = if agents { params.gpus } else { params.world_size };
-            estimate.run = ladder::run(framework, &launch);
-            let ask = ladder::Ask {
-                framework,
-                launch: &launch,
-                allow,
-                tried: &tried,
-                repeat: params.repeat,
-                world_size: world_size.map(u64::from),
-                estimate: &estimate,
-            };
-            let choice = ladder::choose(&ask);
-            Ok(Chosen { choice, launch: Some(launch), framework: Some(framework.name.clone()), estimate })
-        }
-        several => {
-            let names: Vec<&str> = several.iter().map(|framework| framework.name.as_str()).collect();
-            let why = format!("the launch shows signs of {} at once", names.join(" and "));
-            Ok(Chosen { choice: Choice::Unknown(why), launch: None, framework: None, estimate })
-        }
-    }
-}
-
 fn answer(original: Original, chosen: Chosen, params: &Params) -> Preview<Intent<Output>, Output> {
     let before = params.tried.clone().unwrap_or_default();
-    let Chosen { choice, launch, framework, estimate } = chosen;
+    let Chosen { choice, launch, framework, estimate, notes } = chosen;
+    let mut original = original;
+    original.report.notes.extend(notes);
     let stop = |original: Original, outcome, why: String| {
         original.stop(outcome, why).preview(|report| Output::none(report, before.clone(), framework.clone()))
     };
@@ -234,7 +139,6 @@ fn answer(original: Original, chosen: Chosen, params: &Params) -> Preview<Intent
         Choice::Cannot(why) => return stop(original, CANNOT, why),
         Choice::Pull(pull) => pull,
     };
-    let mut original = original;
     let proposal = match (&pull.edits, &launch) {
         (Edits::Variables(wanted), _) => {
             let wanted: Vec<_> =

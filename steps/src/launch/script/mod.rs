@@ -18,6 +18,7 @@ mod touches;
 mod trace;
 #[cfg(test)]
 mod trace_tests;
+mod tracer;
 mod value;
 
 pub(super) use edit::{Refusal, remove, set, valid_name, valid_value};

@@ -1,4 +1,5 @@
-//! Whether a script writes or changes a file that its launch reads: an edit of that file would then be lost.
+//! What hangs on what in a script: whether it writes or changes a file that its launch reads, so that an edit of that file
+//! would be lost, and whether what it computes follows from a place that is edited.
 
 use tree_sitter::Node;
 
@@ -55,6 +56,24 @@ impl Script {
         found.first().map(|at| self.line(*at))
     }
 
+    /// Whether a text that only running the script tells may follow from what is written at an offset.
+    pub(in crate::launch) fn hangs_on(&self, text: &str, at: usize) -> bool {
+        let events = self.facts.events.iter().filter(|event| event.whole.contains(&at));
+        let mut names: Vec<&str> = events.map(|event| event.name.as_str()).collect();
+        let mut next = 0;
+        while let Some(name) = names.get(next).copied() {
+            next += 1;
+            let derived =
+                self.facts.assigned.iter().filter(|(_, texts)| texts.iter().any(|text| mentions(text, name)));
+            for (other, _) in derived {
+                if !names.contains(&other.as_str()) {
+                    names.push(other);
+                }
+            }
+        }
+        names.iter().any(|name| mentions(text, name))
+    }
+
     /// Whether what stands there neither is written to nor given to a program that may write to it.
     fn harmless(&self, at: usize) -> bool {
         let mut node = self.node(&(at..at + 1));
@@ -77,6 +96,13 @@ impl Script {
         let name = command.child_by_field_name("name").map(|name| &self.text()[name.byte_range()]);
         name.is_some_and(|name| LOOK.contains(&name))
     }
+}
+
+/// Whether a text has this name as a whole word.
+fn mentions(text: &str, name: &str) -> bool {
+    let letter = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let bytes = text.as_bytes();
+    text.match_indices(name).any(|(at, _)| !letter(bytes[..at].last()) && !letter(bytes.get(at + name.len())))
 }
 
 #[cfg(test)]

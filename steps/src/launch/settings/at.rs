@@ -14,6 +14,11 @@ pub(in crate::launch) enum At {
     Key(String),
     /// A variable in the environment.
     Variable(String),
+    /// A variable that the launch line hands to the program after all that the script exports: `env A=b`, `-e A=b`,
+    /// `--env=A=b`, `--export=ALL,A=b`.
+    Passed(String),
+    /// A flag of what starts the program: `--container-image=x`.
+    Starter(String),
 }
 
 impl At {
@@ -29,6 +34,7 @@ impl At {
             Self::Word(path) => format!("{path}="),
             Self::Key(key) => Self::split(key).1.to_owned(),
             Self::Variable(name) => format!("${name}"),
+            Self::Passed(name) | Self::Starter(name) => name.clone(),
         }
     }
 }

@@ -21,6 +21,16 @@ pub(in crate::launch) enum File {
     Unclear(String),
 }
 
+impl File {
+    /// Its path, if that is known.
+    pub(in crate::launch) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Read { path, .. } => Some(path),
+            Self::Unclear(_) => None,
+        }
+    }
+}
+
 /// The launch of a training.
 #[derive(Debug, Clone)]
 pub(in crate::launch) struct Launch {
@@ -116,6 +126,15 @@ impl Launch {
             .collect()
     }
 
+    /// Whether a word comes from a `${A:-default}`, which gives way to a value from outside of the script.
+    pub(in crate::launch) fn has_default(&self, word: &Word) -> bool {
+        let text = self.script.text();
+        let default = |site: &std::ops::Range<usize>| {
+            text.get(site.clone()).is_some_and(|text| text.starts_with("${") && text.contains('-'))
+        };
+        word.pieces.iter().flat_map(|piece| &piece.sites).any(default)
+    }
+
     /// The path that a word names.
     ///
     /// # Errors
@@ -171,8 +190,23 @@ impl Launch {
                 };
                 line.words.iter().enumerate().skip(program.first).filter_map(value).next_back()
             }
+            At::Starter(flag) => occurrences(&line.words[..program.before(line)], 0, flag, false).next_back(),
+            At::Passed(name) => {
+                let value = |(index, word): (usize, &Word)| Some((index, passed(&word.text(), name)?));
+                let words = line.words[..program.before(line)].iter().enumerate();
+                let (name, length) = words.filter_map(value).next_back()?;
+                Some(Occurrence { name, value: Some((name, length)) })
+            }
             At::Key(_) | At::Variable(_) => None,
         }
+    }
+
+    /// Whether a launch line has a word that `is` so among those before the program.
+    pub(in crate::launch) fn starts_with_word(&self, is: impl Fn(&str) -> bool) -> Option<usize> {
+        let has = |(line, program): &&(Line, Program)| {
+            line.words[..program.before(line)].iter().any(|word| is(&word.text()))
+        };
+        self.lines.iter().find(has).map(|(line, _)| line.line)
     }
 
     /// The last occurrence of a program's flag on a line.
@@ -204,4 +238,11 @@ fn occurrences<'w>(
             words.get(index + 1).map(Word::text).filter(|next| !next.starts_with("--") && next != "\\");
         Some(Occurrence { name: index, value: next.map(|next| (index + 1, next.len())) })
     })
+}
+
+/// How many bytes at the end of a word are the value that it gives to a variable.
+fn passed(text: &str, name: &str) -> Option<usize> {
+    let (before, value) = text.split_once(&format!("{name}="))?;
+    let list = before.starts_with("--export=") && before.ends_with([',', '=']);
+    (list || matches!(before, "" | "--env=" | "-e")).then_some(value.len())
 }

@@ -48,7 +48,7 @@ impl Launch {
     /// Reads a setting at one place.
     pub(in crate::launch) fn read_at(&self, at: &At) -> Reading {
         match at {
-            At::Flag(_) | At::Word(_) => self.read_lines(at),
+            At::Flag(_) | At::Word(_) | At::Passed(_) | At::Starter(_) => self.read_lines(at),
             At::Key(key) => self.read_file(at, key),
             At::Variable(name) => match self.script.reading(name) {
                 Variable::Absent | Variable::Unclear(Unclear::NoLaunch) => Reading::Absent,

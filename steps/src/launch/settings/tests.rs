@@ -41,6 +41,7 @@ fn the_program_is_told_from_what_starts_it() {
         ),
         ("accelerate launch -m axolotl.cli.train a", "axolotl.cli.train", &["accelerate"], "a"),
         ("srun llamafactory-cli train a", "llamafactory-cli", &["srun"], "train"),
+        ("srun torchrun $SCRIPT", "", &["srun", "torchrun"], "$SCRIPT"),
         ("deepspeed --hostfile h train.py a", "train.py", &["deepspeed"], "a"),
     ] {
         let launch = launch(line);
@@ -67,6 +68,11 @@ fn the_last_writer_is_read_and_edited() {
         // The variable's other uses keep their value.
         ("M=4\nsrun python x.py --mbs $M --out run_$M", "4", "srun python x.py --mbs 2 --out run_$M"),
         ("M=4\nA=\"--mbs $M\"\nsrun python x.py $A --out run_$M", "4", "A=\"--mbs 2\""),
+        (
+            "M=4\nN=x$M\nsrun python x.py --mbs $M --out $(date)_$((N + X))",
+            "4",
+            "srun python x.py --mbs 2 --out $(date)_$((N + X))",
+        ),
         // Computed from what is known.
         ("G=64\nM=$((G / 16))\nsrun python x.py --mbs $M --out x", "4", "srun python x.py --mbs 2 --out x"),
     ] {

@@ -24,21 +24,24 @@ impl Launch {
             At::Variable(name) => set(&self.script, name, new)
                 .map(|script| self.with(script))
                 .map_err(|error| error.to_string()),
-            At::Flag(_) | At::Word(_) => self.edit_lines(found, |line, name, value| {
-                let (index, length) = value?;
-                let mut wanted: Words = line.words.iter().map(Word::text).collect();
-                let text = &mut wanted[index];
-                text.truncate(text.len() - length);
-                text.push_str(new);
-                let word = &line.words[index];
-                let mut edits: Vec<(Range<usize>, String)> = Vec::new();
-                edits.extend(word.written(length).map(|range| (range, new.to_owned())));
-                // The value's own place decides other words, too, or cannot be told: it is written out here.
-                edits.extend(
-                    self.site(word, line.words[name].level(), length).map(|range| (range, new.to_owned())),
-                );
-                Some((edits, wanted))
-            }),
+            At::Flag(_) | At::Word(_) | At::Passed(_) | At::Starter(_) => {
+                self.edit_lines(found, |line, name, value| {
+                    let (index, length) = value?;
+                    let mut wanted: Words = line.words.iter().map(Word::text).collect();
+                    let text = &mut wanted[index];
+                    text.truncate(text.len() - length);
+                    text.push_str(new);
+                    let word = &line.words[index];
+                    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+                    edits.extend(word.written(length).map(|range| (range, new.to_owned())));
+                    // The value's own place decides other words, too, or cannot be told: it is written out here.
+                    edits.extend(
+                        self.site(word, line.words[name].level(), length)
+                            .map(|range| (range, new.to_owned())),
+                    );
+                    Some((edits, wanted))
+                })
+            }
         }
     }
 
@@ -51,12 +54,12 @@ impl Launch {
             (At::Key(key), At::Key(neighbour)) if At::split(key).0 == At::split(neighbour).0 => {
                 self.edit_file(key, |doc, path| doc.add(path, &New::of(new), At::split(neighbour).1))
             }
-            (At::Flag(_) | At::Word(_), At::Flag(_) | At::Word(_)) => {
-                self.edit_lines(beside, |line, name, value| {
+            (At::Flag(_) | At::Word(_), At::Flag(_) | At::Word(_)) | (At::Starter(_), At::Starter(_)) => self
+                .edit_lines(beside, |line, name, value| {
                     let last = value.map_or(name, |(index, _)| index);
                     let mut wanted: Words = line.words.iter().map(Word::text).collect();
                     let more = match at {
-                        At::Word(path) => vec![format!("{path}={new}")],
+                        At::Word(name) | At::Starter(name) => vec![format!("{name}={new}")],
                         _ if new.is_empty() => vec![at.show()],
                         _ => vec![at.show(), new.to_owned()],
                     };
@@ -64,8 +67,7 @@ impl Launch {
                     wanted.splice(last + 1..last + 1, more);
                     let end = self.end(line, last, line.words[name].level())?;
                     Some((vec![(end..end, text)], wanted))
-                })
-            }
+                }),
             _ => Err(format!("no place for {} was found beside {}", at.show(), beside.place)),
         }
     }
@@ -108,6 +110,16 @@ impl Launch {
             else {
                 continue;
             };
+            // What is not known must not change either.
+            let hangs = |word: &Word| {
+                let mut unknown = word.pieces.iter().filter(|piece| !piece.known);
+                unknown.any(|piece| {
+                    edits.iter().any(|(range, _)| self.script.hangs_on(&piece.text, range.start))
+                })
+            };
+            if self.lines.iter().any(|(line, _)| line.words.iter().any(hangs)) {
+                continue;
+            }
             if let Some(after) = self.spliced(edits) {
                 let same = |((line, _), words): (&(Line, super::Program), &Words)| {
                     line.words.iter().map(Word::text).eq(words.iter().cloned())

@@ -123,7 +123,10 @@ fn sentence(text: &str, message: &mut OomMessage) {
     message.reserved_unallocated = size(&UNALLOCATED, text);
     message.reserved = sum(message.allocated, message.reserved_unallocated);
     // Up to 2.14 the hint recommends expandable segments even where they are on: it proves nothing.
-    message.hint_expandable = text.contains("expandable_segmentsisenabled").then_some(true);
+    message.hint_expandable = ["expandable_segmentsisenabled", "exceedstheexpandable-segmentreserve"]
+        .iter()
+        .any(|words| text.contains(words))
+        .then_some(true);
 }
 
 fn old(text: &str, message: &mut OomMessage) {

@@ -58,6 +58,8 @@ static KILLED: Pattern = Pattern::new(|| {
         r"|Detected \d+ oom[-_]kill event\(s\)",
         r"|srun: error: [\w.-]+: tasks? [\d,\[\]-]+: Out Of Memory",
         r"|Exceeded (?:job|step) memory limit",
+        // jobacct_gather, up to 20.02 and where a site still enforces it.
+        r"|(?i:job|step)(?:Id=)? ?\S+ exceeded (?:virtual )?memory limit",
         r"|Out of memory: Kill(?:ed)? process \d+",
         r"|emory cgroup out of memory: Kill(?:ed)? process \d+",
         r"|oom-kill:constraint=",
@@ -67,6 +69,18 @@ static KILLED: Pattern = Pattern::new(|| {
         r"|node was low on resource: memory",
     ))
 });
+/// Python, C++ and the C library were refused host memory. RMM, CuPy and Paddle use the same words for the device's.
+static REFUSED: Pattern = Pattern::new(|| {
+    pattern(concat!(
+        r"(?:^|[\s.:('])(?:_Array)?MemoryError(?:$|[:\s('])",
+        r"|std::bad_alloc",
+        r"|(?:^|[\s:\]])Cannot allocate memory(?: \(12\))?\s*$",
+        r"|\[Errno 12\] Cannot allocate memory",
+        r"|Unable to allocate \d[\d.]* [KMGTPE]i?B for an array",
+    ))
+});
+/// What makes it another memory, or a limit of locked pages.
+static NOT_HOST: Pattern = Pattern::new(|| pattern(r"(?i)cuda|\bgpu\b|hip|ibv_|memlock|RLIMIT|infiniband"));
 static CPU: Pattern = Pattern::new(|| {
     pattern(
         r"DefaultCPUAllocator: (?:can't allocate|not enough) memory: you tried to allocate (\d{1,20}) bytes",
@@ -80,6 +94,11 @@ static SIGKILL: Pattern = Pattern::new(|| {
     pattern(concat!(
         r"exitcode\s*: -9 \(pid",
         r"|Signal 9 \(SIGKILL\) received by PID",
+        r"|srun: error: [\w.-]+: tasks? [\d,\[\]-]+: (?:Killed|Exited with exit code 137)",
+        r"|died with <Signals\.SIGKILL: 9>",
+        r"|returned non-zero exit status 137|exit(?:ed with)?(?: code| status):? 137\b",
+        r"|terminated (?:with|by) signal (?:SIGKILL|9\b)",
+        r"|is killed by SIGKILL by OOM killer",
         r"|failed \(exitcode: -9\)",
         r"|exits with return code = -9",
         r"|^(?:\S+: line \d+: +\d+ )?Killed\b(?:\s.{0,200})?$",
@@ -99,6 +118,9 @@ fn host(passage: &Passage) -> Option<OomMessage> {
     if KILLED.is_match(line) {
         return Some(OomMessage::bare(Kind::HostOom));
     }
+    if REFUSED.is_match(line) && !NOT_HOST.is_match(line) {
+        return Some(OomMessage::bare(Kind::HostOom));
+    }
     SIGKILL.is_match(line.trim()).then(|| OomMessage::bare(Kind::HostOom).suggests())
 }
 
@@ -116,6 +138,9 @@ static NCCL: Pattern = Pattern::new(|| {
 });
 static NCCL_CALLOC: Pattern =
     Pattern::new(|| pattern(r"Failed to CUDA (?:host )?(?:calloc|malloc) (?:async )?(\d{1,15}) bytes"));
+static CUPY: Pattern = Pattern::new(|| {
+    pattern(r"cupy\S{0,40}OutOfMemoryError: Out of memory allocating (\d{1,3}(?:,\d{3}){0,6}|\d{1,20}) bytes")
+});
 static DRIVER: Pattern = Pattern::new(|| {
     pattern(concat!(
         r"(?:CUDA|HIP)(?: driver| runtime)? [Ee]rror(?: \(2\))?\s?: out of memory",
@@ -127,6 +152,12 @@ static DRIVER: Pattern = Pattern::new(|| {
         r"|out_of_memory: CUDA error",
         r"|cudaMalloc(?: retry)? failed: out of memory",
         r"|cuMem\w+ failed.{0,40}out of memory",
+        // Caffe2; bitsandbytes, csrc/ops.cu; Paddle; the level-zero runtime beneath XPUs.
+        r"|error == cudaSuccess\. 2 vs 0",
+        r"|Error out of memory at line \d+ in file",
+        r"|Out of memory error on GPU \d+\. Cannot allocate",
+        r"|RESULT_ERROR_OUT_OF_DEVICE_MEMORY",
+        r"|CU(?:SOLVER|SPARSE|FFT|RAND)(?:_STATUS)?_ALLOC(?:ATION)?_FAILED",
     ))
 });
 
@@ -139,7 +170,12 @@ fn driver(passage: &Passage) -> Option<OomMessage> {
     if line.contains("CUBLAS_STATUS_ALLOC_FAILED") || line.contains("HIPBLAS_STATUS_ALLOC_FAILED") {
         return Some(OomMessage::bare(Kind::Cublas));
     }
-    if line.contains("CUDNN_STATUS_ALLOC_FAILED") {
+    if let Some(found) = CUPY.captures(line) {
+        let tried = found[1].replace(',', "").parse().ok();
+        return Some(OomMessage { tried, ..OomMessage::bare(Kind::CudaDriver) });
+    }
+    // Since cuDNN 9 by the second name.
+    if line.contains("CUDNN_STATUS_ALLOC_FAILED") || line.contains("DEVICE_ALLOCATION_FAILED") {
         return Some(OomMessage::bare(Kind::Cudnn));
     }
     if let Some(found) = NCCL_CALLOC.captures(line).filter(|_| line.contains("NCCL")) {

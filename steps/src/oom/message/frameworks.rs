@@ -10,9 +10,14 @@ static JAX_BYTES: Pattern = Pattern::new(|| {
         r"(?i)(?:out of memory (?:while trying to allocate|allocating)|failed to allocate(?: request for [^(]{0,40}\(| )) ?(\d{1,20}) ?(?:bytes|B)\b",
     )
 });
+static CUPY: Pattern = Pattern::new(|| pattern(r"\bcupy\b"));
 static JAX: Pattern = Pattern::new(|| pattern(r"RESOURCE_EXHAUSTED: .{0,200}[Oo]ut of memory"));
 static JAX_DEVICE: Pattern = Pattern::new(|| pattern(r"on device ordinal (\d{1,4})"));
-static TENSORFLOW: Pattern = Pattern::new(|| pattern(r"OOM when allocating tensor with shape"));
+static TENSORFLOW: Pattern = Pattern::new(|| {
+    pattern(
+        r"OOM when allocating tensor with shape|ResourceExhaustedError: .{0,200}failed to allocate memory",
+    )
+});
 /// TensorFlow's allocators of host memory.
 static HOST: Pattern = Pattern::new(|| pattern(r"by allocator (?:cuda_host_bfc|gpu_host_bfc|cpu|mklcpu)"));
 static VLLM: Pattern = Pattern::new(|| {
@@ -42,7 +47,9 @@ pub(super) fn read(passage: &Passage) -> Option<OomMessage> {
     }
     // The request may stand on the line after the status.
     let head = passage.text.lines().take(3).collect::<Vec<_>>().join(" ");
-    if JAX.is_match(line) || JAX_BYTES.is_match(line) && !line.contains("CPUAllocator") {
+    if JAX.is_match(line)
+        || JAX_BYTES.is_match(line) && !line.contains("CPUAllocator") && !CUPY.is_match(line)
+    {
         return Some(OomMessage {
             tried: JAX_BYTES.captures(&head).and_then(|found| found[1].parse().ok()),
             device: JAX_DEVICE.captures(&head).and_then(|found| found[1].parse().ok()),

@@ -162,6 +162,85 @@ fn other_asserts_and_words_are_no_oom() {
 }
 
 #[test]
+fn libraries_on_the_device_are_no_host_memory() {
+    for (text, kind, tried) in [
+        (
+            "cupy.cuda.memory.OutOfMemoryError: Out of memory allocating 1,024,000,000 bytes (allocated so far: 2,048 bytes).",
+            Kind::CudaDriver,
+            Some(1_024_000_000),
+        ),
+        (
+            "MemoryError: std::bad_alloc: out_of_memory: CUDA error at: /rmm/mr/device/cuda_memory_resource.hpp:70: cudaErrorMemoryAllocation out of memory",
+            Kind::CudaDriver,
+            None,
+        ),
+        (
+            "ResourceExhaustedError: Out of memory error on GPU 0. Cannot allocate 2.0GB memory on GPU 0, 10GB memory has been allocated",
+            Kind::CudaDriver,
+            None,
+        ),
+        ("Error out of memory at line 380 in file /src/csrc/ops.cu", Kind::CudaDriver, None),
+        (
+            "RuntimeError: [enforce fail at context_gpu.cu:415] error == cudaSuccess. 2 vs 0. Error at: context_gpu.cu:415: out of memory",
+            Kind::CudaDriver,
+            None,
+        ),
+        (
+            "RuntimeError: level_zero backend failed with error: 39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)",
+            Kind::CudaDriver,
+            None,
+        ),
+        (
+            "torch._C._LinAlgError: cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate(handle)`",
+            Kind::CudaDriver,
+            None,
+        ),
+        (
+            "RuntimeError: cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+            Kind::Cudnn,
+            None,
+        ),
+        ("torch.AcceleratorError: CUDA error: out of memory", Kind::CudaDriver, None),
+    ] {
+        let found = message(text).unwrap_or_else(|| panic!("{text}"));
+        assert_eq!((found.kind, found.tried), (kind, tried), "{text}");
+    }
+}
+
+#[test]
+fn refused_host_memory_and_kills_are_told_apart() {
+    for text in [
+        "MemoryError",
+        "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 12.0 GiB for an array with shape (1, 2) and data type float32",
+        "terminate called after throwing an instance of 'std::bad_alloc'",
+        "OSError: [Errno 12] Cannot allocate memory",
+        "RuntimeError: unable to mmap 1073741824 bytes from file </dev/shm/x>: Cannot allocate memory (12)",
+        "slurmstepd: error: Job 123 exceeded memory limit (1048600 > 1048576), being killed",
+        "slurmstepd: error: StepId=123.0 exceeded memory limit (1048600 > 1048576), being killed",
+    ] {
+        let found = message(text).unwrap_or_else(|| panic!("{text}"));
+        assert_eq!((found.kind, found.proof), (Kind::HostOom, Proof::Says), "{text}");
+    }
+    for text in [
+        "srun: error: gpu-21: task 3: Killed",
+        "srun: error: gpu-21: tasks 0,2-3: Exited with exit code 137",
+        "subprocess.CalledProcessError: Command '['python']' died with <Signals.SIGKILL: 9>.",
+        "torch.multiprocessing.spawn.ProcessExitedException: process 3 terminated with signal SIGKILL",
+        "accelerate: Command returned non-zero exit status 137.",
+    ] {
+        let found = message(text).unwrap_or_else(|| panic!("{text}"));
+        assert_eq!((found.kind, found.proof), (Kind::HostOom, Proof::Suggests), "{text}");
+    }
+    for text in [
+        "NET/IB : ibv_reg_mr failed: Cannot allocate memory",
+        "with self.assertRaises(MyMemoryErrorHandler):",
+        "Process finished with exit code 1",
+    ] {
+        assert_eq!(message(text), None, "{text}");
+    }
+}
+
+#[test]
 fn every_slurm_wording_is_host_memory() {
     for text in [
         "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=12.0 cgroup. Some of your processes may have been killed by the cgroup out-of-memory handler.",
