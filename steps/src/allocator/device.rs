@@ -57,6 +57,11 @@ impl Device {
         self.calls.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Others hold so many bytes from now on.
+    pub(super) fn set_others(&mut self, others: u64) {
+        self.others = others;
+    }
+
     /// Bytes that can be had.
     pub(crate) fn free(&self) -> u64 {
         self.total.saturating_sub(self.others).saturating_sub(self.used)
@@ -66,6 +71,17 @@ impl Device {
         if let Some(calls) = &mut self.calls {
             calls.push(call);
         }
+    }
+
+    /// Takes what is held already and ends at this address; what comes later lies behind it.
+    pub(super) fn take(&mut self, bytes: u64, end: u64) -> Option<()> {
+        let behind = end.checked_next_multiple_of(ROUND_LARGE)?.checked_add(ROUND_LARGE)?;
+        if bytes > self.free() {
+            return None;
+        }
+        self.used += bytes;
+        self.next_address = self.next_address.max(behind);
+        Some(())
     }
 
     pub(super) fn malloc(&mut self, bytes: u64) -> Option<u64> {

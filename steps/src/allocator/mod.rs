@@ -9,6 +9,7 @@
 //! the moment at which such a block really became free), and garbage collection, which does nothing without a memory
 //! fraction.
 
+mod adopt;
 mod block;
 mod device;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use adopt::{Found, InUse};
 pub(crate) use block::BlockId;
 pub(crate) use device::Device;
 #[cfg(test)]

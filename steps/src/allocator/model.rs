@@ -3,7 +3,7 @@
 use super::block::{Block, BlockId, Blocks};
 use super::device::Device;
 use super::pool::{Class, Key, Pool};
-use super::settings::{MIN_BLOCK, SMALL_SIZE, Settings};
+use super::settings::{SMALL_SIZE, Settings};
 
 /// Requests above this are refused outright ("more than 1EB").
 const LARGEST: u64 = 1 << 60;
@@ -76,6 +76,11 @@ impl Allocator {
     #[cfg(test)]
     pub(crate) fn address(&self, block: BlockId) -> u64 {
         self.blocks[block].address
+    }
+
+    /// Others hold so many bytes of the device from now on.
+    pub(crate) fn set_others(&mut self, others: u64) {
+        self.device.set_others(others);
     }
 
     /// How much was searched so far, to put an end to a replay that takes too long.
@@ -188,12 +193,7 @@ impl Allocator {
     fn split(&mut self, id: BlockId, size: u64) -> BlockId {
         let block = self.blocks[id];
         let (was_split, rest) = (block.is_split(), block.size - size);
-        let splits = if block.class == Class::Small || self.settings.expandable {
-            rest >= MIN_BLOCK
-        } else {
-            self.settings.max_split.is_none_or(|max_split| size < max_split) && rest > SMALL_SIZE
-        };
-        if splits {
+        if self.settings.splits(block.class, size, rest) {
             let mut front = Block::new(block.address, size, block.class, block.stream);
             front.range = block.range;
             let front = self.blocks.add(front);

@@ -1,9 +1,10 @@
 //! What `PYTORCH_CUDA_ALLOC_CONF` can change of the model, and the sizes that follow from it.
 
+use super::pool::Class;
 use crate::size::MIB;
 
 /// `kMinBlockSize`: every block is a multiple of it.
-pub(super) const MIN_BLOCK: u64 = 512;
+const MIN_BLOCK: u64 = 512;
 /// `kSmallSize`: the largest request that the small pool serves.
 pub(super) const SMALL_SIZE: u64 = MIB;
 /// `kSmallBuffer`: what the small pool asks of the driver.
@@ -50,7 +51,7 @@ impl Settings {
     }
 
     /// The size of the block that a request of `size` bytes gets (`round_size`). `size` is at most 2^60.
-    pub(super) fn block_size(&self, size: u64) -> u64 {
+    pub(crate) fn block_size(&self, size: u64) -> u64 {
         if size < MIN_BLOCK {
             return MIN_BLOCK;
         }
@@ -66,6 +67,15 @@ impl Settings {
     fn divisions(&self, size: u64) -> u64 {
         let interval = size.ilog2().saturating_sub(MIB.ilog2()) as usize;
         self.roundup[interval.min(INTERVALS - 1)]
+    }
+
+    /// Whether the rest of a block is split off, if `size` bytes of it are taken (`should_split`).
+    pub(super) fn splits(&self, class: Class, size: u64, rest: u64) -> bool {
+        if class == Class::Small || self.expandable {
+            rest >= MIN_BLOCK
+        } else {
+            self.max_split.is_none_or(|max_split| size < max_split) && rest > SMALL_SIZE
+        }
     }
 
     /// What is asked of the driver for a block of `size` bytes (`get_allocation_size`): the "tried to allocate" of a message.

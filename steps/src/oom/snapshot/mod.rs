@@ -6,12 +6,13 @@ mod holes;
 mod pickle;
 mod replay;
 mod report;
+mod start;
 mod step;
 #[cfg(test)]
 mod tests;
 mod value;
 
-pub(super) use report::Cure;
+pub(super) use replay::Cure;
 pub(super) use step::OomSnapshot;
 
 /// Reads a snapshot from any bytes: what a fuzzer calls. Nothing panics, nothing is run.

@@ -1,21 +1,27 @@
 //! Would the request that failed have been served with other settings? The trace of a snapshot, played again.
 //!
-//! It is played twice. First with the settings that were in force: only if the model refuses exactly what the real
-//! allocator refused is it believed. Then with expandable segments. What was allocated before the trace begins is put
-//! first, in the order of its addresses: where it lay matters little for what is never freed, such as weights, and the first
-//! run tells whether it mattered.
+//! It is played first with the settings that were in force: only if the model refuses exactly what the real allocator refused
+//! is it believed. Then with expandable segments. Where they would have put what was allocated before the trace begins
+//! nobody knows, so both ends are tried: everything side by side, and everything with the holes that were between. Only if both
+//! say the same is there an answer.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 
-use super::content::{Action, Entry, Snapshot, State};
-use crate::allocator::{Allocator, BlockId, Device, Settings};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-/// What the replay says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// With expandable segments the request is served.
+use super::content::{Action, Entry, Snapshot};
+use super::start::{Layout, Start};
+use crate::allocator::Settings;
+use crate::size::exact;
+
+/// What the replay of a trace says of the request that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Cure {
+    /// With expandable segments it would have been served.
     Served,
-    /// With expandable segments it, or one before it, is refused, too.
+    /// With expandable segments it, or one before it, would have been refused.
     Refused,
     /// It cannot be told.
     Unknown,
@@ -24,7 +30,7 @@ pub(super) enum Answer {
 /// A replay and its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Replay {
-    pub(super) answer: Answer,
+    pub(super) answer: Cure,
     /// Bytes that were in use before the trace begins.
     pub(super) assumed: u64,
     /// Why, a line each.
@@ -53,7 +59,7 @@ impl Failure {
 }
 
 /// Devices and requests beyond this are not played.
-const LARGEST: u64 = 1 << 46;
+pub(super) const LARGEST: u64 = 1 << 46;
 /// Steps after which a replay is given up.
 const MOST_WORK: u64 = 300_000_000;
 const MOST_STREAMS: usize = 1024;
@@ -84,7 +90,7 @@ pub(super) fn failure(snapshot: &Snapshot, device: u64, like: impl Fn(&Failure) 
 
 /// Plays the trace of a device up to a failure.
 pub(super) fn replay(snapshot: &Snapshot, device: u64, failure: &Failure) -> Replay {
-    let mut out = Replay { answer: Answer::Unknown, assumed: 0, reasons: Vec::new() };
+    let mut out = Replay { answer: Cure::Unknown, assumed: 0, reasons: Vec::new() };
     if let Err(why) = play(snapshot, device, failure, &mut out) {
         out.reasons.push(why);
     }
@@ -99,11 +105,11 @@ fn play(snapshot: &Snapshot, device: u64, failure: &Failure, out: &mut Replay) -
     let budget = budget.filter(|_| failure.size <= LARGEST).ok_or("its sizes are impossible")?;
     let trace = usize::try_from(device).ok().and_then(|device| snapshot.traces.get(device));
     let trace = trace.ok_or("it holds no trace of this device")?;
-    let before = before(snapshot, device, trace)?;
-    let script = Script { before, trace: &trace[..failure.at], failure: *failure, budget };
-    out.assumed = script.before.values().fold(0, |sum, held| sum.saturating_add(held.requested));
+    let start = Start::of(snapshot, device, trace)?;
+    out.assumed = start.bytes();
+    let script = Script { start, trace: &trace[..failure.at], failure: *failure, budget };
     let in_force = snapshot.settings.as_ref().map(|in_force| in_force.settings).unwrap_or_default();
-    match script.run(in_force)? {
+    match script.run(Layout::AsItWas, in_force)? {
         Ending::RefusedAt(at) if at == failure.at => {}
         Ending::RefusedAt(at) => {
             return Err(format!(
@@ -120,63 +126,34 @@ fn play(snapshot: &Snapshot, device: u64, failure: &Failure, out: &mut Replay) -
         script.trace.len()
     ));
     if in_force.expandable {
-        out.answer = Answer::Refused;
+        out.answer = Cure::Refused;
         out.reasons.push("expandable segments were on".to_owned());
         return Ok(());
     }
     let changed = Settings { expandable: true, max_split: None, ..in_force };
-    match script.run(changed)? {
-        Ending::Served => {
-            out.answer = Answer::Served;
-            out.reasons.push("replayed with expandable segments, it is served".to_owned());
-        }
-        Ending::RefusedAt(at) => {
-            out.answer = Answer::Refused;
-            let which = if at == failure.at { "it is refused, too" } else { "an earlier request is refused" };
-            out.reasons.push(format!("replayed with expandable segments, {which}"));
-        }
+    let best = script.run(Layout::SideBySide, changed)?;
+    if out.assumed == 0 || best != Ending::Served {
+        out.answer = if best == Ending::Served { Cure::Served } else { Cure::Refused };
+        out.reasons.push(format!("replayed with expandable segments, {}", script.words(best)));
+        return Ok(());
+    }
+    let before = exact(out.assumed);
+    let worst = script.run(Layout::WithHoles, changed)?;
+    if worst == best {
+        out.answer = Cure::Served;
+        out.reasons.push(format!(
+            "replayed with expandable segments, it is served, however the {before} lie that were in use before the trace begins"
+        ));
+    } else {
+        out.reasons.push(format!(
+            "replayed with expandable segments, it is served only if the {before} that were in use before the trace begins lie well"
+        ));
     }
     Ok(())
 }
 
-/// A block that is in use when the trace begins.
-#[derive(Debug, Clone, Copy)]
-struct Held {
-    requested: u64,
-    stream: u64,
-}
-
-/// What is in use when the trace begins: what it frees without having allocated it, and what is still in use at its end
-/// and was never allocated in it. By address.
-fn before(snapshot: &Snapshot, device: u64, trace: &[Entry]) -> Result<BTreeMap<u64, Held>, String> {
-    let mut before = BTreeMap::new();
-    let mut live: HashSet<u64> = HashSet::new();
-    for entry in trace {
-        if entry.size > LARGEST {
-            return Err("its sizes are impossible".to_owned());
-        }
-        match entry.action {
-            Action::Alloc => {
-                live.insert(entry.address);
-            }
-            Action::FreeCompleted if !live.remove(&entry.address) => {
-                before.insert(entry.address, Held { requested: entry.size, stream: entry.stream });
-            }
-            _ => {}
-        }
-    }
-    let segments = snapshot.segments.iter().filter(|segment| segment.device == device);
-    for block in segments.flat_map(|segment| &segment.blocks) {
-        if block.state != State::Free && !live.remove(&block.address) {
-            if block.requested > LARGEST {
-                return Err("its sizes are impossible".to_owned());
-            }
-            before.insert(block.address, Held { requested: block.requested, stream: block.stream });
-        }
-    }
-    Ok(before)
-}
-
+/// How a replay ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Served,
     /// At this entry of the trace.
@@ -184,16 +161,22 @@ enum Ending {
 }
 
 struct Script<'a> {
-    before: BTreeMap<u64, Held>,
+    start: Start,
     trace: &'a [Entry],
     failure: Failure,
     budget: u64,
 }
 
 impl Script<'_> {
-    fn run(&self, settings: Settings) -> Result<Ending, String> {
-        let mut allocator = Allocator::new(Device::new(self.budget, 0), settings);
-        let mut live: HashMap<u64, BlockId> = HashMap::new();
+    fn words(&self, ending: Ending) -> &'static str {
+        match ending {
+            Ending::Served => "it is served",
+            Ending::RefusedAt(at) if at == self.failure.at => "it is refused, too",
+            Ending::RefusedAt(_) => "an earlier request is refused",
+        }
+    }
+
+    fn run(&self, layout: Layout, settings: Settings) -> Result<Ending, String> {
         // Streams are pointers; the model wants few.
         let mut streams: HashMap<u64, u64> = HashMap::new();
         let mut stream = |name: u64| -> Result<u64, String> {
@@ -201,14 +184,7 @@ impl Script<'_> {
             let stream = *streams.entry(name).or_insert(next);
             if streams.len() > MOST_STREAMS { Err("it has too many streams".to_owned()) } else { Ok(stream) }
         };
-        for (address, held) in &self.before {
-            match allocator.malloc(held.requested, stream(held.stream)?) {
-                Ok(block) => drop(live.insert(*address, block)),
-                Err(_) => {
-                    return Err("what was in use before the trace begins does not fit the model".to_owned());
-                }
-            }
-        }
+        let (mut allocator, mut live) = self.start.lay_out(layout, settings, self.budget, &mut stream)?;
         for (at, entry) in self.trace.iter().enumerate() {
             match entry.action {
                 Action::Alloc => {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::content::{KEYS, Snapshot, read};
 use super::holes::{Holdings, holdings};
 use super::pickle::{Bounds, load};
-use super::replay::{Answer, Failure, failure, replay};
+use super::replay::{Cure, Failure, failure, replay};
 use crate::size::{MIB, exact};
 
 /// What an allocator's message says; to find the same failure in a snapshot. Other keys are accepted and not looked at.
@@ -18,18 +18,6 @@ pub(crate) struct Wanted {
     /// Bytes free on the device.
     #[serde(default)]
     pub(crate) free: Option<u64>,
-}
-
-/// What the replay of a trace says of the request that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Cure {
-    /// With expandable segments it would have been served.
-    Served,
-    /// With expandable segments it, or one before it, would have been refused.
-    Refused,
-    /// It cannot be told.
-    Unknown,
 }
 
 /// What a snapshot says. Bytes; null: not known.
@@ -142,18 +130,8 @@ fn look(snapshot: &Snapshot, wanted: &Wanted) -> Evidence {
     };
     (out.tried, out.free) = (Some(failed.tried()), Some(failed.free));
     let played = replay(snapshot, device, &failed);
-    out.cure = Some(match played.answer {
-        Answer::Served => Cure::Served,
-        Answer::Refused => Cure::Refused,
-        Answer::Unknown => Cure::Unknown,
-    });
+    out.cure = Some(played.answer);
     out.assumed = Some(played.assumed);
     out.reasons.extend(played.reasons);
-    if played.assumed > 0 {
-        out.reasons.push(format!(
-            "{} were in use before the trace begins; they are assumed to lie side by side",
-            exact(played.assumed)
-        ));
-    }
     out
 }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::report::{Cure, Evidence, Wanted, Worth, examine};
+use super::replay::Cure;
+use super::report::{Evidence, Wanted, Worth, examine};
 use crate::size::{MIB, show};
 use crate::text::{clean, clean_to};
 
