@@ -23,6 +23,7 @@ use engine::step::Registry;
 #[doc(hidden)]
 pub mod hostile {
     pub use crate::oom::examine_any as snapshot;
+    pub use crate::oom::read_any as log;
 }
 
 /// Adds every step kind that ships to a registry.
