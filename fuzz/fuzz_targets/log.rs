@@ -1,4 +1,4 @@
-//! Logs of a job, as files of any format.
+//! Logs of a job, packed or not, through to what `oom.read` says of them.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

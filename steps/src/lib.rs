@@ -24,6 +24,7 @@ use engine::step::Registry;
 pub mod hostile {
     pub use crate::gpu::hostile as gpu;
     pub use crate::oom::examine_any as snapshot;
+    pub use crate::oom::read_any as log;
     pub use crate::slurm::hostile::{hostlist, json as slurm_json, text as slurm_text};
 }
 

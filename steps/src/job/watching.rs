@@ -236,7 +236,7 @@ impl<'a> Watching<'a> {
                         Err(_) => None,
                     };
                 }
-                find_logs(self.cx, &record, self.script.as_deref()).await?
+                find_logs(self.cx, &record, self.script.as_deref(), &[]).await?
             }
         };
         for path in paths {

@@ -5,6 +5,7 @@ mod event;
 mod extract;
 #[cfg(test)]
 mod fixtures;
+mod hostile;
 mod kind;
 mod launcher;
 mod lines;
@@ -22,6 +23,8 @@ mod register;
 mod remote;
 mod report;
 mod scan;
+#[cfg(test)]
+mod shape_tests;
 mod sightings;
 mod snapshot;
 mod source;
@@ -33,6 +36,7 @@ mod torch_version;
 mod triggers;
 mod unpack;
 
+pub use hostile::read_any;
 pub(crate) use progress::step_of;
 pub(crate) use read::{OomRead, ReadParams};
 pub(crate) use register::register;

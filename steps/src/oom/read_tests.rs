@@ -20,18 +20,18 @@ async fn read_from(site: Arc<FakeSite>, params: Value) -> Done<Value> {
     }
 }
 
-async fn read(files: &[(&str, &str)]) -> Done<Value> {
+pub(super) async fn read(files: &[(&str, &str)]) -> Done<Value> {
     let logs: Vec<&str> = files.iter().map(|(path, _)| *path).collect();
     read_with(files, json!({ "logs": logs })).await
 }
 
-async fn read_with(texts: &[(&str, &str)], params: Value) -> Done<Value> {
+pub(super) async fn read_with(texts: &[(&str, &str)], params: Value) -> Done<Value> {
     let texts: Vec<(&str, &[u8])> = texts.iter().map(|(path, text)| (*path, text.as_bytes())).collect();
     read_from(files(&texts), params).await
 }
 
 /// A fragmented 2.4.1 message.
-fn fragmented() -> String {
+pub(super) fn fragmented() -> String {
     released_messages()
         .into_iter()
         .find(|(release, kind, _)| release == "2.4.1" && kind == "fragmented")

@@ -162,7 +162,7 @@ pub(crate) async fn describe(
     }
     let text = script_text(cx, &record).await?;
     let script = on_disk(cx, &record).await?;
-    let logs = super::logs::find(cx, &record, text.as_deref()).await?;
+    let logs = super::logs::find(cx, &record, text.as_deref(), nodes.as_deref().unwrap_or_default()).await?;
     let earlier = earlier(cx, &record).await?;
     let state = record.state.clone();
     let flag = state.as_ref().filter(|state| state.is_flag());

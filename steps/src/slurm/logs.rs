@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use engine::site::{FileKind, FileStat};
+use engine::site::{DirEntry, FileKind, FileStat};
 use engine::step::{StepCx, StepError};
 use jiff::Timestamp;
 
 use super::options::{SbatchOption, in_script};
-use super::patterns::{Expanded, Values, expand, of_srun};
+use super::patterns::{Expanded, Values, expand, of_srun, of_torchrun};
 use super::record::Record;
 use super::submit_line::{Known, parse};
 
@@ -20,9 +20,9 @@ const SKEW: Duration = Duration::from_secs(10);
 const LATE: Duration = Duration::from_secs(60);
 
 /// The log files of a job that exist: its standard output and error, and the per-rank files of `srun --output=…%t…` in
-/// its script. Files last written before the job started are another job's and are left out; so are those written long
-/// after it ended whose names do not tell jobs apart: a later job has taken them over. (Files below
-/// `torchrun --log-dir` are not looked for: their directories carry names made up at run time.)
+/// its script; and what lies below torchrun's log directory if the script names it. A directory that this machine does not
+/// see is a node's own: it is named for each of `nodes`, as `host:/path`. Files last written before the job started are another job's and are left out; so are those written long
+/// after it ended whose names do not tell jobs apart: a later job has taken them over.
 ///
 /// # Errors
 /// Only those that no answer can follow from (a recording without this exchange).
@@ -30,6 +30,7 @@ pub(crate) async fn find(
     cx: &StepCx,
     record: &Record,
     script: Option<&str>,
+    nodes: &[String],
 ) -> Result<Vec<String>, StepError> {
     let Some(dir) = record.work_dir.as_deref() else { return Ok(Vec::new()) };
     let values = Values::of(record);
@@ -49,6 +50,20 @@ pub(crate) async fn find(
     for pattern in script.map(|script| of_srun(script, record)).unwrap_or_default() {
         if let Some(expanded) = expand(&pattern, dir, &values) {
             existing(cx, expanded, window(&pattern), &mut logs).await?;
+        }
+    }
+    for written in script.map(|script| of_torchrun(script, record)).unwrap_or_default() {
+        let path = super::script::absolute(dir, &written);
+        match stat(cx, &path).await? {
+            Some(found) if found.kind == FileKind::Dir => {
+                below(cx, &path, window(&path), &mut logs).await?;
+            }
+            Some(_) => {}
+            // Only an absolute path can be meant to be a node's own.
+            None if written.starts_with('/') => {
+                logs.extend(nodes.iter().map(|node| format!("{node}:{path}")))
+            }
+            None => {}
         }
     }
     let mut seen = std::collections::BTreeSet::new();
@@ -88,20 +103,63 @@ async fn existing(
                 logs.push(path);
             }
         }
-        Expanded::Files { dir, name } => {
-            let entries = match cx.site.list(&dir).await {
-                Ok(entries) => entries,
-                Err(error) if lost(&error) => return Err(error.into()),
-                Err(_) => return Ok(()),
-            };
-            let wanted =
-                entries.into_iter().filter(|e| name.is_match(&e.name) && window.holds(Some(e.stat.clone())));
-            logs.extend(
-                wanted.map(|entry| format!("{}/{}", dir.trim_end_matches('/'), entry.name)).take(MOST),
-            );
+        Expanded::Files { dir, names } => {
+            let mut dirs = vec![dir];
+            for (depth, name) in names.iter().enumerate() {
+                let last = depth + 1 == names.len();
+                let mut found = Vec::new();
+                for dir in dirs {
+                    let wanted = |entry: &DirEntry| {
+                        let kind = if last { FileKind::File } else { FileKind::Dir };
+                        let held = !last || window.holds(Some(entry.stat.clone()));
+                        entry.stat.kind == kind && name.is_match(&entry.name) && held
+                    };
+                    let entries = list(cx, &dir).await?.into_iter().filter(wanted);
+                    found
+                        .extend(entries.map(|entry| format!("{}/{}", dir.trim_end_matches('/'), entry.name)));
+                }
+                found.truncate(MOST);
+                dirs = found;
+            }
+            logs.extend(dirs);
         }
     }
     Ok(())
+}
+
+/// The files of torchrun's workers (`RUN_ID/attempt_N/LOCAL_RANK/stderr.log`, `error.json`).
+async fn below(cx: &StepCx, dir: &str, window: Window, logs: &mut Vec<String>) -> Result<(), StepError> {
+    let mut open = vec![(dir.trim_end_matches('/').to_owned(), 0)];
+    while let Some((dir, depth)) = open.pop() {
+        for entry in list(cx, &dir).await? {
+            let path = format!("{dir}/{}", entry.name);
+            match entry.stat.kind {
+                FileKind::Dir if depth < 3 => open.push((path, depth + 1)),
+                FileKind::File if is_workers(&entry.name) && window.holds(Some(entry.stat)) => {
+                    logs.push(path)
+                }
+                _ => {}
+            }
+        }
+        if logs.len() > MOST {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn is_workers(name: &str) -> bool {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    matches!(name, "stdout.log" | "stderr.log" | "error.json" | "filtered_stdout.log" | "filtered_stderr.log")
+}
+
+/// A directory that cannot be listed counts as empty.
+async fn list(cx: &StepCx, dir: &str) -> Result<Vec<DirEntry>, StepError> {
+    match cx.site.list(dir).await {
+        Ok(entries) => Ok(entries),
+        Err(error) if lost(&error) => Err(error.into()),
+        Err(_) => Ok(Vec::new()),
+    }
 }
 
 /// A file that cannot be looked at counts as not there; a log is a help, not a condition.
@@ -162,9 +220,9 @@ mod tests {
         }
         let script = "#!/bin/bash\nsrun --output=rank-%t.out python train.py\n";
         let dir = "/root/slurmtry/my dir";
-        let logs = find(&site.cx(), &record, Some(script)).await.unwrap();
+        let logs = find(&site.cx(), &record, Some(script), &[]).await.unwrap();
         assert_eq!(logs, ["slurm-1.out", "rank-0.out", "rank-1.out"].map(|name| format!("{dir}/{name}")));
-        let logs = find(&site.cx(), &record, None).await.unwrap();
+        let logs = find(&site.cx(), &record, None, &[]).await.unwrap();
         assert_eq!(logs, [format!("{dir}/slurm-1.out")]);
     }
 
@@ -174,7 +232,7 @@ mod tests {
         let mut record = record(fixture::RUNNING_22_05);
         site.file("/root/slurmtry/my dir/slurm-1.out", "x");
         record.started = Some("2026-11-24T04:00:00Z".parse().unwrap());
-        assert!(find(&site.cx(), &record, None).await.unwrap().is_empty());
+        assert!(find(&site.cx(), &record, None, &[]).await.unwrap().is_empty());
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -187,7 +245,7 @@ mod tests {
         let script = Some("srun -o rank-%t.out true\nsrun -o %j-%t.out true\n");
         record.ended = Some("2026-11-24T02:30:00Z".parse().unwrap());
         let dir = "/root/slurmtry/my dir";
-        let logs = find(&site.cx(), &record, script).await.unwrap();
+        let logs = find(&site.cx(), &record, script, &[]).await.unwrap();
         assert_eq!(logs, [format!("{dir}/slurm-1.out"), format!("{dir}/1-0.out")]);
     }
 
@@ -200,12 +258,37 @@ mod tests {
         site.file("/root/slurmtry/my dir/slurm-1.out", "x");
         site.file("/root/slurmtry/my dir/logs/llama-1.out", "x");
         site.file("/root/slurmtry/my dir/e.err", "x");
-        let find = async |record: &Record, script| find(&site.cx(), record, script).await.unwrap().join(" ");
+        let find =
+            async |record: &Record, script| find(&site.cx(), record, script, &[]).await.unwrap().join(" ");
         let dir = "/root/slurmtry/my dir";
         assert_eq!(find(&record, None).await, format!("{dir}/slurm-1.out"));
         let script = Some("#!/bin/sh\n#SBATCH -o logs/%x-%j.out -e e.err\n");
         assert_eq!(find(&record, script).await, format!("{dir}/logs/llama-1.out {dir}/e.err"));
         record.submit_line = Some("sbatch --output slurm-%j.out train.sbatch".to_owned());
         assert_eq!(find(&record, script).await, format!("{dir}/slurm-1.out {dir}/e.err"));
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn files_per_node_and_of_torchruns_workers() {
+        let site = FakeSite::shared();
+        let record = record(fixture::RUNNING_22_05);
+        let dir = "/root/slurmtry/my dir";
+        for name in [
+            "gpu-20/0.out",
+            "gpu-21/1.out",
+            "gpu-21/x.out",
+            "t/none_ab/attempt_0/3/stderr.log",
+            "t/none_ab/attempt_0/3/x.pt",
+        ] {
+            site.file(&format!("{dir}/{name}"), "x");
+        }
+        let script =
+            "srun -o %N/%t.out torchrun --log-dir t --tee 3 train.py\ntorchrun --log-dir /local/t train.py\n";
+        let nodes = ["gpu-20", "gpu-21"].map(str::to_owned);
+        let logs = find(&site.cx(), &record, Some(script), &nodes).await.unwrap();
+        let here = ["gpu-20/0.out", "gpu-21/1.out", "t/none_ab/attempt_0/3/stderr.log"]
+            .map(|name| format!("{dir}/{name}"));
+        let there = nodes.map(|node| format!("{node}:/local/t"));
+        assert_eq!(logs, [&here[..2], &there, &here[2..]].concat());
     }
 }

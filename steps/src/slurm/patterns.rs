@@ -53,17 +53,16 @@ impl Values {
 pub(crate) enum Expanded {
     /// One file.
     File(String),
-    /// The files of a directory whose names match.
+    /// The files below a directory whose names match.
     Files {
         /// The directory.
         dir: String,
-        /// Of whole names.
-        name: Regex,
+        /// Of whole names: of directories below it, one in the other, and last of the files.
+        names: Vec<Regex>,
     },
 }
 
-/// Fills a pattern in; `dir` is where a relative one begins. `None` if a value in it is not known, or if its directory
-/// differs per process.
+/// Fills a pattern in; `dir` is where a relative one begins. `None` if a value in it is not known.
 pub(crate) fn expand(pattern: &str, dir: &str, values: &Values) -> Option<Expanded> {
     let pattern = super::script::absolute(dir, pattern);
     // A backslash turns all replacement off.
@@ -74,14 +73,16 @@ pub(crate) fn expand(pattern: &str, dir: &str, values: &Values) -> Option<Expand
     let mut regex = String::new();
     let mut open = false;
     let mut split = None;
+    let mut names = Vec::new();
     let mut rest = pattern.chars().peekable();
     while let Some(c) = rest.next() {
         if c != '%' {
             if c == '/' {
                 if open {
-                    return None;
+                    names.push(whole(&regex)?);
+                } else {
+                    split = Some(text.len());
                 }
-                split = Some(text.len());
                 regex.clear();
             } else {
                 regex.push_str(&regex::escape(c.encode_utf8(&mut [0; 4])));
@@ -114,13 +115,17 @@ pub(crate) fn expand(pattern: &str, dir: &str, values: &Values) -> Option<Expand
             }
             None => {
                 open = true;
-                regex.push_str(match letter {
-                    't' | 'n' => r"\d+",
-                    's' => r"(?:\d+|batch|interactive|extern)",
-                    'N' => r"[A-Za-z0-9.-]+",
-                    'J' => r"\d+(?:\.\w+)?",
+                match letter {
+                    't' | 'n' => regex.push_str(r"\d+"),
+                    's' => regex.push_str(r"(?:\d+|batch|interactive|extern)"),
+                    'N' => regex.push_str(r"[A-Za-z0-9.-]+"),
+                    // The job and its step: of no other job.
+                    'J' => {
+                        regex.push_str(&regex::escape(values.job.as_deref()?));
+                        regex.push_str(r"(?:\.\w+)?");
+                    }
                     _ => return None,
-                });
+                }
             }
         }
     }
@@ -128,48 +133,52 @@ pub(crate) fn expand(pattern: &str, dir: &str, values: &Values) -> Option<Expand
         return Some(Expanded::File(text));
     }
     let dir = text.get(..split?)?;
-    let name = Regex::new(&format!("^{regex}$")).ok()?;
-    Some(Expanded::Files { dir: if dir.is_empty() { "/" } else { dir }.to_owned(), name })
+    names.push(whole(&regex)?);
+    Some(Expanded::Files { dir: if dir.is_empty() { "/" } else { dir }.to_owned(), names })
+}
+
+fn whole(pattern: &str) -> Option<Regex> {
+    Regex::new(&format!("^(?:{pattern})$")).ok()
+}
+
+/// The directories in which torchrun puts the output of its workers, as far as a batch script names them: `--log-dir`
+/// and its variable (torch/distributed/run.py).
+pub(crate) fn of_torchrun(script: &str, record: &Record) -> Vec<String> {
+    let (variables, lines) = read(script, record);
+    let mut dirs: Vec<String> = variables.get("PET_LOG_DIR").cloned().into_iter().collect();
+    for words in &lines {
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let written = match word.as_str() {
+                "--log-dir" | "--log_dir" => words.next().cloned(),
+                word => ["--log-dir=", "--log_dir="]
+                    .iter()
+                    .find_map(|start| word.strip_prefix(start))
+                    .map(str::to_owned),
+            };
+            dirs.extend(written.and_then(|dir| fill(&dir, &variables)));
+        }
+    }
+    dirs.sort();
+    dirs.dedup();
+    dirs.truncate(16);
+    dirs
 }
 
 /// The `--output`/`-o` and `--error`/`-e` patterns of the `srun` commands in a batch script, as far as they can be read
 /// without running it: variables that the script sets to plain text, and Slurm's own, are filled in; a pattern with any
 /// other expansion in it is left out.
 pub(crate) fn of_srun(script: &str, record: &Record) -> Vec<String> {
-    let mut variables: BTreeMap<String, String> = BTreeMap::new();
-    let mut set = |name: &str, value: Option<String>| {
-        if let Some(value) = value {
-            variables.insert(name.to_owned(), value);
-        }
-    };
-    set("SLURM_JOB_ID", record.number.map(|n| n.to_string()));
-    set("SLURM_JOBID", record.number.map(|n| n.to_string()));
-    set("SLURM_ARRAY_JOB_ID", record.array_job.map(|n| n.to_string()));
-    set("SLURM_ARRAY_TASK_ID", record.array_task.map(|n| n.to_string()));
-    set("SLURM_JOB_NAME", record.name.clone());
-    set("SLURM_SUBMIT_DIR", record.work_dir.clone());
+    let (variables, lines) = read(script, record);
     let mut patterns = Vec::new();
-    let joined = script.replace("\\\n", " ");
-    for line in joined.lines().take(5000) {
-        let line = line.trim();
-        if line.starts_with('#') {
-            continue;
-        }
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let start = usize::from(words.first() == Some(&"export"));
-        if let Some((name, value)) = words.get(start).and_then(|word| word.split_once('='))
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-            && let Some(value) = fill(value, &variables)
-        {
-            variables.insert(name.to_owned(), value);
-        }
-        let Some(at) = words.iter().position(|word| *word == "srun" || word.ends_with("/srun")) else {
+    for words in &lines {
+        let Some(at) = words.iter().position(|word| word == "srun" || word.ends_with("/srun")) else {
             continue;
         };
         let mut words = words[at + 1..].iter();
         while let Some(word) = words.next() {
-            let written = match *word {
-                "-o" | "--output" | "-e" | "--error" => words.next().copied(),
+            let written = match word.as_str() {
+                "-o" | "--output" | "-e" | "--error" => words.next().map(String::as_str),
                 word => ["--output=", "--error="]
                     .iter()
                     .find_map(|start| word.strip_prefix(start))
@@ -183,6 +192,40 @@ pub(crate) fn of_srun(script: &str, record: &Record) -> Vec<String> {
     patterns.dedup();
     patterns.truncate(16);
     patterns
+}
+
+/// The variables that a script sets to plain text, and Slurm's own, and the words of its commands.
+fn read(script: &str, record: &Record) -> (BTreeMap<String, String>, Vec<Vec<String>>) {
+    let mut variables: BTreeMap<String, String> = BTreeMap::new();
+    let mut set = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            variables.insert(name.to_owned(), value);
+        }
+    };
+    set("SLURM_JOB_ID", record.number.map(|n| n.to_string()));
+    set("SLURM_JOBID", record.number.map(|n| n.to_string()));
+    set("SLURM_ARRAY_JOB_ID", record.array_job.map(|n| n.to_string()));
+    set("SLURM_ARRAY_TASK_ID", record.array_task.map(|n| n.to_string()));
+    set("SLURM_JOB_NAME", record.name.clone());
+    set("SLURM_SUBMIT_DIR", record.work_dir.clone());
+    let mut lines = Vec::new();
+    let joined = script.replace("\\\n", " ");
+    for line in joined.lines().take(5000) {
+        let line = line.trim();
+        if line.starts_with('#') {
+            continue;
+        }
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let start = usize::from(words.first().is_some_and(|word| word == "export"));
+        if let Some((name, value)) = words.get(start).and_then(|word| word.split_once('='))
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && let Some(value) = fill(value, &variables)
+        {
+            variables.insert(name.to_owned(), value);
+        }
+        lines.push(words);
+    }
+    (variables, lines)
 }
 
 /// A shell word without its quotes and with its variables; `None` if it would take a shell to know it.
@@ -245,14 +288,18 @@ mod tests {
     #[test]
     fn letters_of_processes_match_names() {
         let expanded = expand("logs/%j-rank%t.(x)", "/d", &Values::of(&task())).unwrap();
-        let Expanded::Files { dir, name } = expanded else { panic!() };
+        let Expanded::Files { dir, names } = expanded else { panic!() };
+        let [name] = names.as_slice() else { panic!() };
         assert_eq!(dir, "/d/logs");
         assert!(name.is_match("4-rank12.(x)"));
         assert!(!name.is_match("4-rank12.(x).old") && !name.is_match("5-rank12.(x)"));
-        assert!(
-            expand("%N/out", "/d", &Values::of(&task())).is_none(),
-            "a directory per node is not searched"
-        );
+        let expanded = expand("%N/%J/out", "/d", &Values::of(&task())).unwrap();
+        let Expanded::Files { dir, names } = expanded else { panic!() };
+        assert_eq!(dir, "/d");
+        let matched: Vec<bool> =
+            names.iter().zip(["gpu-21", "4.0", "out"]).map(|(n, part)| n.is_match(part)).collect();
+        assert_eq!(matched, [true, true, true]);
+        assert!(!names[1].is_match("5.0") && names[1].is_match("4"));
         assert!(expand("%q", "/d", &Values::of(&task())).is_none());
         assert!(expand("x%", "/d", &Values::of(&task())).is_none());
     }
@@ -265,12 +312,20 @@ mod tests {
         assert_eq!(of_srun(script, &task()), ["logs/llama3-8b/%t.err", "logs/llama3-8b/%t.out", "model"]);
     }
 
+    #[test]
+    fn torchruns_directories_of_a_script() {
+        let script = "RUN=runs/$SLURM_JOB_ID\nexport PET_LOG_DIR=/tmp/pet\nsrun torchrun --log-dir $RUN/logs \\\n --tee 3 train.py\n\
+                      torchrun --log_dir=\"/scratch/$SLURM_JOB_ID\" --log-dir=$(date) t.py\n# --log-dir /no\n";
+        assert_eq!(of_torchrun(script, &task()), ["/scratch/4", "/tmp/pet", "runs/4/logs"]);
+    }
+
     proptest! {
         #[test]
         fn no_text_panics(pattern in "\\PC{0,60}", odd in "(%[0-9a-zA-Z%/]{0,3}|[/.a]){0,10}", script in "[srun \\-oe=$\\{\\}\"'%t\n/]{0,80}") {
             let _ = expand(&pattern, "/d", &Values::of(&task()));
             let _ = expand(&odd, "/d", &Values::of(&task()));
             let _ = of_srun(&script, &task());
+            let _ = of_torchrun(&script, &task());
         }
     }
 }
