@@ -95,6 +95,15 @@ pub trait Site: Send + Sync {
         answers
     }
 
+    /// [`Site::read`] of many parts (path, offset, length), which a site may read at one go; the answers are in their order.
+    async fn read_many(&self, parts: &[(String, u64, usize)]) -> Vec<Result<Vec<u8>, SiteError>> {
+        let mut answers = Vec::with_capacity(parts.len());
+        for (path, offset, length) in parts {
+            answers.push(self.read(path, *offset, *length).await);
+        }
+        answers
+    }
+
     /// Reads a whole file of at most `limit` bytes.
     ///
     /// # Errors

@@ -95,6 +95,10 @@ impl LogTime {
             let found = pattern.captures(head)?;
             Some((found.get(0)?.start(), Self::of(&found, clock)?))
         };
+        // Nearly all lines that have a time begin with this one.
+        if let Some((_, time)) = read(&ISO).filter(|(at, _)| *at < 8) {
+            return Some(time);
+        }
         let shapes: [&Pattern; 5] = [&ISO, &AMERICAN, &GLOG, &SHORT, &CTIME];
         shapes.into_iter().filter_map(|shape| read(shape)).min_by_key(|(at, _)| *at).map(|(_, time)| time)
     }

@@ -30,6 +30,8 @@ const AT_ONCE: usize = 8;
 pub(super) const TAIL: u64 = if cfg!(test) { 64 << 10 } else { 1 << 20 };
 /// Bytes at the beginning of a tail, and at the end of a file, in which its steps are looked for.
 const PROBE: usize = 16 << 10;
+/// Files whose probes are held at once.
+const PROBED: usize = 512;
 /// Bytes at the end of a file in which the last step is looked for if the failure does not tell its own.
 const LAST: usize = 64 << 10;
 /// Ranks do not wait for each other inside a step that gathers gradients, so others may report some more after one
@@ -88,9 +90,10 @@ pub(super) async fn survey(
     let mut found = collect(&scans, from);
     let mut open: Vec<usize> = large.into_iter().filter(|index| scans[*index].unread > 0).collect();
     if found.is_fatal() {
-        let settled =
-            each(cx, &job, &open, "checking", |job, index| async move { job.is_settled(index).await })
-                .await?;
+        let mut settled = Vec::with_capacity(open.len());
+        for some in open.chunks(PROBED) {
+            settled.extend(job.are_settled(some).await?);
+        }
         let mut settled = settled.into_iter();
         open.retain(|_| settled.next() != Some(true));
     }
@@ -216,25 +219,36 @@ impl Job {
         Ok(())
     }
 
-    /// Whether nothing that stands before a file's tail can be the failure: the tail shows that training went on.
-    async fn is_settled(&self, index: usize) -> Result<bool, StepError> {
-        let size = self.files[index].size;
-        let mut source = self.source(index);
-        let mut probe = async |from: u64| match source.read(from, PROBE).await {
-            Ok(bytes) => Ok(bytes),
-            Err(error) => why(error).map(|_| Vec::new()),
-        };
-        let begin = probe(self.tail_of(index)).await?;
-        let first = first_step(&begin);
-        // One process wrote the file, and after 16 KiB it was still writing as usual, for most of a megabyte.
-        let owner = &self.owners[index];
-        let alone = owner.rank.is_some() || owner.local_rank.is_some();
-        if alone && (first.is_some() || is_dated(&begin, self.clock)) {
-            return Ok(true);
+    /// Whether nothing that stands before the tails of files can be the failure: each tail shows that training went on.
+    /// Asked of many files at once, because there may be thousands.
+    async fn are_settled(&self, files: &[usize]) -> Result<Vec<bool>, StepError> {
+        let probe = |index: usize, from: u64| (self.files[index].path.clone(), from, PROBE);
+        let asked: Vec<_> = files.iter().map(|index| probe(*index, self.tail_of(*index))).collect();
+        let begins = self.probed(&asked).await?;
+        let mut settled = Vec::with_capacity(files.len());
+        let mut asked = Vec::new();
+        for (index, begin) in files.iter().zip(&begins) {
+            let first = first_step(begin);
+            // One process wrote the file, and after 16 KiB it was still writing as usual, for most of a megabyte.
+            let owner = &self.owners[*index];
+            let alone = owner.rank.is_some() || owner.local_rank.is_some();
+            settled.push(alone && (first.is_some() || is_dated(begin, self.clock)));
+            if let Some(first) = first.filter(|_| settled.last() == Some(&false)) {
+                let end = self.files[*index].size.saturating_sub(PROBE as u64);
+                asked.push((settled.len() - 1, first, probe(*index, end)));
+            }
         }
-        let Some(first) = first else { return Ok(false) };
-        let last = last_step(&probe(size.saturating_sub(PROBE as u64)).await?);
-        Ok(last.is_some_and(|last| last >= first.saturating_add(AHEAD)))
+        let parts: Vec<_> = asked.iter().map(|(_, _, part)| part.clone()).collect();
+        for ((at, first, _), end) in asked.iter().zip(self.probed(&parts).await?) {
+            settled[*at] = last_step(&end).is_some_and(|last| last >= first.saturating_add(AHEAD));
+        }
+        Ok(settled)
+    }
+
+    /// Parts of files; what cannot be read shows nothing.
+    async fn probed(&self, parts: &[(String, u64, usize)]) -> Result<Vec<Vec<u8>>, StepError> {
+        let answers = self.site.read_many(parts).await.into_iter();
+        answers.map(|answer| answer.or_else(|error| why(error).map(|_| Vec::new()))).collect()
     }
 
     async fn last_step(&self, index: usize) -> Result<Option<u64>, StepError> {

@@ -60,20 +60,32 @@ pub(super) fn find(path: &str, search: &Search) -> Result<Found, SiteError> {
 /// Looks in many parts, several at once: one hand-over for all, because one for each costs as much as searching a
 /// megabyte.
 pub(super) fn find_many(parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+    many(parts, |(path, search)| find(path, search))
+}
+
+/// Reads many parts, several at once.
+pub(super) fn read_many(parts: &[(String, u64, usize)]) -> Vec<Result<Vec<u8>, SiteError>> {
+    many(parts, |(path, offset, length)| read(path, *offset, *length))
+}
+
+fn many<P: Sync, T: Send>(
+    parts: &[P],
+    work: impl Fn(&P) -> Result<T, SiteError> + Sync,
+) -> Vec<Result<T, SiteError>> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).max(LEAST_THREADS).min(parts.len());
     let next = AtomicUsize::new(0);
-    let work = || {
+    let share = || {
         let mut answers = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some((path, search)) = parts.get(index) else { return answers };
-            answers.push((index, find(path, search)));
+            let Some(part) = parts.get(index) else { return answers };
+            answers.push((index, work(part)));
         }
     };
-    let broken = || Err(SiteError::new(SiteErrorKind::Unknown, "a search broke off"));
+    let broken = || Err(SiteError::new(SiteErrorKind::Unknown, "a file operation broke off"));
     let mut answers: Vec<_> = parts.iter().map(|_| broken()).collect();
     thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(share)).collect();
         for (index, answer) in running.into_iter().filter_map(|thread| thread.join().ok()).flatten() {
             answers[index] = answer;
         }

@@ -96,6 +96,14 @@ impl Site for LiveSite {
         }
     }
 
+    async fn read_many(&self, parts: &[(String, u64, usize)]) -> Vec<Result<Vec<u8>, SiteError>> {
+        let own = parts.to_vec();
+        match blocking(move || Ok(files::read_many(&own))).await {
+            Ok(answers) => answers,
+            Err(error) => parts.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
     async fn replace(&self, path: &str, expected: Option<&str>, content: &[u8]) -> Result<(), SiteError> {
         let (path, expected, content) = (path.to_owned(), expected.map(str::to_owned), content.to_vec());
         blocking(move || files::replace(&path, expected.as_deref(), &content)).await

@@ -56,6 +56,16 @@ impl Recorder {
         Some(Failure { kind: error.kind, message: self.text(&error.message) })
     }
 
+    fn heard(&self, path: &str, offset: u64, length: usize, answer: &Result<Vec<u8>, SiteError>) {
+        self.keep(Exchange::Read(ReadPart {
+            path: self.text(path),
+            offset,
+            length: Some(length as u64),
+            content: answer.as_deref().map_or_else(|_| Content::default(), |bytes| self.content(bytes)),
+            error: self.failure(answer),
+        }));
+    }
+
     fn found(&self, path: &str, search: &Search, answer: &Result<Found, SiteError>) {
         let found = answer.as_ref().ok();
         self.keep(Exchange::Find(Sought {
@@ -110,14 +120,16 @@ impl Site for Recorder {
 
     async fn read(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
         let answer = self.inner.read(path, offset, length).await;
-        self.keep(Exchange::Read(ReadPart {
-            path: self.text(path),
-            offset,
-            length: Some(length as u64),
-            content: answer.as_deref().map_or_else(|_| Content::default(), |bytes| self.content(bytes)),
-            error: self.failure(&answer),
-        }));
+        self.heard(path, offset, length, &answer);
         answer
+    }
+
+    async fn read_many(&self, parts: &[(String, u64, usize)]) -> Vec<Result<Vec<u8>, SiteError>> {
+        let answers = self.inner.read_many(parts).await;
+        for ((path, offset, length), answer) in parts.iter().zip(&answers) {
+            self.heard(path, *offset, *length, answer);
+        }
+        answers
     }
 
     async fn find(&self, path: &str, search: &Search) -> Result<Found, SiteError> {
