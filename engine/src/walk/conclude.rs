@@ -12,7 +12,7 @@ use crate::template::{self, Binding, Names, Standing};
 
 use super::evaluate::broken;
 use super::read::Answers;
-use super::walker::{Flow, WalkError, Walker};
+use super::walker::{Flow, WalkError, Walker, step_node};
 
 /// The outcome of a fan-out whose items do not agree.
 pub(crate) const MIXED: &str = "mixed";
@@ -70,10 +70,11 @@ impl<J: Journal> Walker<J> {
 
     /// Puts the node's question to the person.
     pub(super) async fn ask(&mut self, visit: u64, id: &str) -> Result<Flow, WalkError> {
-        let (node, step) = self.step_node(id)?;
+        let plan = std::sync::Arc::clone(&self.plan);
+        let (node, step) = step_node(&plan, id)?;
         let Some((_, current)) = self.state.current() else { return Ok(Flow::On) };
         let Phase::Asked { question, output } = current.phase.clone() else { return Ok(Flow::On) };
-        let at = self.asked_of(visit, &node);
+        let at = self.asked_of(visit, node);
         let operator = std::sync::Arc::clone(&self.world.operator);
         let cancel = self.world.cancel.clone();
         let answer = tokio::select! {
@@ -81,13 +82,13 @@ impl<J: Journal> Walker<J> {
             () = cancel.cancelled() => return Ok(Flow::On),
         };
         let Answer::Given(chosen) = answer else { return self.park(id) };
-        let names = self.state.names(&node);
+        let names = self.state.names(node);
         let line = match &chosen.reason {
             Some(reason) => format!("{} chose {}: {reason}", chosen.by, chosen.value),
             None => format!("{} chose {}", chosen.by, chosen.value),
         };
         let done = Done::new(chosen.value, output).line(line);
-        self.finish(visit, &node, &step, &names, done, false, Some(chosen.by))
+        self.finish(visit, node, step, &names, done, false, Some(chosen.by))
     }
 }
 

@@ -1,12 +1,14 @@
 //! A change that may have been made before a crash: look, never repeat blindly, never guess.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::journal::Journal;
 use crate::run::{Act, Answer, Entry, Verdict};
 use crate::step::{Choice, Confirmation, Done, Question};
 
-use super::walker::{Flow, WalkError, Walker};
+use super::walker::{Flow, WalkError, Walker, step_node};
 
 const DONE: &str = "done";
 const NOT_DONE: &str = "not_done";
@@ -15,7 +17,8 @@ const ABORT: &str = "abort";
 impl<J: Journal> Walker<J> {
     /// Settles every change of the visit that is in doubt.
     pub(super) async fn confirm(&mut self, visit: u64, id: &str) -> Result<Flow, WalkError> {
-        let (node, step) = self.step_node(id)?;
+        let plan = Arc::clone(&self.plan);
+        let (node, step) = step_node(&plan, id)?;
         let Some((_, current)) = self.state.current() else { return Ok(Flow::On) };
         let in_doubt: Vec<(Option<usize>, Act)> = current
             .intended
@@ -57,8 +60,8 @@ impl<J: Journal> Walker<J> {
                 self.append(Entry::ItemDone { visit, item, result, changed: true })?;
                 continue;
             }
-            let names = self.state.names(&node);
-            return self.finish(visit, &node, &step, &names, done, true, None);
+            let names = self.state.names(node);
+            return self.finish(visit, node, step, &names, done, true, None);
         }
         Ok(Flow::On)
     }
@@ -71,7 +74,8 @@ impl<J: Journal> Walker<J> {
         act: &Act,
         why: &str,
     ) -> Result<Result<(Option<Done<Value>>, String), Flow>, WalkError> {
-        let (node, _) = self.step_node(id)?;
+        let plan = Arc::clone(&self.plan);
+        let (node, _) = step_node(&plan, id)?;
         let choice =
             |outcome: &str, label: &str| Choice { outcome: outcome.to_owned(), label: label.to_owned() };
         let question = Question {
@@ -83,8 +87,8 @@ impl<J: Journal> Walker<J> {
                 choice(ABORT, "leave the run as it is"),
             ],
         };
-        let at = self.asked_of(visit, &node);
-        let operator = std::sync::Arc::clone(&self.world.operator);
+        let at = self.asked_of(visit, node);
+        let operator = Arc::clone(&self.world.operator);
         let Answer::Given(chosen) = operator.choose(&at, &question).await else {
             return Ok(Err(self.park(id)?));
         };

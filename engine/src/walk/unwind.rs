@@ -5,7 +5,7 @@ use crate::run::{Act, Answer, Entry, Gate, GateItem};
 use crate::site::digest;
 use crate::step::{StepError, Undone};
 
-use super::walker::{Flow, WalkError, Walker};
+use super::walker::{Flow, WalkError, Walker, step_node};
 
 impl<J: Journal> Walker<J> {
     /// Takes back one change, with consent.
@@ -15,14 +15,15 @@ impl<J: Journal> Walker<J> {
         let Some(act) = past.intended.get(&item).map(|intended| intended.act.clone()) else {
             return Ok(Flow::On);
         };
-        let (node, _) = self.step_node(&past.node.clone())?;
+        let plan = std::sync::Arc::clone(&self.plan);
+        let (node, _) = step_node(&plan, &past.node)?;
         let result = match &act.reversible {
             None if act.undo.is_none() => Ok(Undone::Cannot(format!("{} cannot be taken back", act.kind))),
             how => {
                 let how = how.clone().unwrap_or_else(|| "by the runbook's own undo step".to_owned());
                 let gate = undo_gate(&act, how);
                 let operator = std::sync::Arc::clone(&self.world.operator);
-                match operator.consent(&self.asked_of(visit, &node), &gate).await {
+                match operator.consent(&self.asked_of(visit, node), &gate).await {
                     Answer::Given(decided) if decided.value => {
                         self.take_back(visit, item, &node.id, &act).await
                     }

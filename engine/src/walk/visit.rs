@@ -1,5 +1,7 @@
 //! One visit of a node that binds to a step.
 
+use std::sync::Arc;
+
 use crate::event::Event;
 use crate::journal::Journal;
 use crate::plan::{Approve, Node, StepNode};
@@ -8,35 +10,35 @@ use crate::site::digest;
 use crate::template::{Names, text};
 
 use super::evaluate::{Item, items};
-use super::walker::{Flow, WalkError, Walker};
+use super::walker::{Flow, WalkError, Walker, step_node};
 
 impl<J: Journal> Walker<J> {
     /// Evaluates, previews, asks, acts.
     pub(super) async fn visit(&mut self, visit: u64, id: &str) -> Result<Flow, WalkError> {
-        let (node, step) = self.step_node(id)?;
+        let plan = Arc::clone(&self.plan);
+        let (node, step) = step_node(&plan, id)?;
         let kind =
             self.world.registry.get(&step.kind).ok_or_else(|| WalkError::NoStep(step.kind.clone()))?.clone();
-        let items = match items(&node, &step, kind.spec(), &self.state) {
+        let items = match items(node, step, kind.spec(), &self.state) {
             Ok(items) => items,
             Err(error) => return self.fail(visit, id, error),
         };
-        let names = items.first().map(|item| item.names.clone()).unwrap_or_default();
         (self.world.listener)(&Event::Began {
             visit,
             node: node.id.clone(),
-            title: text(&node.title, &names).unwrap_or_else(|_| node.title.clone()),
+            title: node.title.clone(),
             flow: node.flow.clone(),
             kind: step.kind.clone(),
         });
         if items.iter().any(|item| kind.effect(&item.params.value).changes()) {
-            return self.change(visit, &node, &step, &*kind, items).await;
+            return self.change(visit, node, step, &*kind, items).await;
         }
         if let Approve::Required { .. } = &step.approve
-            && let Some(flow) = self.gate_before_read(visit, &node, &step, &items).await?
+            && let Some(flow) = self.gate_before_read(visit, node, step, &items).await?
         {
             return Ok(flow);
         }
-        self.read(visit, &node, &step, kind, items).await
+        self.read(visit, node, step, kind, items).await
     }
 
     /// A gate that the author put before something that only reads.
@@ -85,14 +87,14 @@ impl<J: Journal> Walker<J> {
             Approve::Required { prompt: Some(prompt) } => {
                 text(prompt, names).unwrap_or_else(|_| prompt.clone())
             }
-            _ => text(&node.title, names).unwrap_or_else(|_| node.title.clone()),
+            _ => node.title.clone(),
         };
         let gate =
             Gate { prompt, kind: step.kind.clone(), changes, items: shown, digest: digest.clone(), again };
         self.append(Entry::GateOpened { visit, node: node.id.clone(), gate: Box::new(gate.clone()) })?;
         let at = self.asked_of(visit, node);
         let cancel = self.world.cancel.clone();
-        let operator = std::sync::Arc::clone(&self.world.operator);
+        let operator = Arc::clone(&self.world.operator);
         let answer = tokio::select! {
             answer = operator.consent(&at, &gate) => answer,
             () = cancel.cancelled() => return Ok(Some(Flow::On)),

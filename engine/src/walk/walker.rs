@@ -92,6 +92,13 @@ pub(super) enum Flow {
     Rest(Ending),
 }
 
+/// The node and its step; both are in the plan, which was checked when the walk began.
+pub(super) fn step_node<'p>(plan: &'p Plan, id: &str) -> Result<(&'p Node, &'p StepNode), WalkError> {
+    let missing = || StateError::Illegal(format!("node {id} binds to no step"));
+    let node = plan.node(id).ok_or_else(missing)?;
+    Ok((node, node.step().ok_or_else(missing)?))
+}
+
 /// A walk of one plan.
 pub struct Walker<J> {
     pub(super) plan: Arc<Plan>,
@@ -226,14 +233,6 @@ impl<J: Journal> Walker<J> {
     pub(super) fn fail(&mut self, visit: u64, node: &str, error: StepError) -> Result<Flow, WalkError> {
         self.append(Entry::Failed { visit, node: node.to_owned(), error })?;
         Ok(Flow::On)
-    }
-
-    /// The node and its step; both are in the plan, which was checked when the walk began.
-    pub(super) fn step_node(&self, id: &str) -> Result<(Node, StepNode), WalkError> {
-        let missing = || StateError::Illegal(format!("node {id} binds to no step"));
-        let node = self.plan.node(id).ok_or_else(missing)?.clone();
-        let step = node.step().ok_or_else(missing)?.clone();
-        Ok((node, step))
     }
 
     pub(super) fn asked_of(&self, visit: u64, node: &Node) -> AskedOf {
