@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use engine::site::Command;
 use engine::step::{StepCx, StepError};
 
-use super::environ::{MOST, ask};
-use crate::slurm::{list_pids, read_pids};
+use super::ranks::answers;
 
 /// Looks at the ranks of a job on one of its nodes: `Some(true)` if every process that was started with one of these flags has
 /// it with this value, `Some(false)` if one has another, `None` if none was seen.
@@ -21,13 +20,11 @@ pub(crate) async fn confirmed(
     expected: &BTreeMap<String, String>,
 ) -> Result<Option<bool>, StepError> {
     let expected: BTreeMap<&String, &String> = expected.iter().filter(|(name, _)| plain(name)).collect();
-    let Some(list) = ask(cx, list_pids(number, node)).await?.filter(|_| !expected.is_empty()) else {
+    if expected.is_empty() {
         return Ok(None);
-    };
-    let processes = read_pids(&String::from_utf8_lossy(&list));
+    }
     let mut seen = None;
-    for process in processes.iter().filter(|process| process.of_step).take(MOST) {
-        let Some(bytes) = ask(cx, words(process.pid, &expected).on(node)).await? else { continue };
+    for bytes in answers(cx, number, node, |pid| words(pid, &expected)).await? {
         let words = String::from_utf8_lossy(&bytes);
         for (name, value) in &expected {
             let given = last(&words, name);

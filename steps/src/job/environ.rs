@@ -3,13 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use engine::site::{Command, SiteErrorKind};
+use engine::site::Command;
 use engine::step::{StepCx, StepError};
 
-use crate::slurm::{list_pids, read_pids};
-
-/// Most processes that are looked at.
-pub(super) const MOST: usize = 16;
+use super::ranks::answers;
 
 /// Looks at the ranks of a job on one of its nodes: `Some(true)` if every rank that could be read has every variable in one
 /// of its processes, `Some(false)` if one has not, `None` if none could be read.
@@ -22,14 +19,9 @@ pub(crate) async fn confirmed(
     node: &str,
     expected: &BTreeMap<String, String>,
 ) -> Result<Option<bool>, StepError> {
-    let Some(list) = ask(cx, list_pids(number, node)).await? else { return Ok(None) };
-    let mut ranks = Vec::new();
-    let processes = read_pids(&String::from_utf8_lossy(&list));
-    for process in processes.iter().filter(|process| process.of_step).take(MOST) {
-        if let Some(bytes) = ask(cx, variables(process.pid, expected).on(node)).await? {
-            ranks.extend(Some(read(&bytes)).filter(|environ| !environ.is_empty()));
-        }
-    }
+    let answers = answers(cx, number, node, |pid| variables(pid, expected)).await?;
+    let mut ranks: Vec<_> = answers.iter().map(|bytes| read(bytes)).collect();
+    ranks.retain(|environ| !environ.is_empty());
     // Launchers (torchrun, wrappers) are tasks of the step too; what they start as a rank has RANK.
     if ranks.iter().any(|rank| rank.contains_key("RANK")) {
         ranks.retain(|rank| rank.contains_key("RANK"));
@@ -58,15 +50,6 @@ fn variables(pid: impl std::fmt::Display, expected: &BTreeMap<String, String>) -
     Command::argv(words.chain([format!("/proc/{pid}/environ")]))
 }
 
-pub(super) async fn ask(cx: &StepCx, command: Command) -> Result<Option<Vec<u8>>, StepError> {
-    match cx.site.run(&command).await {
-        Ok(output) if output.success() => Ok(Some(output.stdout)),
-        Ok(_) => Ok(None),
-        Err(error) if error.kind == SiteErrorKind::NotRecorded => Err(error.into()),
-        Err(_) => Ok(None),
-    }
-}
-
 /// The variables in the bytes of `/proc/PID/environ`.
 fn read(bytes: &[u8]) -> BTreeMap<String, String> {
     let text = String::from_utf8_lossy(bytes);
@@ -78,6 +61,7 @@ fn read(bytes: &[u8]) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use engine::site::SiteErrorKind;
     use proptest::prelude::*;
 
     use super::*;

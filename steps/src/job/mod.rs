@@ -6,6 +6,7 @@ mod environ;
 mod follow;
 mod memory;
 mod probe;
+mod ranks;
 mod register;
 mod start;
 mod tally;

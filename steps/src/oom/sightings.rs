@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use super::event::Stand;
 use super::prefix::Who;
-use super::survey::AHEAD;
 
 /// A report of a step.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +25,9 @@ pub(crate) struct Sightings {
 const MOST: usize = 1 << 17;
 /// Reports that are looked at on either side of an error.
 const NEAR: usize = 1 << 15;
+/// Ranks do not wait for each other inside a step that gathers gradients, so others may report some more after one
+/// died: only this many further steps show that nobody did.
+pub(super) const AHEAD: u64 = 100;
 /// As many show it where the text itself speaks of a warning.
 const AHEAD_OF_WARNING: u64 = 2;
 

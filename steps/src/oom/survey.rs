@@ -19,6 +19,7 @@ use super::outcome::Found;
 use super::placing::noticed;
 use super::prefix::{Who, from_path};
 use super::scan::Scanner;
+use super::sightings::AHEAD;
 use super::source::Source;
 use super::stretch::{first_step, is_dated, last_step};
 use super::sweep::{Look, Part, stopped, sweep};
@@ -34,9 +35,6 @@ const PROBE: usize = 16 << 10;
 const PROBED: usize = 512;
 /// Bytes at the end of a file in which the last step is looked for if the failure does not tell its own.
 const LAST: usize = 64 << 10;
-/// Ranks do not wait for each other inside a step that gathers gradients, so others may report some more after one
-/// died: only this many further steps show that nobody did.
-pub(super) const AHEAD: u64 = 100;
 /// Events that are kept of all files together, and of one at least.
 const MOST_EVENTS: usize = 4096;
 const LEAST_EVENTS: usize = 16;
