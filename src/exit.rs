@@ -35,6 +35,7 @@ impl From<&Ending> for Exit {
             Ending::Parked { .. } => Self::Parked,
             Ending::Held { .. } => Self::Held,
             Ending::Stuck { .. } => Self::Stuck,
+            Ending::Locked { .. } => Self::Locked,
             Ending::Interrupted => Self::Interrupted,
         }
     }

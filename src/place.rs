@@ -1,12 +1,13 @@
 //! Where this process runs: state directory, account, host.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use engine::journal::Store;
+use engine::journal::{DirStore, Store};
 
 /// The directory of all runs: `$RUNBOOK_STATE`, else `$XDG_STATE_HOME/runbook`, else `~/.local/state/runbook`.
-pub(crate) fn store() -> Store {
-    Store::new(state_dir())
+pub(crate) fn store() -> Arc<dyn Store> {
+    Arc::new(DirStore::new(state_dir()))
 }
 
 /// The state directory.

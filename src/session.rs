@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use engine::event::Event;
 use engine::journal::{Journal, Store};
+use engine::lock::MemoryLocks;
 use engine::plan::PlanData;
+use engine::policy::NoPolicy;
 use engine::run::RunId;
 use engine::site::Site;
 use engine::step::Registry;
@@ -76,6 +78,8 @@ impl Session {
             registry,
             site,
             operator: Arc::new(person),
+            policy: Arc::new(NoPolicy),
+            locks: Arc::new(MemoryLocks::default()),
             listener: self.listener(),
             cancel: self.cancel.clone(),
         }
@@ -172,7 +176,7 @@ impl TargetLock {
 }
 
 /// A run about the same target that was left open.
-pub(crate) fn left_open(store: &Store, before: Option<RunId>) -> Option<RunId> {
+pub(crate) fn left_open(store: &dyn Store, before: Option<RunId>) -> Option<RunId> {
     use engine::journal::SummaryState;
     let summary = store.summary(&before?).ok()?;
     (summary.state != SummaryState::Ended).then_some(summary.run)

@@ -20,7 +20,7 @@ use super::run::{consent, inputs_of};
 
 pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let store = place::store();
-    let run = parse_run(&store, &args.run)?;
+    let run = parse_run(&*store, &args.run)?;
     let (journal, records) = store.open(&run)?;
     let Some(Entry::Started(started)) = records.first().map(|record| &record.entry) else {
         return Err(CliError::Walk(engine::run::StateError::NoStart.into()));
@@ -70,7 +70,7 @@ pub(super) fn ended(records: &[Record]) -> Option<Ending> {
 }
 
 /// The run of this id. What is unique among all runs may be shortened to its last part.
-pub(super) fn parse_run(store: &Store, text: &str) -> Result<RunId, CliError> {
+pub(super) fn parse_run(store: &dyn Store, text: &str) -> Result<RunId, CliError> {
     let no_run = || CliError::Journal(engine::journal::JournalError::NoRun(text.to_owned()));
     let run = RunId::parse(text).map_err(|_| no_run())?;
     if store.records(&run).is_ok() || text.len() > 4 {

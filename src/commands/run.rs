@@ -84,7 +84,7 @@ fn walk(session: &Session, started: Started, world: World, exclusive: bool) -> R
     let run = started.run.clone();
     let lock = exclusive.then(|| TargetLock::take(&started.target, &run)).transpose()?;
     let (_lock, before) = lock.unzip();
-    if let Some(open) = left_open(&store, before.flatten()) {
+    if let Some(open) = left_open(&*store, before.flatten()) {
         let target = line(&started.target);
         session.screen.line(format!("note: {open} about {target} was left open: runbook resume {open}"));
     }

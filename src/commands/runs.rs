@@ -32,7 +32,7 @@ pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
 
 pub(super) fn show(run: &str, as_json: bool) -> Result<Exit, CliError> {
     let store = place::store();
-    let run = parse_run(&store, run)?;
+    let run = parse_run(&*store, run)?;
     let summary = store.summary(&run)?;
     let records = store.records(&run)?;
     let screen = std::sync::Arc::new(Screen::on(Stream::Out));

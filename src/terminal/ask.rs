@@ -40,16 +40,16 @@ pub(crate) enum Gates {
 }
 
 impl Gates {
-    /// In whose name the gate of this node is answered, if it is.
-    fn answered(&self, node: &str, account: &str) -> Option<String> {
+    /// What answers the gate of this node, if anything does.
+    fn answered(&self, node: &str) -> Option<&'static str> {
         match self {
             Self::Ask => None,
-            Self::All => Some(format!("--yes by {account}")),
+            Self::All => Some("--yes"),
             Self::Nodes(nodes) => {
                 let named = nodes.contains(node) || nodes.contains(own_name(node));
-                named.then(|| format!("--approve by {account}"))
+                named.then_some("--approve")
             }
-            Self::Rehearsal => Some("rehearsal".to_owned()),
+            Self::Rehearsal => Some("rehearsal"),
         }
     }
 }
@@ -96,7 +96,12 @@ impl Person {
     }
 
     fn decided<T>(&self, value: T, reason: Option<String>) -> Answer<T> {
-        Answer::Given(Decided { value, by: self.account.clone(), reason })
+        Answer::Given(Decided { value, by: self.account.clone(), via: None, reason })
+    }
+
+    fn given<T>(&self, value: T, via: &str) -> Answer<T> {
+        let (by, via) = (self.account.clone(), Some(via.to_owned()));
+        Answer::Given(Decided { value, by, via, reason: None })
     }
 
     /// Whether this visit has asked too often.
@@ -145,7 +150,10 @@ impl Operator for Person {
     async fn consent(&self, at: &AskedOf, gate: &Gate) -> Answer<bool> {
         // Some gates (taking back) are no entries of the journal: the reporter has not shown them.
         let shown = self.reporter.shows(&gate.digest);
-        if let Some(by) = self.consent.gates.answered(&at.node, &self.account) {
+        if at.answered.contains(&self.account) {
+            return Answer::Nobody;
+        }
+        if let Some(via) = self.consent.gates.answered(&at.node) {
             if !shown {
                 self.reporter.gate(&at.node, gate);
             }
@@ -154,7 +162,7 @@ impl Operator for Person {
                 self.reporter.note(text);
                 return Answer::Nobody;
             }
-            return Answer::Given(Decided { value: true, by, reason: None });
+            return self.given(true, via);
         }
         let Some((screen, keyboard)) = &self.terminal else {
             if !shown {
@@ -190,8 +198,7 @@ impl Operator for Person {
             given.filter(|given| question.choices.iter().any(|choice| choice.outcome == **given))
             && !self.tired_of(at.visit)
         {
-            let by = format!("--answer by {}", self.account);
-            return Answer::Given(Decided { value: given.clone(), by, reason: None });
+            return self.given(given.clone(), "--answer");
         }
         let Some((screen, keyboard)) = &self.terminal else { return Answer::Nobody };
         screen.lines(&card::question(screen, &self.reporter.place(&at.node), question));
@@ -208,5 +215,11 @@ impl Operator for Person {
                 None => screen.line(format!("Please type a number from 1 to {}.", question.choices.len())),
             }
         }
+    }
+
+    async fn is_member(&self, account: &str, group: &str) -> Option<bool> {
+        let output = tokio::process::Command::new("id").args(["-Gn", "--", account]).output().await.ok()?;
+        let groups = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
+        Some(groups.split_whitespace().any(|name| name == group))
     }
 }

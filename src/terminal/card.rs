@@ -213,8 +213,12 @@ mod tests {
             kind: "slurm.cancel".into(),
             changes: true,
             items,
+            bound: engine::run::Bound::default(),
+            rule: engine::run::Rule::default(),
+            opened: jiff::Timestamp::UNIX_EPOCH,
             digest: "d".into(),
             again: false,
+            changed: Vec::new(),
         }
     }
 

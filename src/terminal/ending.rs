@@ -22,7 +22,7 @@ pub(crate) fn last_words(
     let (paint, glyphs, width) = (screen.paint, screen.glyphs, screen.width());
     let node = match ending {
         Ending::Ended { node, .. } | Ending::Parked { node } => node,
-        Ending::Held { node, .. } | Ending::Stuck { node, .. } => node,
+        Ending::Held { node, .. } | Ending::Stuck { node, .. } | Ending::Locked { node, .. } => node,
         Ending::Interrupted => "",
     };
     let title = line(&reporter.place(node).title);
@@ -76,6 +76,13 @@ pub(crate) fn last_words(
             lines.push(format!("{} {}", paint.bad(glyphs.failed), paint.bad(words)));
             lines.extend(labelled("at", &title, 2, width));
             lines.extend(labelled("why", clean(why).trim(), 2, width));
+        }
+        Ending::Locked { why, .. } => {
+            let words = "LOCKED: another run acts on the target; nothing was done to it";
+            lines.push(format!("{} {}", paint.bad(glyphs.failed), paint.bad(words)));
+            lines.extend(labelled("at", &title, 2, width));
+            lines.extend(labelled("why", clean(why).trim(), 2, width));
+            next = Some("goes on when that one has let go");
         }
         Ending::Interrupted => {
             let words = paint.warn("INTERRUPTED: stopped at a safe point");

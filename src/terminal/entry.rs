@@ -43,10 +43,16 @@ pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Optio
             lines.extend(card::gate(screen, &ledger.place(node), gate, Detail::Glance));
             lines
         }
-        Entry::GateAnswered { approved, by, reason, .. } => {
+        Entry::GateAnswered { approved, by, via, reason, refused, .. } => {
             let word = if *approved { paint.good("approved") } else { paint.warn("declined") };
             let reason = reason.as_deref().map(|reason| format!(": {}", line(reason))).unwrap_or_default();
-            vec![format!("   {word} by {}{reason}", line(by)), String::new()]
+            let by = via.as_ref().map_or_else(|| line(by), |via| format!("{} ({})", line(by), line(via)));
+            let mut lines = vec![format!("   {word} by {by}{reason}")];
+            lines.extend(
+                refused.iter().map(|why| format!("   {} {}", paint.warn("does not count:"), line(why))),
+            );
+            lines.push(String::new());
+            lines
         }
         Entry::Asked { node, question, .. } => {
             let mut lines = vec![String::new()];

@@ -153,6 +153,8 @@ fn a_run_as_a_person_sees_it() {
         visit: 2,
         approved,
         by: "ada".into(),
+        via: None,
+        refused: None,
         reason: reason.map(str::to_owned),
         digest: String::new(),
     };

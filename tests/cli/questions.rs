@@ -16,7 +16,7 @@ fn a_question_waits_and_says_how_it_can_be_answered() {
     insta::assert_snapshot!(bench.redact(&said.out));
     let run = bench.only_run();
     bench.run(&["resume", &run, "--answer", "which=cold"]).exits(0);
-    assert!(bench.run(&["runs", "show", &run]).exits(0).out.contains("--answer by"));
+    assert!(bench.run(&["runs", "show", &run]).exits(0).out.contains("(--answer) chose"));
 }
 
 #[test]

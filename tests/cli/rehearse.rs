@@ -62,7 +62,7 @@ fn step_by_step_at_a_terminal() {
     let (bench, _) = recorded();
     let mut terminal = bench.terminal(&["rehearse", "stop", "--recording", "incident.yaml", "--step"]);
     terminal.see("next: What Slurm knows of it  (Enter) ").type_in("\n");
-    terminal.see("next: scancel job  (Enter) ").type_in("\n").see("approved by rehearsal").see("RESOLVED");
+    terminal.see("next: scancel job  (Enter) ").type_in("\n").see("(rehearsal)").see("RESOLVED");
     terminal.exits(0);
 }
 

@@ -111,7 +111,7 @@ fn json_is_one_event_per_line_and_nothing_else() {
         types,
         ["started", "finished", "gate_opened", "gate_answered", "intended", "finished", "ended"]
     );
-    assert_eq!(durable[3]["entry"]["by"].as_str().unwrap().split(" by ").next(), Some("--yes"));
+    assert_eq!(durable[3]["entry"]["via"], "--yes");
     assert!(said.err.contains("RESOLVED"), "people read standard error");
 
     let shown = bench.run(&["runs", "show", &bench.only_run(), "--json"]).exits(0).json();

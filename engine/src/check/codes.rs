@@ -85,10 +85,6 @@ codes! {
         "The key exists but has no meaning at this kind of node. An end has no `next`; a node that runs another \
          runbook has no `retry` or `approve` of its own, because the nodes of that runbook have theirs; `at_once` \
          and `tolerate` need `for_each`.";
-    APPROVE_NOT_ENFORCED = "approve::not_enforced",
-        "The gate asks for more than this version can hold: a second person, somebody else than the operator, or an \
-         expiry. A rule that is written down and not kept is worse than none, so the runbook is refused instead of \
-         running with a weaker gate.";
     STEP_UNKNOWN = "step::unknown",
         "No step of this kind is built into this program. `runbook steps` lists those that are. A runbook written \
          for a newer version may use kinds that this one lacks.";

@@ -137,9 +137,10 @@ fn lower_step(step: &DocStep, prefix: &str, outcomes: Vec<String>) -> StepNode {
         with: with(step.with.as_ref()),
         approve: match &step.approve {
             DocApprove::Default => Approve::Default,
-            DocApprove::Required { prompt } => {
-                Approve::Required { prompt: prompt.as_ref().map(|prompt| prompt.text.clone()) }
-            }
+            DocApprove::Required { prompt, rule } => Approve::Required {
+                prompt: prompt.as_ref().map(|prompt| prompt.text.clone()),
+                rule: rule.clone(),
+            },
             DocApprove::Never { .. } => Approve::Never,
         },
         undo: match &step.undo {

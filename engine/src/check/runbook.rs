@@ -189,7 +189,7 @@ impl<'a> Checking<'a> {
             self.templates.expression(&items.text, &items.span, what, self.names, place, findings);
             self.item_name(&fan.item, findings);
         }
-        if let DocApprove::Required { prompt: Some(prompt) } = &step.approve {
+        if let DocApprove::Required { prompt: Some(prompt), .. } = &step.approve {
             self.templates.text(&prompt.text, &prompt.span, self.names, place, findings);
         }
         if let Some(DocUndo::Step { kind, with }) = &step.undo {

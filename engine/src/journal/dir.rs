@@ -6,58 +6,25 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
-use serde::{Deserialize, Serialize};
 
 use super::chain::Head;
-use super::{Journal, JournalError, Record};
-use crate::plan::{EndKind, Plan};
-use crate::run::{Entry, Phase, Position, RunId, RunState};
+use super::summary::{fold, summarize};
+use super::{Journal, JournalError, Record, Store, Summary, SummaryState, replies};
+use crate::lock::{Locks, MemoryLocks};
+use crate::plan::Plan;
+use crate::run::{Entry, Replied, Reply, RunId, RunState};
 
 /// The state directory: all runs of a site or a person.
 #[derive(Debug, Clone)]
-pub struct Store {
+pub struct DirStore {
     root: PathBuf,
 }
 
-/// What a list of runs says of one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
-    /// The run.
-    pub run: RunId,
-    /// The runbook.
-    pub runbook: String,
-    /// How far it is.
-    pub state: SummaryState,
-    /// How it ended, if it did.
-    pub end: Option<EndKind>,
-    /// What it is about.
-    pub target: String,
-    /// When it was started.
-    pub started: Timestamp,
-    /// The node at which it stands or ended.
-    pub node: Option<String>,
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SummaryState {
-    /// A process walks it.
-    Running,
-    /// It waits for a person's answer.
-    Parked,
-    /// A step broke or a person said no; it waits with its evidence.
-    Held,
-    /// It was interrupted, or its process died; `resume` continues it.
-    Interrupted,
-    /// It is over.
-    Ended,
-}
-
-impl Store {
+impl DirStore {
     /// The store in this directory; made when the first run is.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
@@ -66,12 +33,14 @@ impl Store {
     fn dir(&self, run: &RunId) -> PathBuf {
         self.root.join("runs").join(run.as_str())
     }
+}
 
-    /// Begins the journal of a new run.
-    ///
-    /// # Errors
-    /// If its directory cannot be made, or is there already.
-    pub fn create(&self, run: &RunId) -> Result<DirJournal, JournalError> {
+impl Store for DirStore {
+    fn place(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    fn create(&self, run: &RunId) -> Result<Box<dyn Journal>, JournalError> {
         let dir = self.dir(run);
         let io = |action, path: &Path| {
             let path = path.to_owned();
@@ -90,15 +59,10 @@ impl Store {
             .open(&path)
             .map_err(io("make", &path))?;
         sync_dir(&dir).and_then(|()| sync_dir(&parent)).map_err(io("sync", &dir))?;
-        Ok(DirJournal { dir, path, file, head: Head::empty(), unsynced: Vec::new(), _lock: lock })
+        Ok(Box::new(DirJournal { dir, path, file, head: Head::empty(), unsynced: Vec::new(), _lock: lock }))
     }
 
-    /// Opens the journal of a run for continuing it, and gives what is in it.
-    ///
-    /// # Errors
-    /// If there is none, it is damaged, or another process walks it. A last line that a crash cut off is no damage: it
-    /// announced nothing that could have been done, and is dropped.
-    pub fn open(&self, run: &RunId) -> Result<(DirJournal, Vec<Record>), JournalError> {
+    fn open(&self, run: &RunId) -> Result<(Box<dyn Journal>, Vec<Record>), JournalError> {
         let dir = self.dir(run);
         if !dir.is_dir() {
             return Err(JournalError::NoRun(run.to_string()));
@@ -116,14 +80,10 @@ impl Store {
             file.seek(std::io::SeekFrom::End(0)).map_err(io("read"))?;
         }
         let journal = DirJournal { dir, path, file, head, unsynced: Vec::new(), _lock: lock };
-        Ok((journal, records))
+        Ok((Box::new(journal), records))
     }
 
-    /// Reads the journal of a run without locking it.
-    ///
-    /// # Errors
-    /// If there is none or it is damaged.
-    pub fn records(&self, run: &RunId) -> Result<Vec<Record>, JournalError> {
+    fn records(&self, run: &RunId) -> Result<Vec<Record>, JournalError> {
         let dir = self.dir(run);
         if !dir.is_dir() {
             return Err(JournalError::NoRun(run.to_string()));
@@ -131,12 +91,7 @@ impl Store {
         Ok(read(&dir.join("journal.jsonl"))?.0)
     }
 
-    /// All runs, newest first. A run whose directory cannot be read is left out of the list and named in the second
-    /// part.
-    ///
-    /// # Errors
-    /// If the state directory cannot be listed; that there is none is an empty list.
-    pub fn list(&self) -> Result<(Vec<Summary>, Vec<JournalError>), JournalError> {
+    fn list(&self) -> Result<(Vec<Summary>, Vec<JournalError>), JournalError> {
         let parent = self.root.join("runs");
         let entries = match fs::read_dir(&parent) {
             Ok(entries) => entries,
@@ -156,11 +111,7 @@ impl Store {
         Ok((runs, broken))
     }
 
-    /// What a list says of one run.
-    ///
-    /// # Errors
-    /// If there is no such run or its journal is damaged.
-    pub fn summary(&self, run: &RunId) -> Result<Summary, JournalError> {
+    fn summary(&self, run: &RunId) -> Result<Summary, JournalError> {
         let dir = self.dir(run);
         let walked = held(&dir);
         // `run.json` is derived and written when a process lets go of the run; while one walks it, or after a crash,
@@ -180,50 +131,28 @@ impl Store {
         }
         Ok(summary)
     }
-}
 
-/// The plan and the state that records add up to.
-///
-/// # Errors
-/// What does not fit, in words.
-pub(crate) fn fold(records: &[Record]) -> Result<(Plan, RunState), String> {
-    let first = records.first().ok_or("the journal is empty")?;
-    let mut state = RunState::new(&first.entry, first.at).map_err(|error| error.to_string())?;
-    let Entry::Started(started) = &first.entry else {
-        return Err("the journal does not begin with a start".to_owned());
-    };
-    let plan = Plan::new(Arc::clone(&started.plan)).map_err(|error| error.to_string())?;
-    for record in &records[1..] {
-        state.apply(&plan, &record.entry).map_err(|error| format!("entry {}: {error}", record.seq))?;
+    fn reply(&self, reply: &Reply) -> Result<(), JournalError> {
+        replies::leave(&self.dir(&reply.run), reply)
     }
-    Ok((plan, state))
-}
 
-fn summarize(state: &RunState) -> Summary {
-    let started = &state.started;
-    let current = state.current().map(|(_, visit)| visit);
-    let (word, end, node) = match &state.position {
-        Position::Ended { end, .. } => (SummaryState::Ended, Some(*end), None),
-        Position::Held | Position::Unwinding => (SummaryState::Held, None, None),
-        Position::Before(node) => (SummaryState::Interrupted, None, Some(node.clone())),
-        Position::In => match current.map(|visit| &visit.phase) {
-            Some(Phase::Gate(_) | Phase::Asked { .. }) => (SummaryState::Parked, None, None),
-            _ => (SummaryState::Interrupted, None, None),
-        },
-    };
-    Summary {
-        run: started.run.clone(),
-        runbook: started.plan.runbook.clone(),
-        state: word,
-        end,
-        target: started.target.clone(),
-        started: state.since,
-        node: node.or_else(|| current.map(|visit| visit.node.clone())),
+    fn replies(&self, run: &RunId) -> Result<Vec<Replied>, JournalError> {
+        replies::all(&self.dir(run), run)
+    }
+
+    fn wait(&self, _run: &RunId, limit: Duration) -> Result<(), JournalError> {
+        // Looked at again and again: notifications of a file system do not cross NFS.
+        std::thread::sleep(limit.min(Duration::from_millis(300)));
+        Ok(())
+    }
+
+    fn locks(&self) -> Arc<dyn Locks> {
+        Arc::new(MemoryLocks::default())
     }
 }
 
 /// A run's journal in its directory, locked for this process.
-pub struct DirJournal {
+struct DirJournal {
     dir: PathBuf,
     path: PathBuf,
     file: File,
@@ -237,25 +166,6 @@ pub struct DirJournal {
 const KEEP_BACK: usize = 64 << 10;
 
 impl DirJournal {
-    /// The directory of the run.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// Writes the derived summary when the process lets go of the run. It is no part of the journal, so a failure here
-    /// loses nothing.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn let_go(&mut self, state: &RunState) -> Result<(), JournalError> {
-        self.flush(false)?;
-        let (temporary, path) = (self.dir.join("run.json.new"), self.dir.join("run.json"));
-        let text = serde_json::to_vec(&summarize(state)).unwrap_or_default();
-        fs::write(&temporary, text)
-            .and_then(|()| fs::rename(&temporary, &path))
-            .map_err(|source| JournalError::Io { action: "write", path, source })
-    }
-
     fn flush(&mut self, sync: bool) -> Result<(), JournalError> {
         let io = |source| JournalError::Io { action: "write", path: self.path.clone(), source };
         self.file.write_all(&self.unsynced).map_err(io)?;
@@ -283,6 +193,15 @@ impl Journal for DirJournal {
             self.flush(durable)?;
         }
         Ok(record)
+    }
+
+    fn let_go(&mut self, state: &RunState) -> Result<(), JournalError> {
+        self.flush(false)?;
+        let (temporary, path) = (self.dir.join("run.json.new"), self.dir.join("run.json"));
+        let text = serde_json::to_vec(&summarize(state)).unwrap_or_default();
+        fs::write(&temporary, text)
+            .and_then(|()| fs::rename(&temporary, &path))
+            .map_err(|source| JournalError::Io { action: "write", path, source })
     }
 }
 

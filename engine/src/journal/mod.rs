@@ -3,9 +3,12 @@
 mod chain;
 mod dir;
 mod memory;
+mod replies;
 mod store;
+mod summary;
 
 pub use chain::Record;
-pub use dir::{DirJournal, Store, Summary, SummaryState};
+pub use dir::DirStore;
 pub use memory::MemoryJournal;
-pub use store::{Journal, JournalError};
+pub use store::{Journal, JournalError, Store};
+pub use summary::{Summary, SummaryState, fold};

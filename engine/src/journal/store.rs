@@ -1,9 +1,12 @@
-//! What the walker needs of a journal.
+//! What the walker needs of a journal, and the program of all journals together.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::Record;
-use crate::run::Entry;
+use super::{Record, Summary};
+use crate::lock::Locks;
+use crate::run::{Entry, Replied, Reply, RunId, RunState};
 
 /// Why a journal cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -56,4 +59,82 @@ pub trait Journal: Send {
     /// # Errors
     /// If it cannot be written: nothing may be done that the entry was to announce.
     fn append(&mut self, at: jiff::Timestamp, entry: Entry) -> Result<Record, JournalError>;
+
+    /// Told when the process lets go of the run, to keep what lists of runs say of it.
+    ///
+    /// # Errors
+    /// If that cannot be written. It is no part of the journal: nothing is lost.
+    fn let_go(&mut self, _state: &RunState) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+impl Journal for Box<dyn Journal> {
+    fn append(&mut self, at: jiff::Timestamp, entry: Entry) -> Result<Record, JournalError> {
+        (**self).append(at, entry)
+    }
+
+    fn let_go(&mut self, state: &RunState) -> Result<(), JournalError> {
+        (**self).let_go(state)
+    }
+}
+
+/// The state of all runs of a person or a site: journals, answers left for runs, locks.
+///
+/// Two implementations pass one conformance suite: a directory, which may lie on NFS, and a PostgreSQL database.
+pub trait Store: Send + Sync {
+    /// Where it is, for people; without credentials.
+    fn place(&self) -> String;
+
+    /// Begins the journal of a new run, which this process walks.
+    ///
+    /// # Errors
+    /// If there is such a run already, or it cannot be written.
+    fn create(&self, run: &RunId) -> Result<Box<dyn Journal>, JournalError>;
+
+    /// Opens the journal of a run for continuing it, and gives what is in it.
+    ///
+    /// # Errors
+    /// If there is none, it is damaged, or another process walks it. A last entry that a crash cut off is no damage: it
+    /// announced nothing that could have been done, and is dropped.
+    fn open(&self, run: &RunId) -> Result<(Box<dyn Journal>, Vec<Record>), JournalError>;
+
+    /// Reads the journal of a run without locking it.
+    ///
+    /// # Errors
+    /// If there is none or it is damaged.
+    fn records(&self, run: &RunId) -> Result<Vec<Record>, JournalError>;
+
+    /// What a list says of one run.
+    ///
+    /// # Errors
+    /// If there is no such run or its journal is damaged.
+    fn summary(&self, run: &RunId) -> Result<Summary, JournalError>;
+
+    /// All runs, newest first. A run that cannot be read is left out of the list and named in the second part.
+    ///
+    /// # Errors
+    /// If they cannot be listed; that there is none is an empty list.
+    fn list(&self) -> Result<(Vec<Summary>, Vec<JournalError>), JournalError>;
+
+    /// Leaves an answer for whoever walks the run, in the name of the account of this process.
+    ///
+    /// # Errors
+    /// If there is no such run or it cannot be written.
+    fn reply(&self, reply: &Reply) -> Result<(), JournalError>;
+
+    /// The answers that were left for a run, oldest first. What cannot be attributed to an account is left out.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    fn replies(&self, run: &RunId) -> Result<Vec<Replied>, JournalError>;
+
+    /// Blocks until answers for a run may have come, at most so long; returning early is no promise.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    fn wait(&self, run: &RunId, limit: Duration) -> Result<(), JournalError>;
+
+    /// The locks of all runs.
+    fn locks(&self) -> Arc<dyn Locks>;
 }

@@ -25,7 +25,7 @@ fn of_step<'a>(step: &'a StepNode, add: &mut impl FnMut(&'a str)) {
     if let Some(fan) = &step.for_each {
         add(&fan.items);
     }
-    if let Approve::Required { prompt: Some(prompt) } = &step.approve {
+    if let Approve::Required { prompt: Some(prompt), .. } = &step.approve {
         add(prompt);
     }
     if let Undo::Step { with, .. } = &step.undo {

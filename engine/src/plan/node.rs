@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{InputSpec, Next};
+use crate::run::Rule;
 use crate::step::StepErrorKind;
 
 /// One box of the flow.
@@ -151,6 +152,8 @@ pub enum Approve {
     Required {
         /// A template: what the person is asked.
         prompt: Option<String>,
+        /// Who has to agree.
+        rule: Rule,
     },
     /// No gate, even before a change.
     Never,

@@ -109,7 +109,7 @@ fn within(state: &RunState) -> Decision {
         // Every change of a fan-out is settled: the items that have no answer yet are begun.
         Phase::Acting => Decision::Visit { visit, node },
         Phase::Asked { .. } => Decision::Ask { visit, node },
-        Phase::Fresh | Phase::Gate(_) | Phase::Approved { .. } => Decision::Visit { visit, node },
+        Phase::Fresh | Phase::Gate { .. } | Phase::Approved(_) => Decision::Visit { visit, node },
         Phase::Failed(_) | Phase::Declined | Phase::Finished(_) => Decision::Held,
     }
 }

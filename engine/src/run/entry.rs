@@ -130,12 +130,16 @@ pub enum Entry {
         visit: u64,
         /// Yes or no.
         approved: bool,
-        /// Account that answered, or the flag that did.
+        /// Account that answered.
         by: String,
+        /// How, if not at the terminal of the run: `--yes`, `from login2`.
+        via: Option<String>,
         /// Its words.
         reason: Option<String>,
         /// Digest of what was shown.
         digest: String,
+        /// Why the answer does not count, if it does not.
+        refused: Option<String>,
     },
     /// A change is about to be made.
     Intended {

@@ -1,10 +1,13 @@
 //! The point where a change waits for a person.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::RunId;
+use super::{Rule, RunId};
 use crate::site::digest;
 use crate::step::{AnyPreview, FileDiff, Question};
 
@@ -60,17 +63,77 @@ pub struct Gate {
     pub changes: bool,
     /// The changes; more than one in a fan-out.
     pub items: Vec<GateItem>,
-    /// Digest over all items: what consent is bound to.
+    /// What the items rest on.
+    pub bound: Bound,
+    /// Who has to agree.
+    pub rule: Rule,
+    /// When it was opened.
+    pub opened: Timestamp,
+    /// Digest over the items, what they rest on and the rule: what consent is bound to.
     pub digest: String,
     /// The gate asked before and what it showed has changed since.
     pub again: bool,
+    /// What has changed since, a line each.
+    pub changed: Vec<String>,
+}
+
+/// What consent rests on beside the change itself, as digests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bound {
+    /// The runbook, as it was frozen.
+    pub runbook: String,
+    /// The inputs of the run.
+    pub inputs: String,
+    /// The evidence that the node can see: outputs and variables.
+    pub evidence: String,
+    /// The policy of the site; empty if there is none.
+    pub policy: String,
 }
 
 impl Gate {
-    /// The digest of these items.
-    pub fn digest_of(items: &[GateItem]) -> String {
-        let all: Vec<&str> = items.iter().map(|item| item.digest.as_str()).collect();
-        digest(all.join("\n").as_bytes())
+    /// The digest of these items, of what they rest on, and of who has to agree.
+    pub fn digest_of(items: &[GateItem], bound: &Bound, rule: &Rule) -> String {
+        let items: Vec<&str> = items.iter().map(|item| item.digest.as_str()).collect();
+        digest(json!([items, bound, rule]).to_string().as_bytes())
+    }
+
+    /// After this it takes no answer, and consent given at it is void.
+    pub fn closes(&self) -> Option<Timestamp> {
+        self.rule.closes(self.opened)
+    }
+
+    /// What differs from a gate that asked before, a line each.
+    pub fn differences(&self, before: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut note = |differs: bool, what: &str| {
+            if differs {
+                lines.push(what.to_owned());
+            }
+        };
+        note(self.bound.runbook != before.bound.runbook, "the runbook is another");
+        note(self.bound.inputs != before.bound.inputs, "the inputs are others");
+        note(self.bound.evidence != before.bound.evidence, "the evidence is another: it was read again");
+        note(self.bound.policy != before.bound.policy, "the policy of the site was changed");
+        note(self.rule != before.rule, "who has to agree was changed");
+        note(self.items.len() != before.items.len(), "the number of changes is another");
+        for (now, then) in
+            self.items.iter().zip(&before.items).filter(|(now, then)| now.digest != then.digest)
+        {
+            let parts = [
+                (now.target != then.target, "its target"),
+                (now.commands != then.commands, "its commands"),
+                (now.diffs != then.diffs, "its edits"),
+                (now.notes != then.notes, "what there is to know"),
+                (now.undo != then.undo, "how it is taken back"),
+            ];
+            let mut parts: Vec<&str> =
+                parts.into_iter().filter_map(|(differs, part)| differs.then_some(part)).collect();
+            if parts.is_empty() {
+                parts.push("what it is pinned to");
+            }
+            lines.push(format!("{}: {}", now.target, parts.join(", ")));
+        }
+        lines
     }
 }
 
@@ -85,6 +148,8 @@ pub struct AskedOf {
     pub node: String,
     /// What the node's box says.
     pub title: String,
+    /// Accounts that have answered this gate already; nobody is asked twice.
+    pub answered: BTreeSet<String>,
 }
 
 /// What came back from asking.
@@ -101,8 +166,10 @@ pub enum Answer<T> {
 pub struct Decided<T> {
     /// What was decided.
     pub value: T,
-    /// The account, or the flag that answered.
+    /// The account.
     pub by: String,
+    /// How it answered, if not at the terminal: `--yes`, `from login2`.
+    pub via: Option<String>,
     /// Their words.
     pub reason: Option<String>,
 }
@@ -116,4 +183,7 @@ pub trait Operator: Send + Sync {
 
     /// Asks for one of the question's outcomes.
     async fn choose(&self, at: &AskedOf, question: &Question) -> Answer<String>;
+
+    /// Whether an account is a member of a group; `None` if that cannot be told.
+    async fn is_member(&self, account: &str, group: &str) -> Option<bool>;
 }

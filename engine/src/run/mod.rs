@@ -1,11 +1,13 @@
 //! A run: what happened so far, as a fold over its journal, and what comes next.
 
+mod consent;
 mod decide;
 mod entry;
 mod gate;
 mod state;
 
+pub use consent::{Replied, Reply, Rule, Word};
 pub use decide::{Decision, decide};
 pub use entry::{Act, Entry, Mode, RunId, Started, Verdict};
-pub use gate::{Answer, AskedOf, Decided, Gate, GateItem, Operator};
+pub use gate::{Answer, AskedOf, Bound, Decided, Gate, GateItem, Operator};
 pub use state::{Intended, Output, Phase, Position, RunState, StateError, Visit};

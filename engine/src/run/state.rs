@@ -1,11 +1,11 @@
 //! The state of a run: a pure fold over its entries, the same for a live run, a resumed one and a replay.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Act, Entry, Gate, Started, Verdict};
+use super::{Act, Entry, Gate, Mode, Started, Verdict};
 use crate::plan::{Body, EndKind, Node, OnFailure, Plan, PlanError, mentions};
 use crate::step::{Question, StepError, Undone};
 use crate::template::{Binding, Names, Standing};
@@ -36,14 +36,16 @@ pub enum Phase {
     /// It begins, or begins again: whatever was read so far is read anew.
     Fresh,
     /// A gate is open.
-    Gate(Box<Gate>),
-    /// What was shown was agreed to.
-    Approved {
-        /// Digest of what was shown.
-        digest: String,
-        /// Whose consent it is.
-        by: String,
+    Gate {
+        /// What it shows.
+        gate: Box<Gate>,
+        /// Accounts whose yes counts.
+        agreed: BTreeSet<String>,
+        /// All accounts that answered.
+        answered: BTreeSet<String>,
     },
+    /// As many agreed to what was shown as have to.
+    Approved(Box<Gate>),
     /// A change may have been made.
     Acting,
     /// A person was asked.
@@ -128,6 +130,8 @@ pub struct RunState {
     pub position: Position,
     /// Why the last process stopped, if it stopped at a safe point and none has taken the run up since.
     pub stopped: Option<String>,
+    /// Accounts that walked the run.
+    pub operators: BTreeSet<String>,
     outputs: HashMap<String, Output>,
     inputs: HashMap<String, BTreeMap<String, Value>>,
     vars: HashMap<String, BTreeMap<String, (Value, Standing)>>,
@@ -146,6 +150,7 @@ impl RunState {
             trail: Vec::new(),
             position: Position::Before(started.plan.start.clone()),
             stopped: None,
+            operators: BTreeSet::from([started.operator.clone()]),
             outputs: HashMap::new(),
             inputs: HashMap::from([(String::new(), started.inputs.clone())]),
             vars: HashMap::new(),
@@ -255,11 +260,12 @@ impl RunState {
         match entry {
             Entry::Started(_) => return Err(illegal("a second start")),
             Entry::GateOpened { visit, node, gate } => {
-                self.visit(*visit, node)?.phase = Phase::Gate(gate.clone());
+                let gate = gate.clone();
+                let (agreed, answered) = (BTreeSet::new(), BTreeSet::new());
+                self.visit(*visit, node)?.phase = Phase::Gate { gate, agreed, answered };
             }
-            Entry::GateAnswered { visit, approved, by, digest, .. } => {
-                let phase = Phase::Approved { digest: digest.clone(), by: by.clone() };
-                self.known(*visit)?.phase = if *approved { phase } else { Phase::Declined };
+            Entry::GateAnswered { visit, approved, by, refused, .. } => {
+                self.answer(*visit, by, *approved, refused.is_none())?;
             }
             Entry::Intended { visit, node, item, act } => {
                 let visit = self.visit(*visit, node)?;
@@ -317,13 +323,37 @@ impl RunState {
                 }
             }
             Entry::Stopped { why } => self.stopped = Some(why.clone()),
-            Entry::Resumed { .. } => {
+            Entry::Resumed { operator, .. } => {
+                self.operators.insert(operator.clone());
                 self.stopped = None;
                 self.take_up();
             }
             Entry::Ended { end, message, .. } => {
                 self.position = Position::Ended { end: *end, message: message.clone() };
             }
+        }
+        Ok(())
+    }
+
+    /// Counts an answer at a gate.
+    fn answer(&mut self, visit: u64, by: &str, approved: bool, counts: bool) -> Result<(), StateError> {
+        // In a rehearsal nothing real is touched: one word stands for everybody who would have to agree.
+        let alone = matches!(self.started.mode, Mode::Rehearsal { .. });
+        let visit = self.known(visit)?;
+        let Phase::Gate { gate, agreed, answered } = &mut visit.phase else {
+            return Err(StateError::Illegal("an answer where no gate is open".to_owned()));
+        };
+        answered.insert(by.to_owned());
+        if !counts {
+            return Ok(());
+        }
+        if !approved {
+            visit.phase = Phase::Declined;
+            return Ok(());
+        }
+        agreed.insert(by.to_owned());
+        if alone || agreed.len() >= gate.rule.by as usize {
+            visit.phase = Phase::Approved(gate.clone());
         }
         Ok(())
     }
@@ -406,13 +436,15 @@ impl RunState {
     fn take_up(&mut self) {
         let Some(visit) = self.trail.last_mut() else { return };
         match visit.phase {
-            Phase::Failed(_) | Phase::Declined | Phase::Gate(_) | Phase::Fresh => {
+            // An open gate stands as it is, so that who agreed meanwhile need not do so again.
+            Phase::Gate { .. } if !visit.in_doubt() => {}
+            Phase::Failed(_) | Phase::Declined | Phase::Gate { .. } | Phase::Fresh => {
                 visit.phase = if visit.in_doubt() { Phase::Acting } else { Phase::Fresh };
                 if self.position == Position::Held {
                     self.position = Position::In;
                 }
             }
-            Phase::Approved { .. } | Phase::Acting | Phase::Asked { .. } | Phase::Finished(_) => {}
+            Phase::Approved(_) | Phase::Acting | Phase::Asked { .. } | Phase::Finished(_) => {}
         }
     }
 }

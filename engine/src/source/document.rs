@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::node::{Node, Word};
 use crate::diagnostic::Span;
 use crate::plan::{EndKind, InputSpec, Retry};
+use crate::run::Rule;
 
 /// One runbook.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ pub(crate) struct DocRunbook {
 #[derive(Debug)]
 pub(crate) enum DocApprove {
     Default,
-    Required { prompt: Option<Word> },
+    Required { prompt: Option<Word>, rule: Rule },
     Never { at: Span },
 }
 

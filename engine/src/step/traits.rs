@@ -22,6 +22,12 @@ pub trait Step: Send + Sync {
     /// What it would do with these parameters: a command that provably reads is no change.
     fn effect(&self, params: &Value) -> Effect;
 
+    /// What it acts on with these parameters, for locks and policies: `job/123456`, `node/gpu-21`, `file//etc/hosts`. Empty
+    /// for what cannot be named beforehand.
+    fn targets(&self, _params: &Value) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Finds out by reads alone what performing it would do. Only asked of changes.
     async fn preview(&self, cx: &StepCx, params: &Value) -> Result<AnyPreview, StepError>;
 
@@ -88,6 +94,11 @@ pub trait ChangeStep: Send + Sync + 'static {
     /// What it does with these parameters; less than [`Self::EFFECT`] only where that can be proven.
     fn effect(&self, _params: &Self::Params) -> Effect {
         Self::EFFECT
+    }
+
+    /// What it acts on with these parameters, for locks and policies: `job/123456`, `node/gpu-21`, `file//etc/hosts`.
+    fn targets(&self, _params: &Self::Params) -> Vec<String> {
+        Vec::new()
     }
 
     /// Finds out by reads alone what it would do.
@@ -191,6 +202,10 @@ impl<T: ChangeStep> Step for Change<T> {
     /// Parameters that do not fit count as the most the step can do.
     fn effect(&self, params: &Value) -> Effect {
         typed(T::KIND, params).map_or(T::EFFECT, |params| self.step.effect(&params))
+    }
+
+    fn targets(&self, params: &Value) -> Vec<String> {
+        typed(T::KIND, params).map_or_else(|_| Vec::new(), |params| self.step.targets(&params))
     }
 
     async fn preview(&self, cx: &StepCx, params: &Value) -> Result<AnyPreview, StepError> {

@@ -54,6 +54,15 @@ impl Names {
         names
     }
 
+    /// SHA-256 of all that they stand for.
+    pub(crate) fn digest(&self) -> String {
+        let mut text = String::new();
+        for (name, binding) in &self.bindings {
+            text.push_str(&format!("{name} {:?} {}\n", binding.standing, binding.value));
+        }
+        crate::site::digest(text.as_bytes())
+    }
+
     /// The binding of a name.
     pub fn get(&self, name: &str) -> Option<&Binding> {
         self.bindings.get(name)

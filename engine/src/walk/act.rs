@@ -6,13 +6,16 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::journal::Journal;
+use crate::lock::Lease;
 use crate::plan::{Approve, Node, StepNode, Undo};
-use crate::run::{Act, Entry, GateItem, Verdict};
-use crate::step::{AnyPreview, Confirmation, Done, Performed, Step, StepError, StepErrorKind};
+use crate::policy::{Demand, Intended};
+use crate::run::{Act, Entry, GateItem, Rule, Verdict};
+use crate::step::{AnyPreview, Confirmation, Done, Effect, Performed, Step, StepError, StepErrorKind};
 use crate::template;
 
 use super::attempt::Attempt;
 use super::evaluate::{Item, blame_unknown, broken};
+use super::hold::lost;
 use super::read::Answers;
 use super::walker::{Flow, WalkError, Walker};
 
@@ -33,6 +36,21 @@ impl<J: Journal> Walker<J> {
         items: Vec<Item>,
     ) -> Result<Flow, WalkError> {
         let names = items.first().map(|item| item.names.clone()).unwrap_or_default();
+        let params = || items.iter().map(|item| &item.params.value);
+        let mut targets: Vec<String> = params().flat_map(|params| kind.targets(params)).collect();
+        targets.sort();
+        targets.dedup();
+        let effect = params().map(|params| kind.effect(params)).max().unwrap_or(kind.spec().effect);
+        let rule = match self.rule(node, step, effect, &targets) {
+            Ok(rule) => rule,
+            Err(why) => {
+                let error = StepError::new(StepErrorKind::Denied, format!("the policy of this site: {why}"));
+                return self.fail(visit, &node.id, error);
+            }
+        };
+        if let Some(flow) = self.hold(&node.id, &targets)? {
+            return Ok(flow);
+        }
         let mut items = items;
         let mut answers = Answers::new();
         loop {
@@ -43,9 +61,10 @@ impl<J: Journal> Walker<J> {
             if ready.is_empty() {
                 return self.conclude(visit, node, step, &names, answers, false);
             }
-            if step.approve != Approve::Never {
-                let agreed = self.agreed(visit, &shown);
-                if let Some(flow) = self.consent(visit, node, step, &names, shown, true).await? {
+            if let Some(rule) = &rule {
+                let gate = self.gate(node, step, &names, rule.clone(), shown, true);
+                let agreed = self.agreed(visit, &gate);
+                if let Some(flow) = self.consent(visit, node, gate).await? {
                     return Ok(flow);
                 }
                 if !agreed {
@@ -59,13 +78,37 @@ impl<J: Journal> Walker<J> {
         }
     }
 
-    /// Whether consent to exactly this has been given already.
-    fn agreed(&self, visit: u64, shown: &[GateItem]) -> bool {
-        let digest = crate::run::Gate::digest_of(shown);
-        self.state.current().is_some_and(|(number, current)| {
-            number == visit
-                && matches!(&current.phase, crate::run::Phase::Approved { digest: agreed, .. } if *agreed == digest)
-        })
+    /// Who has to agree to a change: what its author wrote and what the site demands, the stricter of both. `None` if
+    /// nobody has to.
+    ///
+    /// # Errors
+    /// Why the site forbids it.
+    fn rule(
+        &self,
+        node: &Node,
+        step: &StepNode,
+        effect: Effect,
+        targets: &[String],
+    ) -> Result<Option<Rule>, String> {
+        let written = match &step.approve {
+            Approve::Default => Some(Rule::default()),
+            Approve::Required { rule, .. } => Some(rule.clone()),
+            Approve::Never => None,
+        };
+        let started = &self.state.started;
+        let change = Intended {
+            run: &started.run,
+            runbook: &started.plan.runbook,
+            node: &node.id,
+            kind: &step.kind,
+            effect,
+            targets,
+        };
+        match self.world.policy.demands(&change) {
+            Demand::Forbidden(why) => Err(why),
+            Demand::Nothing => Ok(written),
+            Demand::Gate(rule) => Ok(Some(written.map_or(rule.clone(), |written| written.tighten(&rule)))),
+        }
     }
 
     /// Previews every item that has no answer yet.
@@ -128,7 +171,7 @@ impl<J: Journal> Walker<J> {
                         Ok(evaluated) => Some((kind.clone(), evaluated.value)),
                         Err(error) => {
                             answers.insert(item.index, Err(error));
-                            broke += 1;
+                            broke = broke.saturating_add(1);
                             continue;
                         }
                     },
@@ -142,10 +185,16 @@ impl<J: Journal> Walker<J> {
                 };
                 let entry =
                     Entry::Intended { visit, node: node.id.clone(), item: item.index, act: Box::new(act) };
+                if let Some(why) = self.lost() {
+                    answers.insert(item.index, Err(why));
+                    broke = u32::MAX;
+                    break;
+                }
                 self.append(entry)?;
+                let leases = self.leases.values().cloned().collect();
                 let attempt = self.attempt(visit, node, step, Arc::clone(&kind), &item);
                 let (index, intent) = (item.index, preview.intent);
-                running.spawn(async move { (index, performed(&attempt, &intent).await) });
+                running.spawn(async move { (index, performed(&attempt, &intent, leases).await) });
             }
             let Some(joined) = running.join_next().await else { break };
             let (index, settled) = joined.unwrap_or_else(|error| (None, Settled::Doubt(format!("{error}"))));
@@ -159,7 +208,7 @@ impl<J: Journal> Walker<J> {
                 Settled::Doubt(why) => Err(StepError::new(StepErrorKind::InDoubt, why)
                     .help("`runbook resume` looks again whether it happened, and asks if it cannot tell")),
             };
-            broke += u32::from(answer.is_err());
+            broke = broke.saturating_add(u32::from(answer.is_err()));
             if let Some(item) = index {
                 let result = answer.clone().map(|done| (done.outcome, done.output));
                 self.append(Entry::ItemDone { visit, item, result, changed: true })?;
@@ -183,11 +232,16 @@ enum Settled {
 }
 
 /// Performs a change, again only after a break that started nothing; after any other break looks whether it happened.
-async fn performed(attempt: &Attempt, intent: &Value) -> Settled {
+///
+/// The leases are looked at right before each attempt: whoever was paused between consent and act may have been fenced off.
+async fn performed(attempt: &Attempt, intent: &Value, leases: Vec<Arc<dyn Lease>>) -> Settled {
     let mut delay = attempt.retry.delay;
     let mut left = attempt.retry.attempts;
     let error = loop {
         left = left.saturating_sub(1);
+        if let Some(why) = lost(leases.iter()) {
+            return Settled::Not(why);
+        }
         match attempt.once(intent).await {
             Ok(Performed::Done(done)) => return Settled::Answered(done),
             Ok(Performed::Ask(..)) => return Settled::Doubt("a change asked a person".to_owned()),

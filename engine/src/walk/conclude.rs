@@ -83,10 +83,9 @@ impl<J: Journal> Walker<J> {
         };
         let Answer::Given(chosen) = answer else { return self.park(id) };
         let names = self.state.names(node);
-        let line = match &chosen.reason {
-            Some(reason) => format!("{} chose {}: {reason}", chosen.by, chosen.value),
-            None => format!("{} chose {}", chosen.by, chosen.value),
-        };
+        let via = chosen.via.as_ref().map_or_else(String::new, |via| format!(" ({via})"));
+        let reason = chosen.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+        let line = format!("{}{via} chose {}{reason}", chosen.by, chosen.value);
         let done = Done::new(chosen.value, output).line(line);
         self.finish(visit, node, step, &names, done, false, Some(chosen.by))
     }

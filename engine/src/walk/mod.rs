@@ -5,6 +5,8 @@ mod attempt;
 mod conclude;
 mod confirm;
 mod evaluate;
+mod gate;
+mod hold;
 mod read;
 mod scope;
 mod unwind;

@@ -1,7 +1,7 @@
 //! Takes changes back, newest first.
 
 use crate::journal::Journal;
-use crate::run::{Act, Answer, Entry, Gate, GateItem};
+use crate::run::{Act, Answer, Bound, Entry, Gate, GateItem, Rule};
 use crate::site::digest;
 use crate::step::{StepError, Undone};
 
@@ -21,7 +21,7 @@ impl<J: Journal> Walker<J> {
             None if act.undo.is_none() => Ok(Undone::Cannot(format!("{} cannot be taken back", act.kind))),
             how => {
                 let how = how.clone().unwrap_or_else(|| "by the runbook's own undo step".to_owned());
-                let gate = undo_gate(&act, how);
+                let gate = undo_gate(&act, how, self.world.site.now());
                 let operator = std::sync::Arc::clone(&self.world.operator);
                 match operator.consent(&self.asked_of(visit, node), &gate).await {
                     Answer::Given(decided) if decided.value => {
@@ -65,7 +65,7 @@ impl<J: Journal> Walker<J> {
     }
 }
 
-fn undo_gate(act: &Act, how: String) -> Gate {
+fn undo_gate(act: &Act, how: String, opened: jiff::Timestamp) -> Gate {
     let item = GateItem {
         target: format!("{} with {}", act.kind, act.params),
         commands: vec![how],
@@ -75,12 +75,17 @@ fn undo_gate(act: &Act, how: String) -> Gate {
         digest: digest(format!("undo {} {}", act.kind, act.intent).as_bytes()),
     };
     let items = vec![item];
+    let (bound, rule) = (Bound::default(), Rule::default());
     Gate {
         prompt: format!("Take back {}", act.kind),
         kind: act.kind.clone(),
         changes: true,
-        digest: Gate::digest_of(&items),
+        digest: Gate::digest_of(&items, &bound, &rule),
         items,
+        bound,
+        rule,
+        opened,
         again: false,
+        changed: Vec::new(),
     }
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use crate::event::Event;
 use crate::journal::Journal;
 use crate::plan::{Approve, Node, StepNode};
-use crate::run::{Answer, Entry, Gate, GateItem, Phase};
+use crate::run::{GateItem, Rule};
 use crate::site::digest;
-use crate::template::{Names, text};
 
 use super::evaluate::{Item, items};
 use super::walker::{Flow, WalkError, Walker, step_node};
@@ -33,8 +32,8 @@ impl<J: Journal> Walker<J> {
         if items.iter().any(|item| kind.effect(&item.params.value).changes()) {
             return self.change(visit, node, step, &*kind, items).await;
         }
-        if let Approve::Required { .. } = &step.approve
-            && let Some(flow) = self.gate_before_read(visit, node, step, &items).await?
+        if let Approve::Required { rule, .. } = &step.approve
+            && let Some(flow) = self.gate_before_read(visit, node, step, rule, &items).await?
         {
             return Ok(flow);
         }
@@ -47,6 +46,7 @@ impl<J: Journal> Walker<J> {
         visit: u64,
         node: &Node,
         step: &StepNode,
+        rule: &Rule,
         items: &[Item],
     ) -> Result<Option<Flow>, WalkError> {
         let shown: Vec<GateItem> = items
@@ -61,52 +61,7 @@ impl<J: Journal> Walker<J> {
             })
             .collect();
         let names = items.first().map(|item| item.names.clone()).unwrap_or_default();
-        self.consent(visit, node, step, &names, shown, false).await
-    }
-
-    /// Asks for consent unless it was given to exactly this. `None` is yes.
-    pub(super) async fn consent(
-        &mut self,
-        visit: u64,
-        node: &Node,
-        step: &StepNode,
-        names: &Names,
-        shown: Vec<GateItem>,
-        changes: bool,
-    ) -> Result<Option<Flow>, WalkError> {
-        let digest = Gate::digest_of(&shown);
-        let phase =
-            self.state.current().filter(|(number, _)| *number == visit).map(|(_, current)| &current.phase);
-        let again = match phase {
-            Some(Phase::Approved { digest: agreed, .. }) if *agreed == digest => return Ok(None),
-            Some(Phase::Approved { .. }) => true,
-            Some(Phase::Gate(gate)) => gate.digest != digest,
-            _ => false,
-        };
-        let prompt = match &step.approve {
-            Approve::Required { prompt: Some(prompt) } => {
-                text(prompt, names).unwrap_or_else(|_| prompt.clone())
-            }
-            _ => node.title.clone(),
-        };
-        let gate =
-            Gate { prompt, kind: step.kind.clone(), changes, items: shown, digest: digest.clone(), again };
-        self.append(Entry::GateOpened { visit, node: node.id.clone(), gate: Box::new(gate.clone()) })?;
-        let at = self.asked_of(visit, node);
-        let cancel = self.world.cancel.clone();
-        let operator = Arc::clone(&self.world.operator);
-        let answer = tokio::select! {
-            answer = operator.consent(&at, &gate) => answer,
-            () = cancel.cancelled() => return Ok(Some(Flow::On)),
-        };
-        let Answer::Given(decided) = answer else { return self.park(&node.id).map(Some) };
-        let approved = decided.value;
-        let entry = Entry::GateAnswered { visit, approved, by: decided.by, reason: decided.reason, digest };
-        self.append(entry)?;
-        if approved {
-            return Ok(None);
-        }
-        self.append(Entry::Declined { visit, node: node.id.clone() })?;
-        Ok(Some(Flow::On))
+        let gate = self.gate(node, step, &names, rule.clone(), shown, false);
+        self.consent(visit, node, gate).await
     }
 }

@@ -1,5 +1,6 @@
 //! The loop itself. Resuming is the same loop on a state that was folded from a journal.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -7,8 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::Event;
 use crate::journal::{Journal, JournalError, Record};
+use crate::lock::{Lease, LockError, Locks};
 use crate::plan::{Body, EndKind, Node, Plan, PlanError, StepNode};
-use crate::run::{AskedOf, Decision, Entry, Operator, Phase, RunState, Started, StateError, decide};
+use crate::policy::Policy;
+use crate::run::{AskedOf, Decision, Entry, Operator, Phase, RunId, RunState, Started, StateError, decide};
 use crate::site::Site;
 use crate::step::{Progress, Registry, StepCx, StepError};
 use crate::template::{TemplateError, text};
@@ -22,6 +25,10 @@ pub struct World {
     pub site: Arc<dyn Site>,
     /// The people.
     pub operator: Arc<dyn Operator>,
+    /// What the site demands of every change.
+    pub policy: Arc<dyn Policy>,
+    /// Which run acts on what.
+    pub locks: Arc<dyn Locks>,
     /// Who is told what happens.
     pub listener: Arc<dyn Fn(&Event) + Send + Sync>,
     /// Set when the person wants to stop: a read is given up, a change is brought to its end, then the walk stops.
@@ -62,6 +69,15 @@ pub enum Ending {
         /// Why.
         why: String,
     },
+    /// Another run acts on the target.
+    Locked {
+        /// The node that would have acted on it.
+        node: String,
+        /// Who has it, since when.
+        why: String,
+        /// The run that has it.
+        holder: RunId,
+    },
     /// The person stopped it.
     Interrupted,
 }
@@ -72,6 +88,9 @@ pub enum WalkError {
     /// The journal cannot be written: nothing more is done.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The locks cannot be taken or looked at: nothing more is done.
+    #[error(transparent)]
+    Locks(#[from] LockError),
     /// The journal does not add up.
     #[error(transparent)]
     State(#[from] StateError),
@@ -105,6 +124,12 @@ pub struct Walker<J> {
     pub(super) state: RunState,
     pub(super) journal: J,
     pub(super) world: World,
+    /// Account that walks.
+    pub(super) operator: String,
+    /// Host on which it walks.
+    pub(super) host: String,
+    /// Held until the walker is dropped, by target.
+    pub(super) leases: BTreeMap<String, Arc<dyn Lease>>,
 }
 
 impl<J: Journal> Walker<J> {
@@ -132,6 +157,7 @@ impl<J: Journal> Walker<J> {
         world: World,
     ) -> Result<Self, WalkError> {
         let mut walker = Self::over(journal, world, records)?;
+        (walker.operator, walker.host) = (operator.clone(), host.clone());
         walker.append(Entry::Resumed { operator, host })?;
         Ok(walker)
     }
@@ -155,7 +181,8 @@ impl<J: Journal> Walker<J> {
         for record in &records[1..] {
             state.apply(&plan, &record.entry)?;
         }
-        Ok(Self { plan, state, journal, world })
+        let (operator, host) = (started.operator.clone(), started.host.clone());
+        Ok(Self { plan, state, journal, world, operator, host, leases: BTreeMap::new() })
     }
 
     /// The state so far.
@@ -241,6 +268,7 @@ impl<J: Journal> Walker<J> {
             visit,
             node: node.id.clone(),
             title: node.title.clone(),
+            answered: BTreeSet::new(),
         }
     }
 

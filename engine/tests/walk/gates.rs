@@ -1,7 +1,16 @@
 //! Consent: to exactly what was shown, by somebody who was there.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::lock::{Claim, Locks, MemoryLocks};
 use engine::plan::{Approve, EndKind, Node};
-use engine::walk::Ending;
+use engine::policy::{Demand, Intended, Policy};
+use engine::run::{Answer, AskedOf, Decided, Entry, Gate, Operator, Rule, RunId};
+use engine::step::Question;
+use engine::walk::{Ending, World};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::kit::*;
@@ -74,4 +83,193 @@ async fn only_what_is_written_ungated_is_ungated() {
     let (ending, _) = walk(started(nodes, vec![]), world(&things, Scripted::with(vec![], false))).await;
     assert!(matches!(ending, Ending::Ended { .. }));
     assert_eq!(things.lock().acts, ["put a 2"]);
+}
+
+/// People who answer one after the other; `ada` and `ben` are of the group `sre`.
+struct People(Mutex<Vec<(&'static str, bool)>>);
+
+impl People {
+    fn who(answers: &[(&'static str, bool)]) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(answers.to_vec())))
+    }
+}
+
+#[async_trait]
+impl Operator for People {
+    async fn consent(&self, _at: &AskedOf, _gate: &Gate) -> Answer<bool> {
+        let mut left = self.0.lock().unwrap();
+        if left.is_empty() {
+            return Answer::Nobody;
+        }
+        let (by, value) = left.remove(0);
+        Answer::Given(Decided { value, by: by.to_owned(), via: None, reason: None })
+    }
+
+    async fn choose(&self, _at: &AskedOf, _question: &Question) -> Answer<String> {
+        Answer::Nobody
+    }
+
+    async fn is_member(&self, account: &str, group: &str) -> Option<bool> {
+        (account != "eve").then_some(group == "sre" && matches!(account, "ada" | "ben"))
+    }
+}
+
+fn ruled(rule: Rule) -> Vec<Node> {
+    let mut nodes = nodes();
+    nodes[0] = but(nodes[0].clone(), |step| step.approve = Approve::Required { prompt: None, rule });
+    nodes
+}
+
+fn acted(things: &Shared) -> bool {
+    !things.lock().acts.is_empty()
+}
+
+/// Whether these answers suffice for this rule. The operator of the run is `anna`.
+async fn suffice(rule: &Rule, answers: &[(&'static str, bool)]) -> bool {
+    let things = Shared::default();
+    let (ending, _) = walk(started(ruled(rule.clone()), vec![]), world(&things, People::who(answers))).await;
+    assert_eq!(acted(&things), matches!(ending, Ending::Ended { .. }), "{ending:?}");
+    acted(&things)
+}
+
+#[tokio::test]
+async fn two_have_to_agree_and_nobody_counts_twice() {
+    let two = Rule { by: 2, ..Rule::default() };
+    assert!(suffice(&two, &[("anna", true), ("ben", true)]).await);
+    assert!(!suffice(&two, &[("anna", true)]).await);
+    assert!(!suffice(&two, &[("anna", true), ("anna", true)]).await);
+    assert!(!suffice(&two, &[("anna", true), ("ben", false)]).await);
+}
+
+#[tokio::test]
+async fn whoever_walks_the_run_may_say_no_but_not_yes() {
+    let other = Rule { not_operator: true, ..Rule::default() };
+    assert!(!suffice(&other, &[("anna", true)]).await);
+    assert!(suffice(&other, &[("anna", true), ("ben", true)]).await);
+    assert!(!suffice(&other, &[("anna", false), ("ben", true)]).await);
+}
+
+#[tokio::test]
+async fn only_members_count_and_an_unknown_membership_is_none() {
+    let sre = Rule { groups: ["sre".to_owned()].into(), ..Rule::default() };
+    assert!(suffice(&sre, &[("ada", true)]).await);
+    assert!(!suffice(&sre, &[("carl", true)]).await);
+    assert!(!suffice(&sre, &[("eve", true)]).await);
+    assert!(
+        suffice(&sre, &[("eve", false), ("carl", false), ("ada", true)]).await,
+        "their no does not count"
+    );
+}
+
+#[tokio::test]
+async fn an_open_gate_keeps_its_answers_over_a_resume() {
+    let (things, two) = (Shared::default(), Rule { by: 2, ..Rule::default() });
+    let (ending, journal) =
+        walk(started(ruled(two), vec![]), world(&things, People::who(&[("ada", true)]))).await;
+    assert_eq!(ending, Ending::Parked { node: "act".to_owned() });
+    let ending = resume(&journal, world(&things, People::who(&[("ben", true)]))).await.unwrap();
+    assert!(matches!(ending, Ending::Ended { .. }), "{ending:?}");
+    let opened =
+        journal.disk.lock().unwrap().iter().filter(|r| matches!(r.entry, Entry::GateOpened { .. })).count();
+    assert_eq!(opened, 1);
+}
+
+#[tokio::test]
+async fn a_closed_gate_takes_no_answer() {
+    let things = Shared::default();
+    let rule = Rule { expires: Some(Duration::ZERO), ..Rule::default() };
+    let (ending, journal) =
+        walk(started(ruled(rule), vec![]), world(&things, People::who(&[("ada", true)]))).await;
+    assert_eq!(ending, Ending::Parked { node: "act".to_owned() });
+    assert!(!acted(&things));
+    assert!(journal.disk.lock().unwrap().iter().all(|r| !matches!(r.entry, Entry::GateAnswered { .. })));
+}
+
+struct Strict(Demand);
+
+impl Policy for Strict {
+    fn demands(&self, change: &Intended<'_>) -> Demand {
+        assert_eq!((change.kind, change.targets), ("put", &["thing/a".to_owned()][..]));
+        self.0.clone()
+    }
+
+    fn digest(&self) -> &str {
+        "p"
+    }
+}
+
+#[tokio::test]
+async fn a_policy_only_tightens() {
+    let never = || {
+        let mut nodes = nodes();
+        nodes[0] = but(nodes[0].clone(), |step| step.approve = Approve::Never);
+        started(nodes, vec![])
+    };
+    let things = Shared::default();
+    let under = |demand, answers: &[(&'static str, bool)]| World {
+        policy: Arc::new(Strict(demand)),
+        ..world(&things, People::who(answers))
+    };
+    let two = || Demand::Gate(Rule { by: 2, ..Rule::default() });
+    let (ending, _) = walk(never(), under(two(), &[("anna", true)])).await;
+    assert_eq!(ending, Ending::Parked { node: "act".to_owned() });
+    let (ending, _) = walk(never(), under(Demand::Forbidden("not at night".to_owned()), &[])).await;
+    assert!(matches!(&ending, Ending::Held { why, .. } if why.contains("not at night")), "{ending:?}");
+    assert!(!acted(&things));
+    let (ending, _) = walk(never(), under(two(), &[("anna", true), ("ben", true)])).await;
+    assert!(matches!(ending, Ending::Ended { .. }), "{ending:?}");
+}
+
+fn claim(run: &str) -> Claim {
+    Claim {
+        target: "thing/a".to_owned(),
+        run: RunId::parse(run).unwrap(),
+        account: "ben".to_owned(),
+        host: "login2".to_owned(),
+        pid: 1,
+        since: Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[tokio::test]
+async fn what_another_run_acts_on_is_left_alone() {
+    let (things, locks) = (Shared::default(), MemoryLocks::default());
+    let taken = locks.take(&claim("other")).unwrap();
+    let here = |people| World { locks: Arc::new(locks.clone()), ..world(&things, people) };
+    let (ending, journal) = walk(started(nodes(), vec![]), here(People::who(&[("anna", true)]))).await;
+    assert!(matches!(&ending, Ending::Locked { holder, .. } if holder.as_str() == "other"), "{ending:?}");
+    assert!(!acted(&things));
+    drop(taken);
+    let ending = resume(&journal, here(People::who(&[("anna", true)]))).await.unwrap();
+    assert!(matches!(ending, Ending::Ended { .. }), "{ending:?}");
+    assert!(locks.held().unwrap().is_empty(), "a walk that is over lets go");
+}
+
+/// Takes the lock over while the person looks at the gate.
+struct Usurper(MemoryLocks, RunId);
+
+#[async_trait]
+impl Operator for Usurper {
+    async fn consent(&self, _at: &AskedOf, _gate: &Gate) -> Answer<bool> {
+        std::mem::forget(self.0.take_over(&claim("other"), &self.1).unwrap());
+        Answer::Given(Decided { value: true, by: "anna".to_owned(), via: None, reason: None })
+    }
+
+    async fn choose(&self, _at: &AskedOf, _question: &Question) -> Answer<String> {
+        Answer::Nobody
+    }
+
+    async fn is_member(&self, _account: &str, _group: &str) -> Option<bool> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_fenced_off_does_nothing_more() {
+    let (things, locks) = (Shared::default(), MemoryLocks::default());
+    let started = started(nodes(), vec![]);
+    let usurper = Arc::new(Usurper(locks.clone(), started.run.clone()));
+    let (ending, _) = walk(started, World { locks: Arc::new(locks), ..world(&things, usurper) }).await;
+    assert!(matches!(&ending, Ending::Held { why, .. } if why.contains("taken over")), "{ending:?}");
+    assert!(!acted(&things));
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use engine::journal::{JournalError, Store, SummaryState};
+use engine::journal::{DirStore, JournalError, Store, SummaryState};
 use engine::plan::{EndKind, Node};
 use engine::run::RunId;
 use engine::walk::{Ending, Walker};
@@ -24,7 +24,7 @@ fn run_id(at: i64) -> RunId {
 }
 
 /// Walks a run with these answers and lets go of it.
-async fn walked(store: &Store, id: &RunId, things: &Shared, consents: Vec<Option<bool>>) -> Ending {
+async fn walked(store: &DirStore, id: &RunId, things: &Shared, consents: Vec<Option<bool>>) -> Ending {
     let mut started = started(nodes(), vec![]);
     started.run = id.clone();
     let person = Scripted::with(consents, false);
@@ -38,7 +38,7 @@ async fn walked(store: &Store, id: &RunId, things: &Shared, consents: Vec<Option
 #[tokio::test]
 async fn a_run_is_parked_listed_locked_and_taken_up() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::new(dir.path());
+    let store = DirStore::new(dir.path());
     assert!(store.list().unwrap().0.is_empty(), "no runs yet is no error");
     let (id, things) = (run_id(1), Shared::default());
     things.set("a", "1");
@@ -69,7 +69,7 @@ async fn a_run_is_parked_listed_locked_and_taken_up() {
 #[tokio::test]
 async fn a_torn_tail_is_dropped_and_anything_else_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::new(dir.path());
+    let store = DirStore::new(dir.path());
     let (id, things) = (run_id(1), Shared::default());
     things.set("a", "1");
     let _ = walked(&store, &id, &things, vec![Some(true)]).await;
@@ -119,6 +119,6 @@ fn an_id_that_could_leave_the_state_directory_is_none() {
 #[test]
 fn what_was_never_run_is_said_so() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::new(dir.path());
+    let store = DirStore::new(dir.path());
     assert!(matches!(store.open(&run_id(5)), Err(JournalError::NoRun(_))));
 }

@@ -128,6 +128,10 @@ impl ChangeStep for Put {
         Outcomes::fixed(&[("done", ""), ("unchanged", ""), ("refused", "")])
     }
 
+    fn targets(&self, params: &Self::Params) -> Vec<String> {
+        vec![format!("thing/{}", params.thing)]
+    }
+
     async fn preview(
         &self,
         _cx: &StepCx,
@@ -309,7 +313,7 @@ impl Operator for Scripted {
         let mut consents = self.consents.lock().unwrap();
         let next = if consents.is_empty() { self.always.then_some(true) } else { consents.remove(0) };
         match next {
-            Some(value) => Answer::Given(Decided { value, by: "anna".to_owned(), reason: None }),
+            Some(value) => Answer::Given(Decided { value, by: "anna".to_owned(), via: None, reason: None }),
             None => Answer::Nobody,
         }
     }
@@ -319,15 +323,21 @@ impl Operator for Scripted {
         if choices.is_empty() {
             return Answer::Nobody;
         }
-        Answer::Given(Decided { value: choices.remove(0), by: "anna".to_owned(), reason: None })
+        Answer::Given(Decided { value: choices.remove(0), by: "anna".to_owned(), via: None, reason: None })
+    }
+
+    async fn is_member(&self, _account: &str, _group: &str) -> Option<bool> {
+        None
     }
 }
 
-pub(crate) fn world(things: &Shared, operator: Arc<Scripted>) -> World {
+pub(crate) fn world(things: &Shared, operator: Arc<impl Operator + 'static>) -> World {
     World {
         registry: registry(things),
         site: Arc::new(Nowhere),
         operator,
+        policy: Arc::new(engine::policy::NoPolicy),
+        locks: Arc::new(engine::lock::MemoryLocks::default()),
         listener: Arc::new(|_: &Event| {}),
         cancel: CancellationToken::new(),
     }

@@ -1,17 +1,21 @@
 //! `approve`.
 
+use std::collections::BTreeSet;
+
 use crate::check::{Findings, codes};
+use crate::run::Rule;
 use crate::source::document::DocApprove;
 use crate::source::fields::{Fields, wrong_type};
 use crate::source::node::{Value, Word};
 
-const KEYS: [&str; 4] = ["prompt", "by", "not_operator", "expires"];
+const KEYS: [&str; 5] = ["prompt", "by", "not_operator", "group", "expires"];
 
 /// Reads the gate of a node.
 pub(super) fn approve(fields: &Fields<'_>, findings: &mut Findings) -> DocApprove {
     let Some((key, node)) = fields.get("approve") else { return DocApprove::Default };
+    let required = |prompt| DocApprove::Required { prompt, rule: Rule::default() };
     match &node.value {
-        Value::Bool(true) => DocApprove::Required { prompt: None },
+        Value::Bool(true) => required(None),
         Value::Bool(false) => {
             findings
                 .error(codes::VALUE_WORD, "`approve` cannot be `false`", node.span.clone())
@@ -20,34 +24,22 @@ pub(super) fn approve(fields: &Fields<'_>, findings: &mut Findings) -> DocApprov
             DocApprove::Default
         }
         Value::Str(text) if text == "never" => DocApprove::Never { at: node.span.clone() },
-        Value::Str(text) => {
-            DocApprove::Required { prompt: Some(Word { text: text.clone(), span: node.span.clone() }) }
-        }
+        Value::Str(text) => required(Some(Word { text: text.clone(), span: node.span.clone() })),
         Value::Map(_) => {
             let Some(gate) = Fields::of(node, &key.span, "`approve`", &KEYS, findings) else {
                 return DocApprove::Default;
             };
-            let by = gate.count("by", 1, 9, findings);
-            let not_operator = gate.flag("not_operator", findings);
-            let expires = gate.duration("expires", findings);
-            let unmet = [
-                ("by", by.is_some_and(|by| by > 1), "ask a second person"),
-                ("not_operator", not_operator == Some(true), "tell whether the approver is the operator"),
-                ("expires", expires.is_some(), "let an approval expire"),
-            ];
-            for (name, asked, cannot) in unmet {
-                if let Some((key, _)) = gate.get(name).filter(|_| asked) {
-                    findings
-                        .error(
-                            codes::APPROVE_NOT_ENFORCED,
-                            format!("this version cannot {cannot}, so `{name}` would not be kept"),
-                            key.span.clone(),
-                        )
-                        .label("not enforced")
-                        .help("Remove it and arrange it between people, or use a version that enforces it.");
-                }
-            }
-            DocApprove::Required { prompt: gate.word("prompt", findings) }
+            let rule = Rule {
+                by: gate.count("by", 1, 9, findings).unwrap_or(1),
+                not_operator: gate.flag("not_operator", findings).unwrap_or(false),
+                groups: gate
+                    .word("group", findings)
+                    .map(|word| word.text)
+                    .into_iter()
+                    .collect::<BTreeSet<_>>(),
+                expires: gate.duration("expires", findings),
+            };
+            DocApprove::Required { prompt: gate.word("prompt", findings), rule }
         }
         _ => {
             wrong_type(
@@ -55,7 +47,7 @@ pub(super) fn approve(fields: &Fields<'_>, findings: &mut Findings) -> DocApprov
                 node,
                 &key.span,
                 "`approve`",
-                "`true`, a question in quotes, `{ prompt, by, not_operator, expires }` or `never`",
+                "`true`, a question in quotes, `{ prompt, by, not_operator, group, expires }` or `never`",
             );
             DocApprove::Default
         }

@@ -1,0 +1,97 @@
+//! What the walker needs of locks.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::run::RunId;
+
+/// Who wants a target, or has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// What is acted on: `job/123456`, `node/gpu-21`.
+    pub target: String,
+    /// The run that acts.
+    pub run: RunId,
+    /// Account that walks it.
+    pub account: String,
+    /// Host of its process.
+    pub host: String,
+    /// Process id on that host.
+    pub pid: u32,
+    /// When it was asked for.
+    pub since: Timestamp,
+}
+
+/// A lock that somebody has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Who.
+    pub claim: Claim,
+    /// The fencing number: it grows with every holder of a target.
+    pub fence: u64,
+}
+
+/// Why a lock was not taken, or is no longer held.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Somebody else has it and is not provably gone.
+    #[error(
+        "{} is in the hands of run {} (pid {} on {}, since {})",
+        .0.claim.target, .0.claim.run, .0.claim.pid, .0.claim.host, .0.claim.since
+    )]
+    Taken(Box<Held>),
+    /// It was ours and somebody has taken it over since.
+    #[error("{} was taken over by run {} (number {}) since", .0.claim.target, .0.claim.run, .0.fence)]
+    Fenced(Box<Held>),
+    /// Where locks are kept cannot be read or written.
+    #[error("cannot {action} the lock of {target}: {why}")]
+    Broken {
+        /// `take`, `look at` …
+        action: &'static str,
+        /// The target.
+        target: String,
+        /// What is wrong, with the place.
+        why: String,
+    },
+}
+
+/// A lock that was taken.
+pub struct Taken {
+    /// Holds it until it is dropped.
+    pub lease: Box<dyn Lease>,
+    /// Who had it before and never let go of it: their process is gone.
+    pub lost: Option<Claim>,
+}
+
+/// A lock that is held until this is dropped.
+pub trait Lease: Send + Sync {
+    /// The fencing number.
+    fn fence(&self) -> u64;
+
+    /// Looks whether it is still held: asked right before each effect.
+    ///
+    /// # Errors
+    /// If it is not, or if that cannot be told.
+    fn check(&self) -> Result<(), LockError>;
+}
+
+/// The locks of all runs that share a state.
+pub trait Locks: Send + Sync {
+    /// Takes the lock of a target. What this run's own process has already is [`LockError::Taken`] too.
+    ///
+    /// # Errors
+    /// If somebody has it who is not provably gone; if it cannot be told.
+    fn take(&self, claim: &Claim) -> Result<Taken, LockError>;
+
+    /// Takes it from a run that a person named, whether or not that one is gone: it is fenced off.
+    ///
+    /// # Errors
+    /// If another run than the named one has it; if it cannot be told.
+    fn take_over(&self, claim: &Claim, from: &RunId) -> Result<Taken, LockError>;
+
+    /// All that are held now, by target.
+    ///
+    /// # Errors
+    /// If they cannot be listed.
+    fn held(&self) -> Result<Vec<Held>, LockError>;
+}

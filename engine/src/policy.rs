@@ -1,0 +1,55 @@
+//! The port to the site's policy: what its administrators demand of every change, whatever an author wrote.
+
+use crate::run::{Rule, RunId};
+use crate::step::Effect;
+
+/// A change that is about to be shown, as far as a policy may look at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Intended<'a> {
+    /// The run.
+    pub run: &'a RunId,
+    /// The runbook.
+    pub runbook: &'a str,
+    /// The node.
+    pub node: &'a str,
+    /// The step kind.
+    pub kind: &'a str,
+    /// The most that it does.
+    pub effect: Effect,
+    /// What it acts on: `job/123456`, `node/gpu-21`, `file//home/ada/train.sbatch`.
+    pub targets: &'a [String],
+}
+
+/// What a policy demands of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Demand {
+    /// A gate that at least this rule guards.
+    Gate(Rule),
+    /// Nothing beyond what the author wrote.
+    Nothing,
+    /// It must not be made; why.
+    Forbidden(String),
+}
+
+/// What the administrators of a site demand. It fails closed: what cannot be read forbids.
+pub trait Policy: Send + Sync {
+    /// What it demands of this change.
+    fn demands(&self, change: &Intended<'_>) -> Demand;
+
+    /// A digest of its text: consent is bound to it.
+    fn digest(&self) -> &str;
+}
+
+/// A site that demands nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoPolicy;
+
+impl Policy for NoPolicy {
+    fn demands(&self, _change: &Intended<'_>) -> Demand {
+        Demand::Nothing
+    }
+
+    fn digest(&self) -> &str {
+        ""
+    }
+}
