@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
-use super::chain::Head;
+use super::chain::{Chain, Wrong};
 use super::summary::{fold, summarize};
 use super::{Journal, JournalError, Record, Store, Summary, SummaryState, replies};
 use crate::lock::{Locks, MemoryLocks};
@@ -59,7 +59,7 @@ impl Store for DirStore {
             .open(&path)
             .map_err(io("make", &path))?;
         sync_dir(&dir).and_then(|()| sync_dir(&parent)).map_err(io("sync", &dir))?;
-        Ok(Box::new(DirJournal { dir, path, file, head: Head::empty(), unsynced: Vec::new(), _lock: lock }))
+        Ok(Box::new(DirJournal { dir, path, file, chain: Chain::new(run), unsynced: Vec::new(), _lock: lock }))
     }
 
     fn open(&self, run: &RunId) -> Result<(Box<dyn Journal>, Vec<Record>), JournalError> {
@@ -73,13 +73,13 @@ impl Store for DirStore {
             let path = path.clone();
             move |source| JournalError::Io { action, path, source }
         };
-        let (records, head, whole) = read(&path)?;
+        let (records, chain, whole) = read(run, &path)?;
         let mut file = OpenOptions::new().append(true).open(&path).map_err(io("open"))?;
         if file.metadata().map_err(io("read"))?.len() > whole {
             file.set_len(whole).map_err(io("cut the torn last line of"))?;
             file.seek(std::io::SeekFrom::End(0)).map_err(io("read"))?;
         }
-        let journal = DirJournal { dir, path, file, head, unsynced: Vec::new(), _lock: lock };
+        let journal = DirJournal { dir, path, file, chain, unsynced: Vec::new(), _lock: lock };
         Ok((Box::new(journal), records))
     }
 
@@ -88,7 +88,7 @@ impl Store for DirStore {
         if !dir.is_dir() {
             return Err(JournalError::NoRun(run.to_string()));
         }
-        Ok(read(&dir.join("journal.jsonl"))?.0)
+        Ok(read(run, &dir.join("journal.jsonl"))?.0)
     }
 
     fn list(&self) -> Result<(Vec<Summary>, Vec<JournalError>), JournalError> {
@@ -156,7 +156,7 @@ struct DirJournal {
     dir: PathBuf,
     path: PathBuf,
     file: File,
-    head: Head,
+    chain: Chain,
     /// Lines not yet handed to the file: they ride along with the next durable one.
     unsynced: Vec<u8>,
     _lock: File,
@@ -178,7 +178,7 @@ impl DirJournal {
 
 impl Journal for DirJournal {
     fn append(&mut self, at: Timestamp, entry: Entry) -> Result<Record, JournalError> {
-        let (record, line) = self.head.chain(at, entry).map_err(|error| JournalError::Io {
+        let (record, line) = self.chain.write(at, entry).map_err(|error| JournalError::Io {
             action: "write",
             path: self.path.clone(),
             source: error.into(),
@@ -247,16 +247,16 @@ fn sync_dir(dir: &Path) -> std::io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// The records of a file, the end of their chain, and the length of the whole lines.
-fn read(path: &Path) -> Result<(Vec<Record>, Head, u64), JournalError> {
+/// The records of a run's file, their chain, and the length of the whole lines.
+fn read(run: &RunId, path: &Path) -> Result<(Vec<Record>, Chain, u64), JournalError> {
     let io = |source| JournalError::Io { action: "read", path: path.to_owned(), source };
     let mut lines = BufReader::new(File::open(path).map_err(io)?);
-    let (mut records, mut head, mut whole) = (Vec::new(), Head::empty(), 0);
+    let (mut records, mut chain, mut whole) = (Vec::new(), Chain::new(run), 0);
     let mut line = String::new();
     loop {
         line.clear();
-        let damaged =
-            |what| JournalError::Damaged { path: path.to_owned(), line: head.seq as usize + 1, what };
+        let number = records.len() + 1;
+        let damaged = |what| JournalError::Damaged { path: path.to_owned(), line: number, what };
         let read = match lines.read_line(&mut line) {
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::InvalidData => {
@@ -265,18 +265,21 @@ fn read(path: &Path) -> Result<(Vec<Record>, Head, u64), JournalError> {
             Err(error) => return Err(io(error)),
         };
         if read == 0 || !line.ends_with('\n') {
-            return Ok((records, head, whole));
+            return Ok((records, chain, whole));
         }
-        let number = head.seq as usize + 1;
-        let record = head.follow(line.trim_end_matches('\n')).map_err(|what| JournalError::Damaged {
-            path: path.to_owned(),
-            line: number,
-            what,
+        let record = chain.follow(line.trim_end_matches('\n')).map_err(|wrong| match wrong {
+            Wrong::Damaged(what) => damaged(what),
+            Wrong::Newer(what) => JournalError::Newer { path: path.to_owned(), line: number, what },
         })?;
         if let Entry::Started(started) = &record.entry
             && started.plan.format > Plan::FORMAT
         {
-            return Err(JournalError::Newer { found: started.plan.format, known: Plan::FORMAT });
+            let what = format!(
+                "holds a plan of format {}; this program knows {}",
+                started.plan.format,
+                Plan::FORMAT
+            );
+            return Err(JournalError::Newer { path: path.to_owned(), line: number, what });
         }
         whole += read as u64;
         records.push(record);

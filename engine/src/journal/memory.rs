@@ -2,25 +2,18 @@
 
 use jiff::Timestamp;
 
-use super::chain::Head;
 use super::{Journal, JournalError, Record};
 use crate::run::Entry;
 
 /// A journal in memory.
+#[derive(Default)]
 pub struct MemoryJournal {
-    head: Head,
-}
-
-impl Default for MemoryJournal {
-    fn default() -> Self {
-        Self { head: Head::empty() }
-    }
+    seq: u64,
 }
 
 impl Journal for MemoryJournal {
     fn append(&mut self, at: Timestamp, entry: Entry) -> Result<Record, JournalError> {
-        let record = Record { seq: self.head.seq + 1, at, prev: String::new(), entry };
-        self.head.seq = record.seq;
-        Ok(record)
+        self.seq += 1;
+        Ok(Record { seq: self.seq, at, prev: String::new(), entry })
     }
 }

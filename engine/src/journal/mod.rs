@@ -1,5 +1,6 @@
 //! The durable, hash-chained list of a run's entries.
 
+mod audit;
 mod chain;
 mod dir;
 mod memory;
@@ -7,7 +8,8 @@ mod replies;
 mod store;
 mod summary;
 
-pub use chain::Record;
+pub use audit::{Audit, Finding, Noted, Tampering, audit};
+pub use chain::{Head, Record};
 pub use dir::DirStore;
 pub use memory::MemoryJournal;
 pub use store::{Journal, JournalError, Store};

@@ -42,13 +42,15 @@ pub enum JournalError {
     /// There is no such run.
     #[error("there is no run {0}")]
     NoRun(String),
-    /// A newer program wrote it.
-    #[error("the journal has format {found}; this program reads up to {known}")]
+    /// A newer program wrote it: it is neither continued nor guessed at.
+    #[error("{path}, line {line} {what}: a newer program wrote it")]
     Newer {
-        /// Its format.
-        found: u32,
-        /// Ours.
-        known: u32,
+        /// The file.
+        path: PathBuf,
+        /// 1-based.
+        line: usize,
+        /// What is newer.
+        what: String,
     },
 }
 
