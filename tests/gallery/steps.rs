@@ -2,7 +2,7 @@
 
 use engine::step::{
     AnyPreview, Confirmation, Effect, Outcomes, Performed, Registry, Step, StepCx, StepError, StepSpec,
-    Undone,
+    UndoPreview, Undone,
 };
 use serde_json::{Value, json};
 
@@ -27,6 +27,10 @@ impl Step for Picture {
     }
 
     async fn confirm(&self, _cx: &StepCx, _p: &Value, _i: &Value) -> Result<Confirmation<Value>, StepError> {
+        Err(StepError::failed("a picture"))
+    }
+
+    async fn preview_undo(&self, _cx: &StepCx, _p: &Value, _i: &Value) -> Result<UndoPreview, StepError> {
         Err(StepError::failed("a picture"))
     }
 

@@ -11,7 +11,7 @@ pub use context::{Progress, StepCx};
 pub use error::{StepError, StepErrorKind};
 pub use preview::{
     AnyPreview, Choice, Confirmation, Done, FileDiff, FileWrite, Performed, Predicted, Preview, Question,
-    Undone,
+    UndoPlan, UndoPreview, Undone,
 };
 pub use registry::Registry;
 pub use spec::{Effect, OutcomeSpec, Outcomes, StepSpec};

@@ -155,5 +155,31 @@ pub enum Undone {
     Cannot(String),
 }
 
+/// What taking a change back would do, found out by reads alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UndoPreview {
+    /// This.
+    Would(UndoPlan),
+    /// Nothing: the change did not happen, or is taken back already; why that is known.
+    NothingToDo(String),
+    /// It cannot be taken back; why.
+    Cannot(String),
+}
+
+/// What taking a change back would do. Consent binds to all of it, so nothing volatile belongs into it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UndoPlan {
+    /// What is acted on, for people.
+    pub target: String,
+    /// The exact commands.
+    pub commands: Vec<String>,
+    /// The exact edits.
+    pub diffs: Vec<FileDiff>,
+    /// What a person should know before saying yes.
+    pub notes: Vec<String>,
+    /// Looking cannot tell whether it was taken back already: after a crash in the middle a person has to say so.
+    pub blind: bool,
+}
+
 /// A preview with its types erased.
 pub type AnyPreview = Preview<Value, Value>;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     AnyPreview, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, StepSpec, Undone,
+    StepErrorKind, StepSpec, UndoPlan, UndoPreview, Undone,
 };
 
 /// A step kind as the walker sees it: parameters and outputs are JSON.
@@ -46,6 +46,14 @@ pub trait Step: Send + Sync {
         params: &Value,
         intent: &Value,
     ) -> Result<Confirmation<Value>, StepError>;
+
+    /// Finds out by reads alone what taking a change back would do.
+    async fn preview_undo(
+        &self,
+        cx: &StepCx,
+        params: &Value,
+        intent: &Value,
+    ) -> Result<UndoPreview, StepError>;
 
     /// Takes a change back; a safe no-op if it never happened.
     async fn undo(&self, cx: &StepCx, params: &Value, intent: &Value) -> Result<Undone, StepError>;
@@ -124,6 +132,23 @@ pub trait ChangeStep: Send + Sync + 'static {
         intent: &Self::Intent,
     ) -> Result<Confirmation<Self::Output>, StepError>;
 
+    /// Finds out by reads alone what [`Self::undo`] would do. Unless a step knows better, what provably did not happen
+    /// needs nothing, and what would be run is not told.
+    async fn preview_undo(
+        &self,
+        cx: &StepCx,
+        params: &Self::Params,
+        intent: &Self::Intent,
+    ) -> Result<UndoPreview, StepError> {
+        if matches!(self.confirm(cx, params, intent).await?, Confirmation::DidNot) {
+            return Ok(UndoPreview::NothingToDo("it did not happen".to_owned()));
+        }
+        if self.effect(params) == Effect::Irreversible {
+            return Ok(UndoPreview::Cannot(format!("{} has no inverse", Self::KIND)));
+        }
+        Ok(UndoPreview::Would(UndoPlan { target: Self::KIND.to_owned(), blind: true, ..UndoPlan::default() }))
+    }
+
     /// Takes it back; a safe no-op if it never happened.
     async fn undo(
         &self,
@@ -173,6 +198,10 @@ impl<T: ReadStep> Step for Read<T> {
 
     async fn confirm(&self, _cx: &StepCx, _p: &Value, _i: &Value) -> Result<Confirmation<Value>, StepError> {
         Ok(Confirmation::DidNot)
+    }
+
+    async fn preview_undo(&self, _cx: &StepCx, _p: &Value, _i: &Value) -> Result<UndoPreview, StepError> {
+        Ok(UndoPreview::NothingToDo(format!("{} only reads", T::KIND)))
     }
 
     async fn undo(&self, _cx: &StepCx, _params: &Value, _intent: &Value) -> Result<Undone, StepError> {
@@ -249,6 +278,15 @@ impl<T: ChangeStep> Step for Change<T> {
             Confirmation::DidNot => Confirmation::DidNot,
             Confirmation::Unknown(why) => Confirmation::Unknown(why),
         })
+    }
+
+    async fn preview_undo(
+        &self,
+        cx: &StepCx,
+        params: &Value,
+        intent: &Value,
+    ) -> Result<UndoPreview, StepError> {
+        self.step.preview_undo(cx, &typed(T::KIND, params)?, &typed(T::KIND, intent)?).await
     }
 
     async fn undo(&self, cx: &StepCx, params: &Value, intent: &Value) -> Result<Undone, StepError> {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use engine::site::{Command, SiteErrorKind, digest};
 use engine::step::{
     ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, Undone,
+    StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -180,18 +180,33 @@ impl ChangeStep for Pin {
         })
     }
 
+    async fn preview_undo(&self, cx: &StepCx, _: &Params, intent: &Intent) -> Result<UndoPreview, StepError> {
+        let there = match removable(cx, intent).await? {
+            Ok(there) => there,
+            Err(Undone::Cannot(why)) => return Ok(UndoPreview::Cannot(why)),
+            Err(Undone::NothingToDo(why) | Undone::Restored(why)) => {
+                return Ok(UndoPreview::NothingToDo(why));
+            }
+        };
+        let mark = format!("{} is removed last", clean_to(&intent.mark(), 160));
+        let notes = match there {
+            true => vec!["the checkpoint itself stays".to_owned(), mark],
+            false => vec!["it was never made; what may be left half-made goes".to_owned(), mark],
+        };
+        Ok(UndoPreview::Would(UndoPlan {
+            target: clean_to(&intent.pinned(), 160),
+            commands: vec![intent.removal().to_string()],
+            notes,
+            ..UndoPlan::default()
+        }))
+    }
+
     async fn undo(&self, cx: &StepCx, _: &Params, intent: &Intent) -> Result<Undone, StepError> {
+        let there = match removable(cx, intent).await? {
+            Ok(there) => there,
+            Err(undone) => return Ok(undone),
+        };
         let pinned = clean_to(&intent.pinned(), 160);
-        if !marked(cx, intent).await? {
-            return Ok(Undone::NothingToDo(format!("{pinned} was not made by this run")));
-        }
-        let original =
-            listing_at(cx, &intent.source).await?.is_some_and(|(_, listing)| listing == intent.listing);
-        let there = whole(&*cx.site, &intent.pinned()).await?.is_some();
-        if there && !original {
-            let source = clean_to(&intent.source, 160);
-            return Ok(Undone::Cannot(format!("{pinned} stays: {source} is gone or has changed since")));
-        }
         order(cx, &intent.removal(), intent).await?;
         cx.site.remove(&intent.mark(), &digest(intent.token.as_bytes())).await?;
         Ok(if there {
@@ -200,6 +215,22 @@ impl ChangeStep for Pin {
             Undone::NothingToDo(format!("{pinned} was never made"))
         })
     }
+}
+
+/// Whether what this visit pinned is there, or why nothing is removed.
+async fn removable(cx: &StepCx, intent: &Intent) -> Result<Result<bool, Undone>, StepError> {
+    let pinned = clean_to(&intent.pinned(), 160);
+    if !marked(cx, intent).await? {
+        return Ok(Err(Undone::NothingToDo(format!("{pinned} was not made by this run"))));
+    }
+    let original =
+        listing_at(cx, &intent.source).await?.is_some_and(|(_, listing)| listing == intent.listing);
+    let there = whole(&*cx.site, &intent.pinned()).await?.is_some();
+    if there && !original {
+        let source = clean_to(&intent.source, 160);
+        return Ok(Err(Undone::Cannot(format!("{pinned} stays: {source} is gone or has changed since"))));
+    }
+    Ok(Ok(there))
 }
 
 impl Intent {

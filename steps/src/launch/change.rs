@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use engine::site::{SiteErrorKind, digest};
 use engine::step::{
     Confirmation, Done, FileDiff, FileWrite, Performed, Predicted, Preview, StepCx, StepError, StepErrorKind,
-    Undone,
+    UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -393,26 +393,58 @@ pub(super) async fn confirm<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
     Ok(if all { Confirmation::Happened(done.clone()) } else { Confirmation::DidNot })
 }
 
-/// Gives the files their former contents back if they still have ours.
-pub(super) async fn undo<O>(cx: &StepCx, intent: &Intent<O>) -> Result<Undone, StepError> {
+/// Which files still have the content that they were given, or why nothing is taken back.
+async fn ours<'i, O>(
+    cx: &StepCx,
+    intent: &'i Intent<O>,
+) -> Result<Result<Vec<&'i Rewrite>, Undone>, StepError> {
     if intent.done.is_none() {
-        return Ok(Undone::NothingToDo("nothing was edited".to_owned()));
+        return Ok(Err(Undone::NothingToDo("nothing was edited".to_owned())));
     }
     let mut ours = Vec::new();
     for file in &intent.files {
         match present(cx, file).await? {
             Present::Before => {}
             Present::After => ours.push(file),
-            Present::Gone => return Ok(Undone::Cannot(format!("{} is gone", clean(&file.path)))),
-            Present::Other => return Ok(Undone::Cannot(edited_since(&file.path))),
+            Present::Gone => return Ok(Err(Undone::Cannot(format!("{} is gone", clean(&file.path))))),
+            Present::Other => return Ok(Err(Undone::Cannot(edited_since(&file.path)))),
         }
     }
-    let paths =
-        |files: &[&Rewrite]| files.iter().map(|file| clean(&file.path)).collect::<Vec<_>>().join(", ");
     if ours.is_empty() {
         let all: Vec<&Rewrite> = intent.files.iter().collect();
-        return Ok(Undone::NothingToDo(format!("former content: {}", paths(&all))));
+        return Ok(Err(Undone::NothingToDo(format!("former content: {}", paths(&all)))));
     }
+    Ok(Ok(ours))
+}
+
+fn paths(files: &[&Rewrite]) -> String {
+    files.iter().map(|file| clean(&file.path)).collect::<Vec<_>>().join(", ")
+}
+
+/// What [`undo`] would write.
+pub(super) async fn preview_undo<O>(cx: &StepCx, intent: &Intent<O>) -> Result<UndoPreview, StepError> {
+    let ours = match ours(cx, intent).await? {
+        Ok(ours) => ours,
+        Err(Undone::Cannot(why)) => return Ok(UndoPreview::Cannot(why)),
+        Err(Undone::NothingToDo(why) | Undone::Restored(why)) => return Ok(UndoPreview::NothingToDo(why)),
+    };
+    let back = |file: &&Rewrite| FileDiff {
+        path: file.path.clone(),
+        unified: unified(&file.path, &file.path, &file.content, &file.original),
+    };
+    Ok(UndoPreview::Would(UndoPlan {
+        target: paths(&ours),
+        diffs: ours.iter().rev().map(back).collect(),
+        ..UndoPlan::default()
+    }))
+}
+
+/// Gives the files their former contents back if they still have ours.
+pub(super) async fn undo<O>(cx: &StepCx, intent: &Intent<O>) -> Result<Undone, StepError> {
+    let ours = match ours(cx, intent).await? {
+        Ok(ours) => ours,
+        Err(undone) => return Ok(undone),
+    };
     for file in ours.iter().rev() {
         let back = cx.site.replace(&file.path, Some(&file.after_digest), file.original.as_bytes());
         match back.await {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use engine::step::{
-    ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, StepErrorKind, Undone,
+    ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, StepErrorKind,
+    UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -133,6 +134,15 @@ impl ChangeStep for Edit {
         intent: &Self::Intent,
     ) -> Result<Confirmation<Report>, StepError> {
         change::confirm(cx, intent).await
+    }
+
+    async fn preview_undo(
+        &self,
+        cx: &StepCx,
+        _params: &Params,
+        intent: &Self::Intent,
+    ) -> Result<UndoPreview, StepError> {
+        change::preview_undo(cx, intent).await
     }
 
     async fn undo(&self, cx: &StepCx, _params: &Params, intent: &Self::Intent) -> Result<Undone, StepError> {

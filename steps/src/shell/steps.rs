@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use engine::step::{
-    ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, Undone,
+    ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, UndoPreview, Undone,
 };
 
 use super::answer::Answer;
@@ -57,6 +57,15 @@ macro_rules! step {
                 (): &(),
             ) -> Result<Confirmation<Answer>, StepError> {
                 Work::from(params).confirm(cx).await
+            }
+
+            async fn preview_undo(
+                &self,
+                cx: &StepCx,
+                params: &$params,
+                (): &(),
+            ) -> Result<UndoPreview, StepError> {
+                Work::from(params).preview_undo(cx).await
             }
 
             async fn undo(&self, cx: &StepCx, params: &$params, (): &()) -> Result<Undone, StepError> {

@@ -2,7 +2,8 @@
 
 use engine::site::{Command, Exit};
 use engine::step::{
-    Confirmation, Done, Effect, Performed, Predicted, Preview, StepCx, StepError, StepErrorKind, Undone,
+    Confirmation, Done, Effect, Performed, Predicted, Preview, StepCx, StepError, StepErrorKind, UndoPlan,
+    UndoPreview, Undone,
 };
 
 use super::answer::{Answer, done};
@@ -116,16 +117,29 @@ impl Work {
         })
     }
 
-    pub(super) async fn undo(&self, cx: &StepCx) -> Result<Undone, StepError> {
-        let Some(undo) = &self.params.undo else {
-            return Ok(Undone::Cannot("the node has no `undo` command".to_owned()));
+    pub(super) async fn preview_undo(&self, cx: &StepCx) -> Result<UndoPreview, StepError> {
+        let (undo, blind) = match self.inverse(cx).await? {
+            Ok(inverse) => inverse,
+            Err(Undone::Cannot(why)) => return Ok(UndoPreview::Cannot(why)),
+            Err(Undone::NothingToDo(why) | Undone::Restored(why)) => {
+                return Ok(UndoPreview::NothingToDo(why));
+            }
         };
-        if let Some(probe) = self.probe()
-            && cx.site.run(&probe).await?.exit == Exit::Code(1)
-        {
-            return Ok(Undone::NothingToDo(format!("`{}` says that it did not happen", shown(&probe))));
-        }
-        let undo = self.placed(Command::script(undo));
+        let why = "whether it was run already cannot be found out: `confirm` is missing or does not tell";
+        Ok(UndoPreview::Would(UndoPlan {
+            target: self.host.clone().unwrap_or_else(|| "this machine".to_owned()),
+            commands: vec![undo.to_string()],
+            notes: Vec::from_iter(blind.then(|| why.to_owned())),
+            blind,
+            ..UndoPlan::default()
+        }))
+    }
+
+    pub(super) async fn undo(&self, cx: &StepCx) -> Result<Undone, StepError> {
+        let undo = match self.inverse(cx).await? {
+            Ok((undo, _)) => undo,
+            Err(undone) => return Ok(undone),
+        };
         let output = cx.site.run(&undo).await?;
         if output.success() {
             return Ok(Undone::Restored(format!("ran `{}`", shown(&undo))));
@@ -133,6 +147,22 @@ impl Work {
         let said = clean_to(&output.err_text(), 200);
         Err(StepError::failed(format!("undo: `{}` ended with {:?}: {said}", shown(&undo), output.exit))
             .help("take the change back by hand, then tell the run so"))
+    }
+
+    /// The command that takes it back and whether it is blind: nothing tells if it was run already. Or why none is run.
+    async fn inverse(&self, cx: &StepCx) -> Result<Result<(Command, bool), Undone>, StepError> {
+        let no_undo = || Undone::Cannot("the node has no `undo` command".to_owned());
+        let mut blind = true;
+        if let Some(probe) = self.probe() {
+            let exit = cx.site.run(&probe).await?.exit;
+            if exit == Exit::Code(1) {
+                let why = format!("`{}` says that it did not happen", shown(&probe));
+                return Ok(Err(Undone::NothingToDo(why)));
+            }
+            blind = exit != Exit::Code(0);
+        }
+        let undo = self.params.undo.as_ref().map(|undo| self.placed(Command::script(undo)));
+        Ok(undo.map(|undo| (undo, blind)).ok_or_else(no_undo))
     }
 
     fn has_reason(&self) -> bool {

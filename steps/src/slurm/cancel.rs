@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Refusal, ask, command, refusal, run};
 use super::id::JobId;
-use super::pin::Pin;
+use super::pin::{Pin, same_cluster};
 use super::query;
 use super::record::Record;
 use super::release::{Standing, Waited, standing, stuck, wait};
@@ -148,6 +148,7 @@ impl ChangeStep for Cancel {
         intent: &Intent,
     ) -> Result<Confirmation<Output>, StepError> {
         let id = JobId::parse(&intent.pin.job)?;
+        same_cluster(cx, &intent.pin).await?;
         let now = match standing(cx, &id).await? {
             Ok(now) => now,
             Err(refusal) => return Ok(Confirmation::Unknown(refusal.error("squeue").message)),
@@ -181,7 +182,7 @@ async fn target(cx: &StepCx, params: &Params) -> Result<Option<Record>, StepErro
     Ok(Some(record))
 }
 
-fn scancel(record: &Record) -> engine::site::Command {
+pub(crate) fn scancel(record: &Record) -> engine::site::Command {
     command(["scancel", record.job.as_str()])
 }
 

@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use engine::step::{
     ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, Undone,
+    StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Refusal, command, refusal, run};
 use super::mine::{carries, marked};
-use super::node::{Node, check_name, show};
+use super::node::{Node, check_name, is_down, show};
 use crate::text::clean;
 
 /// Parameters of `slurm.drain`.
@@ -75,7 +75,7 @@ impl ChangeStep for Drain {
             return Err(StepError::new(StepErrorKind::Params, "a node is not drained without a reason"));
         }
         let node = show(cx, &params.node).await?;
-        if node.is_drained() || (node.is_down() && node.reason.is_some()) {
+        if out_of_service(&node) {
             return Ok(Preview::nothing(already(&params.node, &node)));
         }
         let intent = Intent {
@@ -112,7 +112,10 @@ impl ChangeStep for Drain {
             commands: vec![update(&intent, "DRAIN").to_string()],
             diffs: Vec::new(),
             notes,
-            undo: Some(format!("{} (only while the reason is still this one)", update(&intent, "RESUME"))),
+            undo: Some(format!(
+                "{} (only while the reason is still this one)",
+                update(&intent, intent.back())
+            )),
             intent,
             predicted: predicted.into(),
             writes: Vec::new(),
@@ -127,7 +130,8 @@ impl ChangeStep for Drain {
         intent: &Intent,
     ) -> Result<Performed<Output>, StepError> {
         let before = show(cx, &intent.node).await?;
-        if before.is_drained() {
+        // Somebody may have taken it out meanwhile: their reason stays.
+        if out_of_service(&before) {
             return Ok(already(&intent.node, &before).into());
         }
         let output = run(cx, &update(intent, "DRAIN")).await.map_err(doubt)?;
@@ -164,17 +168,28 @@ impl ChangeStep for Drain {
         })
     }
 
+    async fn preview_undo(&self, cx: &StepCx, _: &Params, intent: &Intent) -> Result<UndoPreview, StepError> {
+        if let Some(why) = left_alone(&show(cx, &intent.node).await?, intent) {
+            return Ok(UndoPreview::NothingToDo(why));
+        }
+        Ok(UndoPreview::Would(UndoPlan {
+            target: format!("node {}", intent.node),
+            commands: vec![update(intent, intent.back()).to_string()],
+            notes: vec![format!(
+                "it is still drained for the reason that this run gave: {}",
+                clean(&intent.reason)
+            )],
+            ..UndoPlan::default()
+        }))
+    }
+
     async fn undo(&self, cx: &StepCx, _: &Params, intent: &Intent) -> Result<Undone, StepError> {
         let node = show(cx, &intent.node).await?;
         let name = &intent.node;
-        if !node.is_drained() {
-            return Ok(Undone::NothingToDo(format!("{name} is in service")));
+        if let Some(why) = left_alone(&node, intent) {
+            return Ok(Undone::NothingToDo(why));
         }
-        if !is_ours(&node, intent) {
-            let reason = clean(node.reason.as_deref().unwrap_or("none"));
-            return Ok(Undone::NothingToDo(format!("{name} stays drained for another reason: {reason}")));
-        }
-        let output = run(cx, &update(intent, "RESUME")).await.map_err(doubt)?;
+        let output = run(cx, &update(intent, intent.back())).await.map_err(doubt)?;
         if !output.success() {
             return match refusal(&output) {
                 Refusal::Denied(text) => {
@@ -192,6 +207,29 @@ impl ChangeStep for Drain {
         }
         Ok(Undone::Restored(format!("{name} is back in service")))
     }
+}
+
+impl Intent {
+    /// The state that takes the drain back. `RESUME` would also put a node into service that was down before; `UNDRAIN`
+    /// clears the drain alone (manual page of scontrol, "NODES - SPECIFICATIONS FOR UPDATE COMMAND").
+    fn back(&self) -> &'static str {
+        if is_down(&self.state) { "UNDRAIN" } else { "RESUME" }
+    }
+}
+
+/// It was taken out of service by somebody who said why.
+fn out_of_service(node: &Node) -> bool {
+    node.is_drained() || (node.is_down() && node.reason.is_some())
+}
+
+/// Why there is nothing to take back.
+fn left_alone(node: &Node, intent: &Intent) -> Option<String> {
+    let name = &intent.node;
+    if !node.is_drained() {
+        return Some(format!("{name} is in service"));
+    }
+    let reason = clean(node.reason.as_deref().unwrap_or("none"));
+    (!is_ours(node, intent)).then(|| format!("{name} stays drained for another reason: {reason}"))
 }
 
 fn update(intent: &Intent, state: &str) -> engine::site::Command {

@@ -30,20 +30,25 @@ impl Node {
         })
     }
 
-    /// The words of its state, without marks such as `*` (does not respond).
-    fn words(&self) -> impl Iterator<Item = &str> {
-        self.state.split('+').map(|word| word.trim_end_matches(|c: char| !c.is_ascii_uppercase()))
-    }
-
     /// No new job starts on it because somebody said so.
     pub(crate) fn is_drained(&self) -> bool {
-        self.words().any(|word| ["DRAIN", "DRAINED", "DRAINING", "FAIL", "FAILING"].contains(&word))
+        words(&self.state).any(|word| ["DRAIN", "DRAINED", "DRAINING", "FAIL", "FAILING"].contains(&word))
     }
 
     /// It is out of service.
     pub(crate) fn is_down(&self) -> bool {
-        self.words().any(|word| word == "DOWN")
+        is_down(&self.state)
     }
+}
+
+/// The words of a state, without marks such as `*` (does not respond).
+fn words(state: &str) -> impl Iterator<Item = &str> {
+    state.split('+').map(|word| word.trim_end_matches(|c: char| !c.is_ascii_uppercase()))
+}
+
+/// Whether a node of this state is out of service, drained or not.
+pub(crate) fn is_down(state: &str) -> bool {
+    words(state).any(|word| word == "DOWN")
 }
 
 /// `Xid 95 [root@1795488726]`, as it comes under `SLURM_TIME_FORMAT=%s`, with a time that people can read.

@@ -1,10 +1,12 @@
 //! The target under treatment: which submission of which job on which cluster.
 
-use engine::step::{StepError, StepErrorKind};
+use engine::step::{StepCx, StepError, StepErrorKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::query;
 use super::record::Record;
+use crate::text::clean;
 
 /// What tells one start of a job from another: a requeued job keeps its id. What is not known is not compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +61,23 @@ impl Pin {
             )
             .help("It was requeued, or its id was given out anew. Look at it again before anything is done to it.")),
         }
+    }
+}
+
+/// Whether Slurm's programs reach the cluster of the pinned job: on another one its id stands for nothing, or for another
+/// job. What is not known is not compared.
+///
+/// # Errors
+/// [`StepErrorKind::Drifted`] if it is another, or Slurm's programs are not there.
+pub(crate) async fn same_cluster(cx: &StepCx, pin: &Pin) -> Result<(), StepError> {
+    let Some(then) = &pin.cluster else { return Ok(()) };
+    match query::cluster(cx).await? {
+        Some(now) if now != *then => Err(StepError::new(
+            StepErrorKind::Drifted,
+            format!("job {} is on cluster {}, and this is cluster {}", pin.job, clean(then), clean(&now)),
+        )
+        .help("Go on where the run was started, or set SLURM_CONF to that cluster.")),
+        _ => Ok(()),
     }
 }
 

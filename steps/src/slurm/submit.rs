@@ -7,17 +7,17 @@ use async_trait::async_trait;
 use engine::site::{Command, SiteErrorKind, digest};
 use engine::step::{
     ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, Undone,
+    StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::call::{Refusal, command, refusal, run};
-use super::cancel::stop;
+use super::cancel::{scancel, stop};
 use super::id::JobId;
-use super::mine::{Search, find};
+use super::mine::{Search, carries, find};
 use super::options::read_list;
-use super::pin::Pin;
+use super::pin::{Pin, same_cluster};
 use super::query::{self, Found};
 use super::record::Record;
 use super::release::{stuck, wait};
@@ -221,6 +221,7 @@ impl ChangeStep for Submit {
         _: &Params,
         intent: &Intent,
     ) -> Result<Confirmation<Output>, StepError> {
+        same_cluster(cx, &intent.pin).await?;
         Ok(match find(cx, &intent.token, &intent.pin, intent.name.as_deref()).await? {
             Ok(Search::Found(job)) => Confirmation::Happened(submitted(intent, &job, "found by its comment")),
             Ok(Search::Nowhere) => Confirmation::DidNot,
@@ -229,20 +230,37 @@ impl ChangeStep for Submit {
         })
     }
 
+    async fn preview_undo(&self, cx: &StepCx, _: &Params, intent: &Intent) -> Result<UndoPreview, StepError> {
+        let record = match ours(cx, intent).await? {
+            Ours::Job(record) => record,
+            Ours::Nothing(why) => return Ok(UndoPreview::NothingToDo(why)),
+            Ours::Unsure(why) => return Ok(UndoPreview::Cannot(why)),
+        };
+        let state = record.state.as_ref().map_or("in an unknown state", State::word);
+        let name = record.name.as_deref().map_or_else(String::new, |name| format!(" ({})", clean(name)));
+        let nodes = record.num_nodes.map_or_else(String::new, |nodes| format!(" on {nodes} nodes"));
+        Ok(UndoPreview::Would(UndoPlan {
+            target: format!(
+                "job {} on cluster {}",
+                record.job,
+                clean(intent.pin.cluster.as_deref().unwrap_or("?"))
+            ),
+            commands: vec![scancel(&record).to_string()],
+            notes: vec![
+                format!("job {}{name} is the one that this run submitted; it is {state}{nodes}", record.job),
+                "what it wrote in the meantime stays".to_owned(),
+            ],
+            ..UndoPlan::default()
+        }))
+    }
+
     async fn undo(&self, cx: &StepCx, _: &Params, intent: &Intent) -> Result<Undone, StepError> {
-        let job = match find(cx, &intent.token, &intent.pin, intent.name.as_deref()).await? {
-            Ok(Search::Found(job)) => job,
-            Ok(Search::Nowhere) => return Ok(Undone::NothingToDo("no job was submitted".to_owned())),
-            Ok(Search::Unsure(why)) => return Ok(Undone::Cannot(why)),
-            Err(refusal) => return Err(refusal.error("squeue")),
+        let record = match ours(cx, intent).await? {
+            Ours::Job(record) => record,
+            Ours::Nothing(why) => return Ok(Undone::NothingToDo(why)),
+            Ours::Unsure(why) => return Ok(Undone::Cannot(why)),
         };
-        let live = query::live(cx, &job).await?.map_err(|refusal| refusal.error("scontrol show job"))?;
-        let Some((record, _)) = live else {
-            return Ok(Undone::NothingToDo(format!("job {job} has ended already")));
-        };
-        if record.state.as_ref().is_some_and(State::is_released) {
-            return Ok(Undone::NothingToDo(format!("job {job} has ended already")));
-        }
+        let job = JobId::parse(&record.job)?;
         if let Err(said) = stop(cx, &record).await? {
             return Ok(Undone::Cannot(format!("job {job} may not be cancelled: {said}")));
         }
@@ -254,6 +272,35 @@ impl ChangeStep for Submit {
         }
         Ok(Undone::Cannot(stuck(&job, &waited)))
     }
+}
+
+/// The job that was submitted, as far as it is there to be cancelled.
+enum Ours {
+    Job(Box<Record>),
+    Nothing(String),
+    Unsure(String),
+}
+
+/// Finds the job that carries the mark of this submission. What only has its id is not it: ids are given out anew.
+async fn ours(cx: &StepCx, intent: &Intent) -> Result<Ours, StepError> {
+    same_cluster(cx, &intent.pin).await?;
+    let job = match find(cx, &intent.token, &intent.pin, intent.name.as_deref()).await? {
+        Ok(Search::Found(job)) => job,
+        Ok(Search::Nowhere) => return Ok(Ours::Nothing("no job was submitted".to_owned())),
+        Ok(Search::Unsure(why)) => return Ok(Ours::Unsure(why)),
+        Err(refusal) => return Err(refusal.error("squeue")),
+    };
+    let live = query::live(cx, &job).await?.map_err(|refusal| refusal.error("scontrol show job"))?;
+    let ended = || Ours::Nothing(format!("job {job} has ended already"));
+    let Some((record, _)) = live else { return Ok(ended()) };
+    if !record.comment.as_deref().is_some_and(|comment| carries(comment, &intent.token)) {
+        return Ok(Ours::Nothing(format!("job {job} has ended; its id stands for another job by now")));
+    }
+    Ok(if record.state.as_ref().is_some_and(State::is_released) {
+        ended()
+    } else {
+        Ours::Job(Box::new(record))
+    })
 }
 
 /// The job whose submission is repeated; it may be long gone from slurmctld.

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use engine::step::{
-    ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, StepErrorKind, Undone,
+    ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, StepErrorKind,
+    UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -249,6 +250,15 @@ impl ChangeStep for Lever {
         intent: &Self::Intent,
     ) -> Result<Confirmation<Output>, StepError> {
         change::confirm(cx, intent).await
+    }
+
+    async fn preview_undo(
+        &self,
+        cx: &StepCx,
+        _params: &Params,
+        intent: &Self::Intent,
+    ) -> Result<UndoPreview, StepError> {
+        change::preview_undo(cx, intent).await
     }
 
     async fn undo(&self, cx: &StepCx, _params: &Params, intent: &Self::Intent) -> Result<Undone, StepError> {
