@@ -59,7 +59,14 @@ impl Store for DirStore {
             .open(&path)
             .map_err(io("make", &path))?;
         sync_dir(&dir).and_then(|()| sync_dir(&parent)).map_err(io("sync", &dir))?;
-        Ok(Box::new(DirJournal { dir, path, file, chain: Chain::new(run), unsynced: Vec::new(), _lock: lock }))
+        Ok(Box::new(DirJournal {
+            dir,
+            path,
+            file,
+            chain: Chain::new(run),
+            unsynced: Vec::new(),
+            _lock: lock,
+        }))
     }
 
     fn open(&self, run: &RunId) -> Result<(Box<dyn Journal>, Vec<Record>), JournalError> {

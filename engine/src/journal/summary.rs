@@ -40,6 +40,10 @@ pub enum SummaryState {
     Held,
     /// It was interrupted, or its process died; `resume` continues it.
     Interrupted,
+    /// Taking its changes back came to one that could not be.
+    Stuck,
+    /// What it changed was taken back.
+    RolledBack,
     /// It is over.
     Ended,
 }
@@ -66,9 +70,11 @@ pub(super) fn summarize(state: &RunState) -> Summary {
     let current = state.current().map(|(_, visit)| visit);
     let (word, end, node) = match &state.position {
         Position::Ended { end, .. } => (SummaryState::Ended, Some(*end), None),
-        Position::Held | Position::Unwinding => (SummaryState::Held, None, None),
+        Position::Held => (SummaryState::Held, None, None),
+        Position::Stuck => (SummaryState::Stuck, None, None),
+        Position::RolledBack => (SummaryState::RolledBack, None, None),
         Position::Before(node) => (SummaryState::Interrupted, None, Some(node.clone())),
-        Position::In => match current.map(|visit| &visit.phase) {
+        Position::In | Position::Unwinding => match current.map(|visit| &visit.phase) {
             Some(Phase::Gate { .. } | Phase::Asked { .. }) => (SummaryState::Parked, None, None),
             _ => (SummaryState::Interrupted, None, None),
         },

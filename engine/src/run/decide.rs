@@ -57,12 +57,19 @@ pub enum Decision {
         /// The end.
         end: EndKind,
     },
-    /// Take back this visit's changes.
+    /// Look at a change to take it back, in a visit of its own.
+    BeginUndo {
+        /// The new visit.
+        visit: u64,
+        /// The visit whose change it is.
+        of: u64,
+        /// Item of a fan-out.
+        item: Option<usize>,
+    },
+    /// Take back the change that this visit is there for.
     Undo {
         /// The visit.
         visit: u64,
-        /// Item of a fan-out.
-        item: Option<usize>,
     },
     /// Everything that could be taken back was.
     Unwound,
@@ -75,8 +82,8 @@ pub enum Decision {
 /// What comes next.
 pub fn decide(plan: &Plan, state: &RunState) -> Decision {
     match &state.position {
-        Position::Ended { .. } => Decision::Over,
-        Position::Held => Decision::Held,
+        Position::Ended { .. } | Position::RolledBack => Decision::Over,
+        Position::Held | Position::Stuck => Decision::Held,
         Position::Unwinding => unwind(state),
         Position::Before(node) => before(plan, state, node),
         Position::In => within(state),
@@ -114,19 +121,15 @@ fn within(state: &RunState) -> Decision {
     }
 }
 
-/// The newest change that was not taken back yet. A change that did not happen is passed over by its own undo.
 fn unwind(state: &RunState) -> Decision {
-    let trail = state.trail.iter().enumerate().rev();
-    let mut open = trail.flat_map(|(at, visit)| {
-        visit
-            .intended
-            .iter()
-            .rev()
-            .filter(|(_, intended)| intended.undone.is_none())
-            .map(move |(item, _)| (at, *item))
-    });
-    match open.next() {
-        Some((at, item)) => Decision::Undo { visit: at as u64 + 1, item },
+    if let Some((visit, current)) = state.current()
+        && current.undoing.is_some()
+        && !matches!(current.phase, Phase::Finished(_) | Phase::Declined)
+    {
+        return Decision::Undo { visit };
+    }
+    match state.next_undo() {
+        Some((of, item)) => Decision::BeginUndo { visit: state.next_visit(), of, item },
         None => Decision::Unwound,
     }
 }

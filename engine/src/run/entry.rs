@@ -233,6 +233,33 @@ pub enum Entry {
         /// The node.
         node: String,
     },
+    /// Somebody asked for changes to be taken back.
+    RollbackBegan {
+        /// Account.
+        operator: String,
+        /// Host.
+        host: String,
+        /// The oldest visit whose changes are taken back; all if not given.
+        to: Option<u64>,
+    },
+    /// A change is looked at to be taken back. That is a visit of its own, so that its gate is one like any other.
+    UndoBegan {
+        /// The new visit.
+        visit: u64,
+        /// The node.
+        node: String,
+        /// The visit whose change it is.
+        of: u64,
+        /// Item of a fan-out.
+        item: Option<usize>,
+    },
+    /// A change is about to be taken back.
+    UndoIntended {
+        /// The visit that [`UndoBegan`](Self::UndoBegan) began.
+        visit: u64,
+        /// The step that the runbook names for it; `None`: the step's own inverse.
+        act: Option<Box<Act>>,
+    },
     /// A change was taken back, or not.
     Undone {
         /// The visit whose change it was.
@@ -241,6 +268,11 @@ pub enum Entry {
         item: Option<usize>,
         /// What came of it; the break, if that broke.
         result: Result<Undone, StepError>,
+    },
+    /// Everything that was to be taken back is.
+    RolledBack {
+        /// The oldest visit whose changes were taken back; all if not given.
+        to: Option<u64>,
     },
     /// The process stopped at a safe point; the run can be resumed.
     Stopped {
@@ -273,7 +305,10 @@ impl Entry {
             Self::Started(_)
             | Self::Intended { .. }
             | Self::Confirmed { .. }
+            | Self::RollbackBegan { .. }
+            | Self::UndoIntended { .. }
             | Self::Undone { .. }
+            | Self::RolledBack { .. }
             | Self::Declined { .. }
             | Self::Failed { .. }
             | Self::Stopped { .. }
@@ -283,6 +318,7 @@ impl Entry {
             Self::GateOpened { .. }
             | Self::GateAnswered { .. }
             | Self::Asked { .. }
+            | Self::UndoBegan { .. }
             | Self::Entered { .. } => false,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Act, Entry, Gate, Mode, Started, Verdict};
+use super::{Act, Entry, Gate, Mode, Started, Undoing, Verdict};
 use crate::plan::{Body, EndKind, Node, OnFailure, Plan, PlanError, mentions};
 use crate::step::{Question, StepError, Undone};
 use crate::template::{Binding, Names, Standing};
@@ -74,9 +74,21 @@ pub struct Visit {
     pub intended: BTreeMap<Option<usize>, Intended>,
     /// Items of a fan-out that have their answer.
     pub items: BTreeMap<usize, Result<(String, Value), StepError>>,
+    /// The change that it takes back, if it is there for that.
+    pub undoing: Option<Undoing>,
 }
 
 impl Visit {
+    fn fresh(node: &str) -> Self {
+        Self {
+            node: node.to_owned(),
+            phase: Phase::Fresh,
+            intended: BTreeMap::new(),
+            items: BTreeMap::new(),
+            undoing: None,
+        }
+    }
+
     /// Whether a change of it may or may not have been made.
     pub fn in_doubt(&self) -> bool {
         self.intended.values().any(|intended| intended.verdict.is_none())
@@ -92,8 +104,12 @@ pub enum Position {
     In,
     /// Held with its evidence; `resume` tries the last visit again.
     Held,
-    /// Changes are being taken back after a break.
+    /// Changes are being taken back.
     Unwinding,
+    /// A change could not be taken back; those before it were not tried.
+    Stuck,
+    /// What was to be taken back is.
+    RolledBack,
     /// Over.
     Ended {
         /// How.
@@ -132,6 +148,8 @@ pub struct RunState {
     pub stopped: Option<String>,
     /// Accounts that walked the run.
     pub operators: BTreeSet<String>,
+    /// The oldest visit whose changes are taken back; all if not given.
+    pub unwind_to: Option<u64>,
     outputs: HashMap<String, Output>,
     inputs: HashMap<String, BTreeMap<String, Value>>,
     vars: HashMap<String, BTreeMap<String, (Value, Standing)>>,
@@ -151,6 +169,7 @@ impl RunState {
             position: Position::Before(started.plan.start.clone()),
             stopped: None,
             operators: BTreeSet::from([started.operator.clone()]),
+            unwind_to: None,
             outputs: HashMap::new(),
             inputs: HashMap::from([(String::new(), started.inputs.clone())]),
             vars: HashMap::new(),
@@ -278,7 +297,7 @@ impl RunState {
                 let intended =
                     visit.intended.get_mut(item).ok_or_else(|| illegal("a verdict without an intent"))?;
                 intended.verdict = Some(verdict.clone());
-                if !visit.in_doubt() {
+                if !visit.in_doubt() && matches!(visit.phase, Phase::Acting) {
                     visit.phase = Phase::Fresh;
                 }
             }
@@ -307,7 +326,11 @@ impl RunState {
             }
             Entry::Failed { visit, node, error } => self.fail(plan, *visit, node, error)?,
             Entry::Declined { visit, node } => {
-                self.visit(*visit, node)?.phase = Phase::Declined;
+                let visit = self.visit(*visit, node)?;
+                visit.phase = Phase::Declined;
+                if visit.undoing.is_some() {
+                    return Ok(());
+                }
                 self.position = match plan.node(node).and_then(|node| node.step()?.declined.clone()) {
                     Some(to) => Position::Before(to),
                     None => Position::Held,
@@ -318,10 +341,34 @@ impl RunState {
                 let intended =
                     visit.intended.get_mut(item).ok_or_else(|| illegal("an undo without an intent"))?;
                 intended.undone = Some(result.clone());
-                if !matches!(result, Ok(Undone::Restored(_) | Undone::NothingToDo(_))) {
-                    self.position = Position::Held;
+                if !matches!(result, Ok(Undone::Restored(_) | Undone::NothingToDo(_) | Undone::Left(_))) {
+                    self.position = Position::Stuck;
+                }
+                if let Some(last) = self.trail.last_mut().filter(|last| last.undoing.is_some()) {
+                    last.phase = Phase::Finished("undone".to_owned());
                 }
             }
+            Entry::RollbackBegan { operator, to, .. } => {
+                self.operators.insert(operator.clone());
+                self.stopped = None;
+                self.unwind_to = *to;
+                self.unwind();
+            }
+            Entry::UndoBegan { visit, node, of, item } => {
+                if *visit != self.next_visit() {
+                    return Err(illegal("taking back in a visit that is there already"));
+                }
+                let undoing = Undoing { of: *of, item: *item, begun: false, act: None };
+                self.trail.push(Visit { undoing: Some(undoing), ..Visit::fresh(node) });
+            }
+            Entry::UndoIntended { visit, act } => {
+                let visit = self.known(*visit)?;
+                let undoing =
+                    visit.undoing.as_mut().ok_or_else(|| illegal("taking back in another visit"))?;
+                (undoing.begun, undoing.act) = (true, act.as_deref().cloned());
+                visit.phase = Phase::Acting;
+            }
+            Entry::RolledBack { .. } => self.position = Position::RolledBack,
             Entry::Stopped { why } => self.stopped = Some(why.clone()),
             Entry::Resumed { operator, .. } => {
                 self.operators.insert(operator.clone());
@@ -362,13 +409,7 @@ impl RunState {
     fn visit(&mut self, number: u64, node: &str) -> Result<&mut Visit, StateError> {
         if number == self.next_visit() {
             *self.visits.entry(node.to_owned()).or_insert(0) += 1;
-            let node = node.to_owned();
-            self.trail.push(Visit {
-                node,
-                phase: Phase::Fresh,
-                intended: BTreeMap::new(),
-                items: BTreeMap::new(),
-            });
+            self.trail.push(Visit::fresh(node));
             self.position = Position::In;
         }
         self.known(number)
@@ -434,6 +475,9 @@ impl RunState {
 
     /// A held or interrupted visit begins again; a change that may have been made is looked into first.
     fn take_up(&mut self) {
+        if self.position == Position::Stuck {
+            self.unwind();
+        }
         let Some(visit) = self.trail.last_mut() else { return };
         match visit.phase {
             // An open gate stands as it is, so that who agreed meanwhile need not do so again.

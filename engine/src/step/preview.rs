@@ -153,6 +153,8 @@ pub enum Undone {
     NothingToDo(String),
     /// It cannot be taken back; why.
     Cannot(String),
+    /// A person said to leave it as it is.
+    Left(String),
 }
 
 /// What taking a change back would do, found out by reads alone.

@@ -41,7 +41,7 @@ impl<J: Journal> Walker<J> {
         targets.sort();
         targets.dedup();
         let effect = params().map(|params| kind.effect(params)).max().unwrap_or(kind.spec().effect);
-        let rule = match self.rule(node, step, effect, &targets) {
+        let rule = match self.rule(node, step, &step.kind, effect, &targets) {
             Ok(rule) => rule,
             Err(why) => {
                 let error = StepError::new(StepErrorKind::Denied, format!("the policy of this site: {why}"));
@@ -83,10 +83,11 @@ impl<J: Journal> Walker<J> {
     ///
     /// # Errors
     /// Why the site forbids it.
-    fn rule(
+    pub(super) fn rule(
         &self,
         node: &Node,
         step: &StepNode,
+        kind: &str,
         effect: Effect,
         targets: &[String],
     ) -> Result<Option<Rule>, String> {
@@ -100,7 +101,7 @@ impl<J: Journal> Walker<J> {
             run: &started.run,
             runbook: &started.plan.runbook,
             node: &node.id,
-            kind: &step.kind,
+            kind,
             effect,
             targets,
         };

@@ -14,6 +14,10 @@ const DONE: &str = "done";
 const NOT_DONE: &str = "not_done";
 const ABORT: &str = "abort";
 
+fn prompt(act: &Act) -> String {
+    format!("Was {} carried out before the run was cut off?", act.kind)
+}
+
 impl<J: Journal> Walker<J> {
     /// Settles every change of the visit that is in doubt.
     pub(super) async fn confirm(&mut self, visit: u64, id: &str) -> Result<Flow, WalkError> {
@@ -37,14 +41,18 @@ impl<J: Journal> Walker<J> {
             let (done, by) = match kind.confirm(&cx, &act.params, &act.intent).await {
                 Ok(Confirmation::Happened(done)) => (Some(done), "probe".to_owned()),
                 Ok(Confirmation::DidNot) => (None, "probe".to_owned()),
-                Ok(Confirmation::Unknown(why)) => match self.ask_in_doubt(visit, id, &act, &why).await? {
-                    Ok(decided) => decided,
-                    Err(flow) => return Ok(flow),
-                },
-                Err(error) => match self.ask_in_doubt(visit, id, &act, &error.to_string()).await? {
-                    Ok(decided) => decided,
-                    Err(flow) => return Ok(flow),
-                },
+                Ok(Confirmation::Unknown(why)) => {
+                    match self.ask_in_doubt(visit, id, prompt(&act), &act, &why).await? {
+                        Ok(decided) => decided,
+                        Err(flow) => return Ok(flow),
+                    }
+                }
+                Err(error) => {
+                    match self.ask_in_doubt(visit, id, prompt(&act), &act, &error.to_string()).await? {
+                        Ok(decided) => decided,
+                        Err(flow) => return Ok(flow),
+                    }
+                }
             };
             let Some(mut done) = done else {
                 self.append(Entry::Confirmed { visit, item, verdict: Verdict::DidNot, by })?;
@@ -67,10 +75,11 @@ impl<J: Journal> Walker<J> {
     }
 
     /// The inner `Err` is that the walk rests.
-    async fn ask_in_doubt(
+    pub(super) async fn ask_in_doubt(
         &mut self,
         visit: u64,
         id: &str,
+        prompt: String,
         act: &Act,
         why: &str,
     ) -> Result<Result<(Option<Done<Value>>, String), Flow>, WalkError> {
@@ -79,7 +88,7 @@ impl<J: Journal> Walker<J> {
         let choice =
             |outcome: &str, label: &str| Choice { outcome: outcome.to_owned(), label: label.to_owned() };
         let question = Question {
-            prompt: format!("Was {} carried out before the run was cut off?", act.kind),
+            prompt,
             details: vec![format!("with {}", act.params), format!("it cannot be looked up: {why}")],
             choices: vec![
                 choice(DONE, "it was carried out: go on after it"),

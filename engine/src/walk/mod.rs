@@ -13,7 +13,8 @@ mod unwind;
 mod visit;
 mod walker;
 
-pub use walker::{Ending, WalkError, Walker, World};
+pub use unwind::Undoable;
+pub use walker::{Ending, Rollback, WalkError, Walker, World};
 
 pub(crate) use attempt::Attempt;
 pub(crate) use conclude::{gather, outcome};

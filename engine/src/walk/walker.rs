@@ -11,9 +11,11 @@ use crate::journal::{Journal, JournalError, Record};
 use crate::lock::{Lease, LockError, Locks};
 use crate::plan::{Body, EndKind, Node, Plan, PlanError, StepNode};
 use crate::policy::Policy;
-use crate::run::{AskedOf, Decision, Entry, Operator, Phase, RunId, RunState, Started, StateError, decide};
+use crate::run::{
+    AskedOf, Change, Decision, Entry, Operator, Phase, Position, RunId, RunState, Started, StateError, decide,
+};
 use crate::site::Site;
-use crate::step::{Progress, Registry, StepCx, StepError};
+use crate::step::{Progress, Registry, StepCx, StepError, Undone};
 use crate::template::{TemplateError, text};
 
 /// What a walk needs around it.
@@ -62,12 +64,21 @@ pub enum Ending {
         /// What to do about it.
         help: Option<String>,
     },
-    /// Taking changes back broke half-way.
+    /// A change could not be taken back, and those before it were not tried.
     Stuck {
-        /// The node whose change could not be taken back.
+        /// The node whose change it is.
         node: String,
         /// Why.
         why: String,
+        /// All changes of the run, newest first, with what became of them.
+        changes: Vec<Change>,
+    },
+    /// What was to be taken back is.
+    RolledBack {
+        /// The node that broke and why, if that is why.
+        broke: Option<(String, String)>,
+        /// All changes of the run, newest first, with what became of them.
+        changes: Vec<Change>,
     },
     /// Another run acts on the target.
     Locked {
@@ -103,6 +114,15 @@ pub enum WalkError {
     /// The plan uses a step kind that this program does not have.
     #[error("the runbook uses the step {0}, which this program does not have")]
     NoStep(String),
+}
+
+/// What is to be taken back of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Rollback {
+    /// The oldest visit whose changes are taken back; all if not given.
+    pub to: Option<u64>,
+    /// Nodes whose changes stay as they are.
+    pub leave: BTreeSet<String>,
 }
 
 /// Whether the loop goes on.
@@ -162,6 +182,39 @@ impl<J: Journal> Walker<J> {
         Ok(walker)
     }
 
+    /// Takes up a run to take its changes back, back to those of the visit `to`. What it did at the nodes of `leave` stays
+    /// as it is.
+    ///
+    /// # Errors
+    /// If the entries do not add up, or the plan needs a step that is not there.
+    pub fn roll_back(
+        journal: J,
+        records: &[Record],
+        operator: String,
+        host: String,
+        world: World,
+        asked: &Rollback,
+    ) -> Result<Self, WalkError> {
+        let mut walker = Self::over(journal, world, records)?;
+        (walker.operator, walker.host) = (operator.clone(), host.clone());
+        walker.append(Entry::RollbackBegan { operator: operator.clone(), host, to: asked.to })?;
+        for change in walker.state.changes() {
+            if !change.settled() && asked.leave.contains(&change.node) {
+                let result = Ok(Undone::Left(operator.clone()));
+                walker.append(Entry::Undone { visit: change.visit, item: change.item, result })?;
+            }
+        }
+        Ok(walker)
+    }
+
+    /// Takes up a run to look at it: nothing is written.
+    ///
+    /// # Errors
+    /// If the entries do not add up, or the plan needs a step that is not there.
+    pub fn look(journal: J, records: &[Record], world: World) -> Result<Self, WalkError> {
+        Self::over(journal, world, records)
+    }
+
     fn over(journal: J, world: World, records: &[Record]) -> Result<Self, WalkError> {
         let first = records.first().ok_or(StateError::NoStart)?;
         let mut state = RunState::new(&first.entry, first.at)?;
@@ -217,12 +270,11 @@ impl<J: Journal> Walker<J> {
                     .help("look at what the earlier visits found, then start a new run or raise max_visits");
                     self.fail(visit, &node, error)?
                 }
-                Decision::Undo { visit, item } => self.undo(visit, item).await?,
+                Decision::BeginUndo { visit, of, item } => self.begin_undo(visit, of, item)?,
+                Decision::Undo { visit } => self.undo(visit).await?,
                 Decision::Unwound => {
-                    let (node, why, help) = self.why_held();
-                    let ending =
-                        Ending::Held { node, why: format!("{why}; what was changed is taken back"), help };
-                    return self.rest("taken back", ending);
+                    self.append(Entry::RolledBack { to: self.state.unwind_to })?;
+                    return Ok(self.rolled_back());
                 }
                 Decision::End { node, end } => {
                     let message = self.end_message(&node);
@@ -299,19 +351,27 @@ impl<J: Journal> Walker<J> {
     }
 
     fn held(&self) -> Ending {
-        let stuck = self.state.trail.iter().find_map(|visit| {
-            let undone = visit.intended.values().find_map(|intended| intended.undone.as_ref())?;
-            match undone {
-                Err(error) => Some((visit.node.clone(), error.to_string())),
-                Ok(crate::step::Undone::Cannot(why)) => Some((visit.node.clone(), why.clone())),
+        if self.state.position == Position::Stuck {
+            let changes = self.state.changes();
+            let stuck = changes.iter().find_map(|change| match change.undone.as_ref()? {
+                Err(error) => Some((change.node.clone(), error.to_string())),
+                Ok(Undone::Cannot(why)) => Some((change.node.clone(), why.clone())),
                 Ok(_) => None,
-            }
-        });
-        if let Some((node, why)) = stuck {
-            return Ending::Stuck { node, why };
+            });
+            let (node, why) = stuck.unwrap_or_default();
+            return Ending::Stuck { node, why, changes };
         }
         let (node, why, help) = self.why_held();
         Ending::Held { node, why, help }
+    }
+
+    fn rolled_back(&self) -> Ending {
+        let visit = self.state.trail.iter().rev().find(|visit| visit.undoing.is_none());
+        let broke = visit.and_then(|visit| match &visit.phase {
+            Phase::Failed(error) => Some((visit.node.clone(), error.message.clone())),
+            _ => None,
+        });
+        Ending::RolledBack { broke, changes: self.state.changes() }
     }
 
     fn why_held(&self) -> (String, String, Option<String>) {
@@ -325,7 +385,8 @@ impl<J: Journal> Walker<J> {
 
     fn over_already(&self) -> Ending {
         match &self.state.position {
-            crate::run::Position::Ended { end, message } => {
+            Position::RolledBack => self.rolled_back(),
+            Position::Ended { end, message } => {
                 Ending::Ended { end: *end, node: String::new(), message: message.clone() }
             }
             _ => self.held(),

@@ -184,7 +184,7 @@ impl ChangeStep for Pin {
         let there = match removable(cx, intent).await? {
             Ok(there) => there,
             Err(Undone::Cannot(why)) => return Ok(UndoPreview::Cannot(why)),
-            Err(Undone::NothingToDo(why) | Undone::Restored(why)) => {
+            Err(Undone::NothingToDo(why) | Undone::Restored(why) | Undone::Left(why)) => {
                 return Ok(UndoPreview::NothingToDo(why));
             }
         };

@@ -121,7 +121,7 @@ impl Work {
         let (undo, blind) = match self.inverse(cx).await? {
             Ok(inverse) => inverse,
             Err(Undone::Cannot(why)) => return Ok(UndoPreview::Cannot(why)),
-            Err(Undone::NothingToDo(why) | Undone::Restored(why)) => {
+            Err(Undone::NothingToDo(why) | Undone::Restored(why) | Undone::Left(why)) => {
                 return Ok(UndoPreview::NothingToDo(why));
             }
         };
