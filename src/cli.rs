@@ -38,6 +38,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     Run(Run),
     Resume(Resume),
+    Rollback(Rollback),
     Rehearse(Rehearse),
     Check(Check),
     Explain(Explain),
@@ -131,6 +132,36 @@ pub(crate) struct Resume {
     pub json: bool,
 }
 
+/// Take back what a run changed, newest first; every step back asks first
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each change is looked at, shown as it would be taken back, and taken back when that is agreed to. It stops at a change
+that cannot be taken back: with --leave that one stays, and what was done before it is taken back. Running it again goes
+on where it stopped. Exit code 0: everything is taken back (or there was nothing), 6: stopped half-way.
+
+Examples:
+  runbook rollback 20261124-031244-k7f2 --dry-run   what would be run, without touching anything
+  runbook rollback 20261124-031244-k7f2
+  runbook rollback 20261124-031244-k7f2 --to edit   only back to what the node `edit` changed")]
+pub(crate) struct Rollback {
+    /// The run: `runbook runs list` has its id
+    pub run: String,
+    /// Show what would be run; change nothing
+    #[arg(short = 'n', long, conflicts_with_all = ["yes", "approve", "answer"])]
+    pub dry_run: bool,
+    /// Go back only to the last change of this node, which is taken back, too
+    #[arg(long, value_name = "NODE")]
+    pub to: Option<String>,
+    /// Leave the changes of these nodes as they are
+    #[arg(long, value_name = "NODE", value_delimiter = ',')]
+    pub leave: Vec<String>,
+    #[command(flatten)]
+    pub answers: Answers,
+    /// One JSON object per event on stdout (with --dry-run: one array); words for people go to stderr
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Walk a whole runbook, changes included, against a recording: nothing real is touched
 #[derive(Debug, Args)]
 #[command(
@@ -216,6 +247,7 @@ pub(crate) enum RunsCommand {
         #[arg(long)]
         json: bool,
     },
+    Verify(Verify),
     /// What happened in a run
     Show {
         /// Its id
@@ -224,6 +256,41 @@ pub(crate) enum RunsCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Find out whether a journal is what was written
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every line carries the hash of the line before it, so lines that were altered, dropped, swapped, moved, put in or taken from
+another run are named. What was cut off at the end shows by a head that was noted elsewhere: in the system's log (journalctl,
+/var/log), in the comment of a job that the run submitted, and where lists of runs are kept; those that can be read are
+compared. Exit code 0: it is what was written, 1: it is not, 2: there is no such run.
+
+Examples:
+  runbook runs verify 20261124-031244-k7f2
+  runbook runs verify --all --json
+  runbook runs verify 20261124-031244-k7f2 --log /mnt/loghost/auth.log")]
+pub(crate) struct Verify {
+    /// Its id
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub run: Option<String>,
+    /// All runs
+    #[arg(long)]
+    pub all: bool,
+    /// The hash of an entry, or its first characters, as somebody kept it
+    #[arg(long, value_name = "HASH", requires = "run", value_parser = hash)]
+    pub head: Option<String>,
+    /// A file of the system's log, collected elsewhere
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// One JSON object; with --all an array of them
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn hash(text: &str) -> Result<String, String> {
+    let fits = (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if fits { Ok(text.to_owned()) } else { Err("give 8 to 64 hexadecimal characters".to_owned()) }
 }
 
 /// List the runbooks that can be run by name

@@ -140,12 +140,26 @@ fn journal_hint(error: &JournalError) -> Option<String> {
         JournalError::Locked { .. } => "wait for it, or go on there".to_owned(),
         JournalError::NoRun(_) => "`runbook runs list` shows all runs".to_owned(),
         JournalError::Damaged { .. } => {
-            "it is not continued, because what it says cannot be trusted; its lines can still be read".to_owned()
+            "it is not continued, because what it says cannot be trusted; `runbook runs verify RUN` says what was done to it"
+                .to_owned()
         }
         JournalError::Newer { .. } => "use the newer program".to_owned(),
-        JournalError::Io { .. } => {
-            "runs are kept in $RUNBOOK_STATE (default ~/.local/state/runbook); nothing is done without a journal"
-                .to_owned()
+        JournalError::Io { path, source, .. } => {
+            use std::io::ErrorKind;
+            let at = path.parent().unwrap_or(path).display();
+            match source.kind() {
+                ErrorKind::StorageFull => format!("make room on the file system of {at}, then go on"),
+                ErrorKind::QuotaExceeded => format!("your quota there is used up: make room in {at}, then go on"),
+                ErrorKind::FileTooLarge => "a limit on the size of files (`ulimit -f`) was met: raise it, then go on".to_owned(),
+                ErrorKind::ReadOnlyFilesystem => {
+                    format!("the file system of {at} is mounted read-only: have it mended, or go on from another host")
+                }
+                ErrorKind::StaleNetworkFileHandle | ErrorKind::NotConnected | ErrorKind::HostUnreachable => {
+                    format!("the file server of {at} is gone: go on when it is back, or from another host")
+                }
+                _ => "runs are kept in $RUNBOOK_STATE (default ~/.local/state/runbook); nothing is done without a journal"
+                    .to_owned(),
+            }
         }
     })
 }

@@ -35,6 +35,8 @@ impl From<&Ending> for Exit {
             Ending::Parked { .. } => Self::Parked,
             Ending::Held { .. } => Self::Held,
             Ending::Stuck { .. } => Self::Stuck,
+            Ending::RolledBack { broke: Some(_), .. } => Self::Held,
+            Ending::RolledBack { broke: None, .. } => Self::Done,
             Ending::Locked { .. } => Self::Locked,
             Ending::Interrupted => Self::Interrupted,
         }

@@ -14,6 +14,7 @@ mod session;
 mod signals;
 mod site;
 mod terminal;
+mod witness;
 
 use clap::Parser;
 

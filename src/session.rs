@@ -10,13 +10,13 @@ use engine::policy::NoPolicy;
 use engine::run::RunId;
 use engine::site::Site;
 use engine::step::Registry;
-use engine::walk::{Ending, Walker, World};
+use engine::walk::{Ending, WalkError, Walker, World};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::CliError;
 use crate::signals;
-use crate::terminal::{Consent, Person, Reporter, Screen, Stream, last_words};
+use crate::terminal::{Consent, Person, Reporter, Screen, Stream, last_words, unwritten};
 
 /// One walk and what stands around it.
 pub(crate) struct Session {
@@ -106,7 +106,12 @@ impl Session {
         walker: &mut Walker<J>,
         resumable: bool,
     ) -> Result<Ending, CliError> {
-        let ending = self.rest(walker)?;
+        let ending = self.rest(walker).inspect_err(|error| {
+            if let CliError::Walk(WalkError::Journal(_)) = error {
+                self.reporter.quiet();
+                self.screen.lines(&unwritten(&self.screen, &self.reporter, &walker.unwritten()));
+            }
+        })?;
         self.reporter.quiet();
         self.screen.lines(&last_words(&self.screen, &self.reporter, &ending, resumable));
         Ok(ending)
@@ -179,5 +184,5 @@ impl TargetLock {
 pub(crate) fn left_open(store: &dyn Store, before: Option<RunId>) -> Option<RunId> {
     use engine::journal::SummaryState;
     let summary = store.summary(&before?).ok()?;
-    (summary.state != SummaryState::Ended).then_some(summary.run)
+    (!matches!(summary.state, SummaryState::Ended | SummaryState::RolledBack)).then_some(summary.run)
 }

@@ -23,6 +23,8 @@ pub(crate) fn listen(
     // The terminal is gone: the walk stops at a safe point, as if asked; what it writes goes nowhere. Under `nohup` it
     // was asked not to mind.
     let mut hangup = if ignored(1) { None } else { Some(open(SignalKind::hangup())?) };
+    // A limit on the size of files (`ulimit -f`) is then an error of the write, like a full disk, and no sudden end.
+    drop(open(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
     tokio::spawn(async move {
         loop {
             let pressed = tokio::select! {

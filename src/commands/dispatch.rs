@@ -4,19 +4,23 @@ use crate::cli::{Command, RunsCommand, StepsCommand};
 use crate::error::CliError;
 use crate::exit::Exit;
 
-use super::{check, completions, explain, list, rehearse, resume, run, runs, step_alone, steps};
+use super::{
+    check, completions, explain, list, rehearse, resume, rollback, run, runs, step_alone, steps, verify,
+};
 
 /// Does what was asked.
 pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::execute(args),
         Command::Resume(args) => resume::execute(&args),
+        Command::Rollback(args) => rollback::execute(&args),
         Command::Rehearse(args) => rehearse::execute(args),
         Command::Check(args) => check::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Runs(args) => match args.command {
             None => runs::list(false),
             Some(RunsCommand::List { json }) => runs::list(json),
+            Some(RunsCommand::Verify(args)) => verify::execute(&args),
             Some(RunsCommand::Show { run, json }) => runs::show(&run, json),
         },
         Command::List(args) => list::execute(&args),

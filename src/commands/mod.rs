@@ -7,9 +7,11 @@ mod explain;
 mod list;
 mod rehearse;
 mod resume;
+mod rollback;
 mod run;
 mod runs;
 mod step_alone;
 mod steps;
+mod verify;
 
 pub(crate) use dispatch::execute;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use engine::journal::{Record, Store};
-use engine::run::{Entry, Mode, RunId};
+use engine::journal::{Record, Store, fold};
+use engine::run::{Entry, Mode, RunId, Started};
 use engine::walk::{Ending, Walker};
 
 use crate::cli::Resume;
@@ -16,6 +16,8 @@ use crate::session::{Session, TargetLock};
 use crate::site;
 use crate::terminal::{Reporter, Screen, Stream, last_words};
 
+use crate::witness::witnessed;
+
 use super::run::{consent, inputs_of};
 
 pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
@@ -25,14 +27,7 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let Some(Entry::Started(started)) = records.first().map(|record| &record.entry) else {
         return Err(CliError::Walk(engine::run::StateError::NoStart.into()));
     };
-    if let Mode::Rehearsal { recording } = &started.mode {
-        let message =
-            format!("run {run} is a rehearsal on the recording {recording}: there is nothing to go on with");
-        return Err(CliError::usage(
-            message,
-            format!("rehearse it again: runbook rehearse {}", started.plan.runbook),
-        ));
-    }
+    real(started)?;
     if let Some(ending) = ended(&records) {
         let screen = Arc::new(Screen::on(if args.json { Stream::Err } else { Stream::Out }));
         let reporter = Reporter::new(Arc::clone(&screen));
@@ -45,12 +40,12 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let account = place::account();
     let consent = consent(&args.answers, &started.plan)?;
     let session = Session::new(args.json)?;
-    session.listen(Some(run))?;
+    session.listen(Some(run.clone()))?;
     session.reporter.recall(&records);
     session.reporter.head(started, "");
     let site = site::live(None, started)?;
     let world = session.world(registry(), site.port(), &account, consent, &started.plan);
-    let mut walker = Walker::resume(journal, &records, account, place::host(), world)?;
+    let mut walker = Walker::resume(witnessed(journal, &run), &records, account, place::host(), world)?;
     let ending = session.walk(&mut walker, true);
     let (journal, state) = walker.journal();
     let let_go = journal.let_go(state);
@@ -59,14 +54,27 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     Ok(Exit::from(&ending))
 }
 
+/// Refuses a rehearsal.
+pub(super) fn real(started: &Started) -> Result<(), CliError> {
+    let Mode::Rehearsal { recording } = &started.mode else { return Ok(()) };
+    let run = &started.run;
+    Err(CliError::usage(
+        format!("run {run} is a rehearsal on the recording {recording}: there is nothing to go on with"),
+        format!("rehearse it again: runbook rehearse {}", started.plan.runbook),
+    ))
+}
+
 /// How a run ended, if it did: there is nothing to go on with, and nothing to add to its journal.
 pub(super) fn ended(records: &[Record]) -> Option<Ending> {
-    records.iter().rev().find_map(|record| match &record.entry {
+    let mut last = records.iter().rev().filter_map(|record| match &record.entry {
         Entry::Ended { end, node, message } => {
-            Some(Ending::Ended { end: *end, node: node.clone(), message: message.clone() })
+            Some(Some(Ending::Ended { end: *end, node: node.clone(), message: message.clone() }))
         }
+        Entry::RolledBack { .. } => Some(fold(records).ok().map(|(_, state)| Ending::rolled_back(&state))),
+        Entry::RollbackBegan { .. } => Some(None),
         _ => None,
-    })
+    });
+    last.next().flatten()
 }
 
 /// The run of this id. What is unique among all runs may be shortened to its last part.

@@ -20,6 +20,7 @@ use crate::place;
 use crate::session::{Session, TargetLock, fresh_run, left_open};
 use crate::site;
 use crate::terminal::{Consent, Gates, Screen, Stream, line, story, tree};
+use crate::witness::witnessed;
 
 pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let Some(Named::Runbook(words)) = args.runbook else { return Err(which("run")) };
@@ -89,7 +90,7 @@ fn walk(session: &Session, started: Started, world: World, exclusive: bool) -> R
         session.screen.line(format!("note: {open} about {target} was left open: runbook resume {open}"));
     }
     session.listen(Some(run.clone()))?;
-    let mut walker = Walker::start(started, store.create(&run)?, world)?;
+    let mut walker = Walker::start(started, witnessed(store.create(&run)?, &run), world)?;
     let ending = session.walk(&mut walker, true);
     let (journal, state) = walker.journal();
     let let_go = journal.let_go(state);

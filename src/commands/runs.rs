@@ -55,7 +55,8 @@ pub(super) fn show(run: &str, as_json: bool) -> Result<Exit, CliError> {
             screen.line("");
             screen.line(format!("{} {}", word(screen.paint, &summary), at(&summary)));
             if summary.state != SummaryState::Running {
-                screen.line(format!("go on with: {}", screen.paint.bold(&format!("runbook resume {run}"))));
+                let verb = if summary.state == SummaryState::Stuck { "rollback" } else { "resume" };
+                screen.line(format!("go on with: {}", screen.paint.bold(&format!("runbook {verb} {run}"))));
             }
         }
     }
@@ -92,7 +93,7 @@ fn cells(paint: Paint, summary: &Summary) -> Vec<String> {
 }
 
 fn at(summary: &Summary) -> String {
-    let open = summary.state != SummaryState::Ended;
+    let open = !matches!(summary.state, SummaryState::Ended | SummaryState::RolledBack);
     summary.node.as_deref().filter(|_| open).map(line).unwrap_or_default()
 }
 
@@ -106,6 +107,8 @@ fn word(paint: Paint, summary: &Summary) -> String {
         (SummaryState::Running, _) => paint.word("running"),
         (SummaryState::Parked, _) => paint.warn("waiting"),
         (SummaryState::Held, _) => paint.bad("held"),
+        (SummaryState::Stuck, _) => paint.bad("stuck"),
+        (SummaryState::RolledBack, _) => paint.warn("rolled back"),
         (SummaryState::Interrupted, _) => paint.warn("interrupted"),
     }
 }

@@ -110,6 +110,9 @@ pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Optio
                 Ok(Undone::NothingToDo(text)) => {
                     (paint.good(glyphs.done), paint.good("nothing to take back"), line(text))
                 }
+                Ok(Undone::Left(by)) => {
+                    (paint.warn(glyphs.done), paint.warn("left as it is"), format!("by {}", line(by)))
+                }
                 Ok(Undone::Cannot(text)) => {
                     (paint.bad(glyphs.failed), paint.bad("not taken back"), line(text))
                 }
@@ -120,10 +123,18 @@ pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Optio
             lines.extend(under(screen, &text));
             lines
         }
-        // The last lines of the program say how it ended; the spinner shows what is being done.
-        Entry::ItemDone { .. } | Entry::Intended { .. } | Entry::Stopped { .. } | Entry::Ended { .. } => {
-            Vec::new()
+        Entry::RollbackBegan { operator, host, .. } => {
+            let text = format!("taking back what was changed, for {} on {}", line(operator), line(host));
+            vec![String::new(), paint.dim(&text), String::new()]
         }
+        // The last lines of the program say how it ended; the spinner shows what is being done.
+        Entry::ItemDone { .. }
+        | Entry::Intended { .. }
+        | Entry::UndoBegan { .. }
+        | Entry::UndoIntended { .. }
+        | Entry::RolledBack { .. }
+        | Entry::Stopped { .. }
+        | Entry::Ended { .. } => Vec::new(),
     }
 }
 

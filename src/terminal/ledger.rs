@@ -106,7 +106,11 @@ impl Ledger {
             Entry::Confirmed { visit, verdict: engine::run::Verdict::DidNot, .. } => {
                 self.doubtful.remove(visit);
             }
+            Entry::UndoBegan { visit, node, .. } => {
+                self.visits.insert(*visit, node.clone());
+            }
             Entry::Undone { visit, result: Ok(Undone::Restored(_) | Undone::NothingToDo(_)), .. } => {
+                self.waiting = None;
                 self.changes.retain(|(changed, _)| changed != visit);
             }
             Entry::Entered { visit, node, .. } | Entry::Declined { visit, node } => {
@@ -115,6 +119,9 @@ impl Ledger {
             Entry::Confirmed { .. }
             | Entry::ItemDone { .. }
             | Entry::Undone { .. }
+            | Entry::RollbackBegan { .. }
+            | Entry::UndoIntended { .. }
+            | Entry::RolledBack { .. }
             | Entry::Stopped { .. }
             | Entry::Ended { .. } => {}
         }

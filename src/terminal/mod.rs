@@ -16,15 +16,17 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod undoable;
 mod wrap;
 
 pub(crate) use ask::{Consent, Gates, Person};
 pub(crate) use clean::{clean, exact, line};
-pub(crate) use ending::{interrupted_hint, last_words};
+pub(crate) use ending::{interrupted_hint, last_words, unwritten};
 pub(crate) use keyboard::Keyboard;
 pub(crate) use reporter::Reporter;
 pub(crate) use screen::{Paint, Screen, Stream};
 pub(crate) use story::story;
 pub(crate) use table::table;
 pub(crate) use tree::tree;
+pub(crate) use undoable::undoable;
 pub(crate) use wrap::{labelled, wrap};

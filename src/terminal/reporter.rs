@@ -143,6 +143,8 @@ impl State {
                 | Entry::ItemDone { .. }
                 | Entry::Confirmed { .. }
                 | Entry::Intended { .. }
+                | Entry::UndoBegan { .. }
+                | Entry::UndoIntended { .. }
         );
         if !busy {
             self.spinner = None;
@@ -151,9 +153,14 @@ impl State {
             self.card = Some(gate.digest.clone());
         }
         self.print(screen, lines);
-        if let Entry::Intended { node, .. } = entry {
-            let title = line(&self.ledger.place(node).title);
-            self.wait_for(screen, &title);
+        let title = |node: &str| line(&self.ledger.place(node).title);
+        match entry {
+            Entry::Intended { node, .. } => self.wait_for(screen, &title(node)),
+            Entry::UndoBegan { node, .. } => self.wait_for(screen, &format!("looking at {}", title(node))),
+            Entry::UndoIntended { visit, .. } => {
+                self.wait_for(screen, &format!("taking back {}", title(self.ledger.node_of(*visit))));
+            }
+            _ => {}
         }
     }
 

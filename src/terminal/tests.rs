@@ -8,7 +8,7 @@ use engine::dry_run::{Branch, DryRun, How, Shown};
 use engine::event::Event;
 use engine::journal::Record;
 use engine::plan::{Body, EndKind, Node, PlanData, Scope};
-use engine::run::{Entry, GateItem, Mode, RunId, Started, Verdict};
+use engine::run::{Change, Entry, GateItem, Mode, RunId, Started, Verdict};
 use engine::step::{Progress, StepError, Undone};
 use engine::template::Standing;
 use engine::walk::Ending;
@@ -226,12 +226,34 @@ fn the_ways_to_end() {
     };
     let message = Some("What was found.\nWhat is left to do.".to_owned());
     let ended = |end| Ending::Ended { end, node: "by_hand".into(), message: message.clone() };
+    let change = |visit, node: &str, undone| Change {
+        visit,
+        item: None,
+        node: node.into(),
+        kind: "x".into(),
+        irreversible: false,
+        in_doubt: false,
+        undone,
+    };
+    let changes = vec![
+        change(9, "fault/drain", Some(Ok(Undone::Restored("gpu-21 is back in service".into())))),
+        change(7, "stop", Some(Ok(Undone::Cannot("the file was edited since".into())))),
+        change(2, "stop", None),
+    ];
     let all = [
         ended(EndKind::Resolved),
         ended(EndKind::NoAction),
         ended(EndKind::Escalated),
         Ending::Parked { node: "stop".into() },
-        Ending::Stuck { node: "stop".into(), why: "the file was edited since".into() },
+        Ending::Stuck {
+            node: "stop".into(),
+            why: "the file was edited since".into(),
+            changes: changes.clone(),
+        },
+        Ending::RolledBack {
+            broke: Some(("stop".into(), "out of time".into())),
+            changes: changes[..1].into(),
+        },
         Ending::Interrupted,
     ];
     insta::assert_snapshot!(all.map(end).concat(), @r#"
@@ -263,11 +285,22 @@ fn the_ways_to_end() {
       This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
       go on    runbook resume 20261124-031244-k7f2  (shows it again and asks)
-    ✗ STUCK: a change could not be taken back; look at it by hand
+    ✗ STUCK: a change could not be taken back
       at       scancel job (free the GPUs)
       why      the file was edited since
+      restored Drain node: gpu-21 is back in service
+      not      scancel job (free the GPUs): could not be taken back
+               scancel job (free the GPUs): not tried
 
-      changed  nothing
+      This was a rehearsal: nothing real was touched.
+      run      20261124-031244-k7f2
+      go on    runbook rollback 20261124-031244-k7f2  (tries it again)
+               runbook rollback 20261124-031244-k7f2 --leave stop  (leaves it as it is)
+    ✓ ROLLED BACK: what was changed is taken back
+      broke    scancel job (free the GPUs)
+      why      out of time
+      restored Drain node: gpu-21 is back in service
+
       This was a rehearsal: nothing real was touched.
       run      20261124-031244-k7f2
     ‖ INTERRUPTED: stopped at a safe point

@@ -17,6 +17,8 @@ pub mod testkit;
 mod text;
 mod wiring;
 
+pub use slurm::{HeadOfJob, heads_of_jobs};
+
 use engine::step::Registry;
 
 /// What takes hostile bytes, for fuzzers: each takes any bytes, and must not panic.

@@ -65,6 +65,7 @@ impl Bench {
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", self.path("bin").display()));
         command.env("HOME", self.directory.path()).env("RUNBOOK_STATE", self.path("state"));
+        command.env("RUNBOOK_SYSLOG", "");
         command.env("LANG", "C.UTF-8").env("TERM", "xterm-256color").env("TZ", "UTC");
         command.stdin(Stdio::null());
         command
@@ -133,6 +134,11 @@ impl Said {
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "\n--- stdout\n{}\n--- stderr\n{}", self.out, self.err);
         self
+    }
+
+    /// Standard error in one line.
+    pub(crate) fn words(&self) -> String {
+        self.err.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// Standard output as JSON.

@@ -5,5 +5,8 @@ mod cut_off;
 mod help;
 mod questions;
 mod rehearse;
+mod rollback;
 mod slurm;
+mod unwritable;
+mod verify;
 mod walk;

@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::chain::{Chain, Wrong};
 use super::summary::{fold, summarize};
-use super::{Journal, JournalError, Record, Store, Summary, SummaryState, replies};
+use super::{Head, Journal, JournalError, Record, Store, Summary, SummaryState, replies};
 use crate::lock::{Locks, MemoryLocks};
 use crate::plan::Plan;
 use crate::run::{Entry, Replied, Reply, RunId, RunState};
@@ -59,14 +59,7 @@ impl Store for DirStore {
             .open(&path)
             .map_err(io("make", &path))?;
         sync_dir(&dir).and_then(|()| sync_dir(&parent)).map_err(io("sync", &dir))?;
-        Ok(Box::new(DirJournal {
-            dir,
-            path,
-            file,
-            chain: Chain::new(run),
-            unsynced: Vec::new(),
-            _lock: lock,
-        }))
+        Ok(Box::new(DirJournal::new(dir, path, file, Chain::new(run), 0, lock)))
     }
 
     fn open(&self, run: &RunId) -> Result<(Box<dyn Journal>, Vec<Record>), JournalError> {
@@ -86,7 +79,7 @@ impl Store for DirStore {
             file.set_len(whole).map_err(io("cut the torn last line of"))?;
             file.seek(std::io::SeekFrom::End(0)).map_err(io("read"))?;
         }
-        let journal = DirJournal { dir, path, file, chain, unsynced: Vec::new(), _lock: lock };
+        let journal = DirJournal::new(dir, path, file, chain, whole, lock);
         Ok((Box::new(journal), records))
     }
 
@@ -98,18 +91,33 @@ impl Store for DirStore {
         Ok(read(run, &dir.join("journal.jsonl"))?.0)
     }
 
-    fn list(&self) -> Result<(Vec<Summary>, Vec<JournalError>), JournalError> {
+    fn lines(&self, run: &RunId) -> Result<Vec<u8>, JournalError> {
+        let dir = self.dir(run);
+        if !dir.is_dir() {
+            return Err(JournalError::NoRun(run.to_string()));
+        }
+        let path = dir.join("journal.jsonl");
+        fs::read(&path).map_err(|source| JournalError::Io { action: "read", path, source })
+    }
+
+    fn runs(&self) -> Result<Vec<RunId>, JournalError> {
         let parent = self.root.join("runs");
         let entries = match fs::read_dir(&parent) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(JournalError::Io { action: "list", path: parent, source }),
         };
+        let names = entries.flatten().map(|entry| entry.file_name());
         let mut ids: Vec<RunId> =
-            entries.flatten().filter_map(|e| RunId::parse(&e.file_name().to_string_lossy()).ok()).collect();
+            names.filter_map(|name| RunId::parse(&name.to_string_lossy()).ok()).collect();
         ids.sort();
+        ids.reverse();
+        Ok(ids)
+    }
+
+    fn list(&self) -> Result<(Vec<Summary>, Vec<JournalError>), JournalError> {
         let (mut runs, mut broken) = (Vec::new(), Vec::new());
-        for run in ids.into_iter().rev() {
+        for run in self.runs()? {
             match self.summary(&run) {
                 Ok(summary) => runs.push(summary),
                 Err(error) => broken.push(error),
@@ -166,6 +174,11 @@ struct DirJournal {
     chain: Chain,
     /// Lines not yet handed to the file: they ride along with the next durable one.
     unsynced: Vec<u8>,
+    /// Bytes that were handed to the file, and the head of the chain there.
+    length: u64,
+    written: Head,
+    /// An entry could not be written.
+    broken: bool,
     _lock: File,
 }
 
@@ -173,13 +186,41 @@ struct DirJournal {
 const KEEP_BACK: usize = 64 << 10;
 
 impl DirJournal {
+    fn new(dir: PathBuf, path: PathBuf, file: File, chain: Chain, length: u64, lock: File) -> Self {
+        let written = chain.head().clone();
+        Self { dir, path, file, chain, unsynced: Vec::new(), length, written, broken: false, _lock: lock }
+    }
+
     fn flush(&mut self, sync: bool) -> Result<(), JournalError> {
         let io = |source| JournalError::Io { action: "write", path: self.path.clone(), source };
-        self.file.write_all(&self.unsynced).map_err(io)?;
+        if self.broken {
+            return Err(io(std::io::Error::other("an entry before this one could not be written")));
+        }
+        let written = self.file.write_all(&self.unsynced);
+        if let Err(source) = written.and_then(|()| if sync { self.file.sync_data() } else { Ok(()) }) {
+            let error = io(source);
+            self.give_up();
+            return Err(error);
+        }
+        self.length += self.unsynced.len() as u64;
+        self.written = self.chain.head().clone();
         self.unsynced.clear();
         // The first entry holds the whole plan; its room is not kept.
         self.unsynced.shrink_to(KEEP_BACK);
-        if sync { self.file.sync_data().map_err(io) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// Nothing more is written after an entry that could not be: what is left of it is cut off (the next process would, too),
+    /// and a run that did not even begin leaves nothing behind.
+    fn give_up(&mut self) {
+        self.broken = true;
+        let _ = self.file.set_len(self.length);
+        if self.length == 0 {
+            for name in ["journal.jsonl", "lock"] {
+                let _ = fs::remove_file(self.dir.join(name));
+            }
+            let _ = fs::remove_dir(&self.dir);
+        }
     }
 }
 
@@ -202,10 +243,17 @@ impl Journal for DirJournal {
         Ok(record)
     }
 
+    fn head(&self) -> Option<Head> {
+        Some(if self.broken { self.written.clone() } else { self.chain.head().clone() })
+    }
+
     fn let_go(&mut self, state: &RunState) -> Result<(), JournalError> {
-        self.flush(false)?;
+        if !self.broken {
+            self.flush(false)?;
+        }
         let (temporary, path) = (self.dir.join("run.json.new"), self.dir.join("run.json"));
-        let text = serde_json::to_vec(&summarize(state)).unwrap_or_default();
+        let summary = Summary { head: self.head(), ..summarize(state) };
+        let text = serde_json::to_vec(&summary).unwrap_or_default();
         fs::write(&temporary, text)
             .and_then(|()| fs::rename(&temporary, &path))
             .map_err(|source| JournalError::Io { action: "write", path, source })
@@ -215,7 +263,9 @@ impl Journal for DirJournal {
 impl Drop for DirJournal {
     fn drop(&mut self) {
         // Nothing here announces a change; what is lost is read again.
-        let _ = self.flush(false);
+        if !self.broken {
+            let _ = self.flush(false);
+        }
     }
 }
 
@@ -238,9 +288,9 @@ fn lock(dir: &Path, run: &RunId) -> Result<File, JournalError> {
         let _ = (&mut file).take(200).read_to_string(&mut holder);
         return Err(JournalError::Locked { run: run.to_string(), holder: holder.trim().to_owned() });
     }
-    file.set_len(0).map_err(io)?;
+    // Who holds it is for people alone: the lock is held without that, also where there is no room to say so.
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    writeln!(file, "pid {} on {host}", std::process::id()).map_err(io)?;
+    let _ = file.set_len(0).and_then(|()| writeln!(file, "pid {} on {host}", std::process::id()));
     Ok(file)
 }
 

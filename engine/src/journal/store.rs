@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Record, Summary};
+use super::{Head, Record, Summary};
 use crate::lock::Locks;
 use crate::run::{Entry, Replied, Reply, RunId, RunState};
 
@@ -62,6 +62,11 @@ pub trait Journal: Send {
     /// If it cannot be written: nothing may be done that the entry was to announce.
     fn append(&mut self, at: jiff::Timestamp, entry: Entry) -> Result<Record, JournalError>;
 
+    /// Where the chain of its entries ends, if it has one.
+    fn head(&self) -> Option<Head> {
+        None
+    }
+
     /// Told when the process lets go of the run, to keep what lists of runs say of it.
     ///
     /// # Errors
@@ -74,6 +79,10 @@ pub trait Journal: Send {
 impl Journal for Box<dyn Journal> {
     fn append(&mut self, at: jiff::Timestamp, entry: Entry) -> Result<Record, JournalError> {
         (**self).append(at, entry)
+    }
+
+    fn head(&self) -> Option<Head> {
+        (**self).head()
     }
 
     fn let_go(&mut self, state: &RunState) -> Result<(), JournalError> {
@@ -106,6 +115,18 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If there is none or it is damaged.
     fn records(&self, run: &RunId) -> Result<Vec<Record>, JournalError>;
+
+    /// The ids of all runs, newest first, whatever became of their journals.
+    ///
+    /// # Errors
+    /// If they cannot be listed; that there is none is an empty list.
+    fn runs(&self) -> Result<Vec<RunId>, JournalError>;
+
+    /// The lines of a run's journal as they are stored, whatever became of them: for [`audit`](super::audit).
+    ///
+    /// # Errors
+    /// If there is none or it cannot be read.
+    fn lines(&self, run: &RunId) -> Result<Vec<u8>, JournalError>;
 
     /// What a list says of one run.
     ///

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Head, Record};
 use crate::plan::{EndKind, Plan};
 use crate::run::{Entry, Phase, Position, RunId, RunState};
 
@@ -26,6 +26,9 @@ pub struct Summary {
     pub started: Timestamp,
     /// The node at which it stands or ended.
     pub node: Option<String>,
+    /// Where its journal ended when a process last let go of it: what is cut off later is missed.
+    #[serde(default)]
+    pub head: Option<Head>,
 }
 
 /// How far a run is.
@@ -87,5 +90,6 @@ pub(super) fn summarize(state: &RunState) -> Summary {
         target: started.target.clone(),
         started: state.since,
         node: node.or_else(|| current.map(|visit| visit.node.clone())),
+        head: None,
     }
 }

@@ -24,6 +24,10 @@ pub struct StepCx {
     /// Names this visit of this run for ever: `20261124-031244-k7f2/12`. A change leaves it where its effect can be
     /// found by it (Slurm's comment field).
     pub token: String,
+    /// Where the run's journal stood when this visit began: the number of its last entry and the first 16 characters of that
+    /// entry's hash, `57-0a1b2c3d4e5f6071`. Left beside the token it shows later if the journal's tail was cut off. It is
+    /// the same at every look of one visit, for consent binds to what is shown.
+    pub head: Option<String>,
     /// Set when the person wants to stop: a waiting read ends early with an error, a change is brought to its end.
     pub cancel: CancellationToken,
     /// Where progress goes.
@@ -33,7 +37,13 @@ pub struct StepCx {
 impl StepCx {
     /// A context that drops progress and is never cancelled.
     pub fn new(site: Arc<dyn Site>, token: impl Into<String>) -> Self {
-        Self { site, token: token.into(), cancel: CancellationToken::new(), progress: Arc::new(|_| {}) }
+        Self {
+            site,
+            token: token.into(),
+            head: None,
+            cancel: CancellationToken::new(),
+            progress: Arc::new(|_| {}),
+        }
     }
 
     /// Says what it is doing.

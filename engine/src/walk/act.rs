@@ -159,9 +159,12 @@ impl<J: Journal> Walker<J> {
         let mut waiting = ready.into_iter();
         let mut running = JoinSet::new();
         let mut broke = 0;
+        // What cannot be written stops it before the next effect; those that are under way are brought to their end.
+        let mut unwritten: Option<WalkError> = None;
         loop {
             // Once more items broke than may, no further change is begun.
             while running.len() < at_once as usize
+                && unwritten.is_none()
                 && broke <= tolerate
                 && !self.world.cancel.is_cancelled()
                 && let Some(Ready { item, preview }) = waiting.next()
@@ -191,7 +194,10 @@ impl<J: Journal> Walker<J> {
                     broke = u32::MAX;
                     break;
                 }
-                self.append(entry)?;
+                if let Err(error) = self.append(entry) {
+                    unwritten = Some(error);
+                    break;
+                }
                 let leases = self.leases.values().cloned().collect();
                 let attempt = self.attempt(visit, node, step, Arc::clone(&kind), &item);
                 let (index, intent) = (item.index, preview.intent);
@@ -199,28 +205,58 @@ impl<J: Journal> Walker<J> {
             }
             let Some(joined) = running.join_next().await else { break };
             let (index, settled) = joined.unwrap_or_else(|error| (None, Settled::Doubt(format!("{error}"))));
+            let mut entry = None;
             let answer = match settled {
                 Settled::Answered(done) => Ok(done),
                 Settled::Not(error) => {
                     let verdict = Verdict::DidNot;
-                    self.append(Entry::Confirmed { visit, item: index, verdict, by: "probe".to_owned() })?;
+                    entry = Some(Entry::Confirmed { visit, item: index, verdict, by: "probe".to_owned() });
                     Err(error)
                 }
                 Settled::Doubt(why) => Err(StepError::new(StepErrorKind::InDoubt, why)
                     .help("`runbook resume` looks again whether it happened, and asks if it cannot tell")),
             };
             broke = broke.saturating_add(u32::from(answer.is_err()));
-            if let Some(item) = index {
+            self.unwritten.push(told(step, node, index, &answer));
+            let item = index.map(|item| {
                 let result = answer.clone().map(|done| (done.outcome, done.output));
-                self.append(Entry::ItemDone { visit, item, result, changed: true })?;
+                Entry::ItemDone { visit, item, result, changed: true }
+            });
+            for entry in entry.into_iter().chain(item) {
+                if unwritten.is_none()
+                    && let Err(error) = self.append(entry)
+                {
+                    unwritten = Some(error);
+                }
+            }
+            if index.is_some() && unwritten.is_none() {
+                self.unwritten.pop();
             }
             answers.insert(index, answer);
+        }
+        if let Some(error) = unwritten {
+            return Err(error);
         }
         for Ready { item, .. } in waiting {
             answers.insert(item.index, Err(StepError::failed("not begun: too many items broke before it")));
         }
         Ok(answers)
     }
+}
+
+/// What came of a change, for people.
+fn told(
+    step: &StepNode,
+    node: &Node,
+    item: Option<usize>,
+    answer: &Result<Done<Value>, StepError>,
+) -> String {
+    let item = item.map_or(String::new(), |item| format!(", item {}", item + 1));
+    let came = match answer {
+        Ok(done) => format!("was carried out: {}", done.outcome),
+        Err(error) => format!("broke: {error}"),
+    };
+    format!("{} at `{}`{item} {came}", step.kind, node.id)
 }
 
 /// What is known of a change after it was tried.

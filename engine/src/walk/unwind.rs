@@ -121,6 +121,14 @@ impl<J: Journal> Walker<J> {
             }
             self.append(Entry::UndoIntended { visit, act: act.clone() })?;
             let result = self.take_back(&past, act.as_deref()).await;
+            let came = match &result {
+                Ok(Undone::Restored(text) | Undone::NothingToDo(text) | Undone::Left(text)) => {
+                    format!("was taken back: {text}")
+                }
+                Ok(Undone::Cannot(text)) => format!("was not taken back: {text}"),
+                Err(error) => format!("broke while it was taken back: {error}"),
+            };
+            self.unwritten.push(format!("{} at `{}` {came}", past.intended.act.kind, past.node));
             return self.undone(&past, result);
         }
     }
@@ -337,5 +345,6 @@ fn of_outcome(step: &dyn Step, done: Done<Value>, good: impl FnOnce(String) -> U
 fn shown(act: &Act, plan: UndoPlan) -> GateItem {
     let bound = serde_json::json!(["undo", act.kind, act.params, act.intent, plan]);
     let UndoPlan { target, commands, diffs, notes, .. } = plan;
-    GateItem { target, commands, diffs, notes, undo: None, digest: digest(bound.to_string().as_bytes()) }
+    let undo = Some("none: a new run would have to make the change again".to_owned());
+    GateItem { target, commands, diffs, notes, undo, digest: digest(bound.to_string().as_bytes()) }
 }

@@ -12,7 +12,8 @@ use crate::lock::{Lease, LockError, Locks};
 use crate::plan::{Body, EndKind, Node, Plan, PlanError, StepNode};
 use crate::policy::Policy;
 use crate::run::{
-    AskedOf, Change, Decision, Entry, Operator, Phase, Position, RunId, RunState, Started, StateError, decide,
+    AskedOf, Change, Decision, Entry, Mode, Operator, Phase, Position, RunId, RunState, Started, StateError,
+    Visit, decide,
 };
 use crate::site::Site;
 use crate::step::{Progress, Registry, StepCx, StepError, Undone};
@@ -93,6 +94,18 @@ pub enum Ending {
     Interrupted,
 }
 
+impl Ending {
+    /// Of a run whose changes were taken back.
+    pub fn rolled_back(state: &RunState) -> Self {
+        let visit = state.trail.iter().rev().find(|visit| visit.undoing.is_none());
+        let broke = visit.and_then(|visit| match &visit.phase {
+            Phase::Failed(error) => Some((visit.node.clone(), error.message.clone())),
+            _ => None,
+        });
+        Self::RolledBack { broke, changes: state.changes() }
+    }
+}
+
 /// Why a walk cannot go on at all.
 #[derive(Debug, thiserror::Error)]
 pub enum WalkError {
@@ -138,6 +151,15 @@ pub(super) fn step_node<'p>(plan: &'p Plan, id: &str) -> Result<(&'p Node, &'p S
     Ok((node, node.step().ok_or_else(missing)?))
 }
 
+/// The place in the journal before a record; nothing if the journal has no chain.
+fn before(record: &Record) -> Option<String> {
+    (!record.prev.is_empty()).then(|| sealed(record.seq.saturating_sub(1), &record.prev))
+}
+
+fn sealed(seq: u64, hash: &str) -> String {
+    format!("{seq}-{}", hash.get(..16).unwrap_or(hash))
+}
+
 /// A walk of one plan.
 pub struct Walker<J> {
     pub(super) plan: Arc<Plan>,
@@ -150,6 +172,10 @@ pub struct Walker<J> {
     pub(super) host: String,
     /// Held until the walker is dropped, by target.
     pub(super) leases: BTreeMap<String, Arc<dyn Lease>>,
+    /// The visit that began last, and where the journal stood then.
+    seal: (u64, Option<String>),
+    /// What steps answered that is not in the journal yet.
+    pub(super) unwritten: Vec<String>,
 }
 
 impl<J: Journal> Walker<J> {
@@ -231,16 +257,50 @@ impl<J: Journal> Walker<J> {
             let vars = super::scope::initial_vars(scope, &state)?;
             state.set_vars("", vars);
         }
+        let mut seal = (0, None);
         for record in &records[1..] {
+            let next = state.next_visit();
             state.apply(&plan, &record.entry)?;
+            if state.next_visit() > next {
+                seal = (next, before(record));
+            }
         }
         let (operator, host) = (started.operator.clone(), started.host.clone());
-        Ok(Self { plan, state, journal, world, operator, host, leases: BTreeMap::new() })
+        Ok(Self {
+            plan,
+            state,
+            journal,
+            world,
+            operator,
+            host,
+            leases: BTreeMap::new(),
+            seal,
+            unwritten: Vec::new(),
+        })
     }
 
     /// The state so far.
     pub fn state(&self) -> &RunState {
         &self.state
+    }
+
+    /// What is known of the last changes but not in the journal, because it could not be written; a line each.
+    pub fn unwritten(&self) -> Vec<String> {
+        let mut lines = self.unwritten.clone();
+        let begun = |visit: &Visit| {
+            let doubt = visit.intended.values().filter(|intended| intended.verdict.is_none());
+            let undo = visit.undoing.as_ref().filter(|undoing| undoing.begun);
+            let undo = undo.filter(|_| matches!(visit.phase, Phase::Acting)).map(|_| "taking a change back");
+            doubt.map(|intended| intended.act.kind.clone()).chain(undo.map(str::to_owned)).collect::<Vec<_>>()
+        };
+        if let Some((_, visit)) = self.state.current().filter(|_| lines.is_empty()) {
+            lines.extend(
+                begun(visit).into_iter().map(|what| {
+                    format!("{what} at `{}` was begun; what came of it was not heard", visit.node)
+                }),
+            );
+        }
+        lines
     }
 
     /// The journal, to let go of it.
@@ -274,7 +334,7 @@ impl<J: Journal> Walker<J> {
                 Decision::Undo { visit } => self.undo(visit).await?,
                 Decision::Unwound => {
                     self.append(Entry::RolledBack { to: self.state.unwind_to })?;
-                    return Ok(self.rolled_back());
+                    return Ok(Ending::rolled_back(&self.state));
                 }
                 Decision::End { node, end } => {
                     let message = self.end_message(&node);
@@ -293,7 +353,14 @@ impl<J: Journal> Walker<J> {
     /// Writes an entry, applies it and tells the listener.
     pub(super) fn append(&mut self, entry: Entry) -> Result<(), WalkError> {
         let record = self.journal.append(self.world.site.now(), entry)?;
+        let next = self.state.next_visit();
         self.state.apply(&self.plan, &record.entry)?;
+        if self.state.next_visit() > next {
+            self.seal = (next, before(&record));
+        }
+        if matches!(record.entry, Entry::Finished { .. } | Entry::Failed { .. } | Entry::Undone { .. }) {
+            self.unwritten.clear();
+        }
         (self.world.listener)(&Event::Recorded(record));
         Ok(())
     }
@@ -331,10 +398,21 @@ impl<J: Journal> Walker<J> {
         StepCx {
             site: Arc::clone(&self.world.site),
             token: format!("{}/{visit}{item}", self.state.started.run),
+            head: self.sealed(visit),
             cancel: self.world.cancel.clone(),
             progress: Arc::new(move |progress: Progress| {
                 listener(&Event::Progress { visit, node: node.clone(), progress });
             }),
+        }
+    }
+
+    /// Where the journal stood when a visit began; nothing for a rehearsal, whose commands are those of a recording.
+    fn sealed(&self, visit: u64) -> Option<String> {
+        let live = matches!(self.state.started.mode, Mode::Live);
+        match &self.seal {
+            _ if !live => None,
+            (last, seal) if *last == visit => seal.clone(),
+            _ => self.journal.head().map(|head| sealed(head.seq, &head.hash)),
         }
     }
 
@@ -365,15 +443,6 @@ impl<J: Journal> Walker<J> {
         Ending::Held { node, why, help }
     }
 
-    fn rolled_back(&self) -> Ending {
-        let visit = self.state.trail.iter().rev().find(|visit| visit.undoing.is_none());
-        let broke = visit.and_then(|visit| match &visit.phase {
-            Phase::Failed(error) => Some((visit.node.clone(), error.message.clone())),
-            _ => None,
-        });
-        Ending::RolledBack { broke, changes: self.state.changes() }
-    }
-
     fn why_held(&self) -> (String, String, Option<String>) {
         let Some((_, visit)) = self.state.current() else { return Default::default() };
         match &visit.phase {
@@ -385,7 +454,7 @@ impl<J: Journal> Walker<J> {
 
     fn over_already(&self) -> Ending {
         match &self.state.position {
-            Position::RolledBack => self.rolled_back(),
+            Position::RolledBack => Ending::rolled_back(&self.state),
             Position::Ended { end, message } => {
                 Ending::Ended { end: *end, node: String::new(), message: message.clone() }
             }

@@ -14,9 +14,9 @@ use engine::run::{Answer, AskedOf, Decided, Entry, Gate, Mode, Operator, RunId, 
 use engine::site::{Command, DirEntry, FileStat, Output, Site, SiteError, SiteErrorKind};
 use engine::step::{
     Change, ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Question, Read,
-    ReadStep, Registry, StepCx, StepError, StepErrorKind, Undone,
+    ReadStep, Registry, StepCx, StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
-use engine::walk::{Ending, WalkError, Walker, World};
+use engine::walk::{Ending, Rollback, WalkError, Walker, World};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -194,6 +194,28 @@ impl ChangeStep for Put {
         })
     }
 
+    async fn preview_undo(
+        &self,
+        _cx: &StepCx,
+        params: &PutParams,
+        intent: &PutIntent,
+    ) -> Result<UndoPreview, StepError> {
+        self.0.broken(&format!("look {}", params.thing))?;
+        let things = self.0.lock();
+        let blind = things.values.contains_key("blind undo");
+        if things.values.get(&params.thing) != Some(&params.value) && !blind {
+            return Ok(UndoPreview::NothingToDo("it is not what was put".to_owned()));
+        }
+        let before = intent.before.as_deref().unwrap_or("nothing");
+        let commands = vec![format!("put {} back to {before}", params.thing)];
+        Ok(UndoPreview::Would(UndoPlan {
+            target: params.thing.clone(),
+            commands,
+            blind,
+            ..UndoPlan::default()
+        }))
+    }
+
     async fn undo(&self, _cx: &StepCx, params: &PutParams, intent: &PutIntent) -> Result<Undone, StepError> {
         self.0.broken(&format!("undo {}", params.thing))?;
         let mut things = self.0.lock();
@@ -201,11 +223,69 @@ impl ChangeStep for Put {
             return Ok(Undone::NothingToDo("it is not what was put".to_owned()));
         }
         things.acts.push(format!("unput {}", params.thing));
+        if things.values.contains_key("blind undo") {
+            drop(things);
+            return self
+                .0
+                .broken(&format!("undone {}", params.thing))
+                .map(|()| Undone::Restored("ran".to_owned()));
+        }
         match &intent.before {
             Some(before) => things.values.insert(params.thing.clone(), before.clone()),
             None => things.values.remove(&params.thing),
         };
         Ok(Undone::Restored(params.thing.clone()))
+    }
+}
+
+/// `burn`: changes a thing for good.
+struct Burn(Shared);
+
+#[async_trait]
+impl ChangeStep for Burn {
+    const KIND: &'static str = "burn";
+    const SUMMARY: &'static str = "changes a thing for good";
+    const EFFECT: Effect = Effect::Irreversible;
+    type Params = ProbeParams;
+    type Intent = ();
+    type Output = ();
+
+    fn outcomes() -> Outcomes {
+        Outcomes::fixed(&[("burnt", ""), ("denied", "")])
+    }
+
+    async fn preview(&self, _cx: &StepCx, params: &ProbeParams) -> Result<Preview<(), ()>, StepError> {
+        Ok(Preview {
+            target: params.thing.clone(),
+            commands: vec![format!("burn {}", params.thing)],
+            diffs: vec![],
+            notes: vec![],
+            undo: None,
+            intent: (),
+            predicted: vec![],
+            writes: vec![],
+            nothing_to_do: None,
+        })
+    }
+
+    async fn perform(&self, _cx: &StepCx, params: &ProbeParams, (): &()) -> Result<Performed<()>, StepError> {
+        let mut things = self.0.lock();
+        things.acts.push(format!("burn {}", params.thing));
+        if things.values.contains_key(&format!("refuse {}", params.thing)) {
+            return Ok(Done::new("denied", ()).into());
+        }
+        things.values.insert(params.thing.clone(), "ashes".to_owned());
+        Ok(Done::new("burnt", ()).into())
+    }
+
+    async fn confirm(
+        &self,
+        _cx: &StepCx,
+        params: &ProbeParams,
+        (): &(),
+    ) -> Result<Confirmation<()>, StepError> {
+        let burnt = self.0.lock().values.get(&params.thing).is_some_and(|value| value == "ashes");
+        Ok(if burnt { Confirmation::Happened(Done::new("burnt", ())) } else { Confirmation::DidNot })
     }
 }
 
@@ -240,6 +320,7 @@ pub(crate) fn registry(things: &Shared) -> Registry {
     let mut registry = Registry::default();
     registry.register(Read::new(Probe(things.clone())));
     registry.register(Change::new(Put(things.clone())));
+    registry.register(Change::new(Burn(things.clone())));
     registry.register(Read::new(Pick));
     registry
 }
@@ -470,6 +551,20 @@ pub(crate) async fn resume(journal: &Dying, world: World) -> Result<Ending, Walk
     let records = journal.disk.lock().unwrap().clone();
     let again = Dying { disk: Arc::clone(&journal.disk), ..Dying::default() };
     let mut walker = Walker::resume(again, &records, "ben".to_owned(), "login2".to_owned(), world)?;
+    walker.walk().await
+}
+
+/// Takes a run back from what is on disk; the process dies after so many entries.
+pub(crate) async fn roll_back(
+    journal: &Dying,
+    world: World,
+    asked: &Rollback,
+    dies_after: Option<usize>,
+) -> Result<Ending, WalkError> {
+    let records = journal.disk.lock().unwrap().clone();
+    let again = Dying { disk: Arc::clone(&journal.disk), dies_after, ..Dying::default() };
+    let (who, host) = ("ben".to_owned(), "login2".to_owned());
+    let mut walker = Walker::roll_back(again, &records, who, host, world, asked)?;
     walker.walk().await
 }
 

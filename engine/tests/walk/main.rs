@@ -8,3 +8,4 @@ mod gates;
 mod journal;
 mod kit;
 mod paths;
+mod rollback;

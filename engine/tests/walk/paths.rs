@@ -154,7 +154,10 @@ async fn unwinding_takes_changes_back_newest_first() {
         end("ok", EndKind::Resolved),
     ];
     let (ending, journal) = walk(started(nodes.clone(), vec![]), world(&things, Scripted::yes())).await;
-    assert!(matches!(ending, Ending::Held { .. }), "{ending:?}");
+    assert!(
+        matches!(&ending, Ending::RolledBack { broke: Some((node, _)), .. } if node == "look"),
+        "{ending:?}"
+    );
     assert_eq!(things.lock().acts, ["put a 2", "put b 2", "unput b", "unput a"]);
     assert_eq!(things.lock().values.get("a").map(String::as_str), Some("1"));
     let undone =
@@ -164,7 +167,8 @@ async fn unwinding_takes_changes_back_newest_first() {
     things.lock().breaks.push(("x".to_owned(), StepErrorKind::Failed));
     things.lock().breaks.push(("undo b".to_owned(), StepErrorKind::Failed));
     let (ending, _) = walk(started(nodes, vec![]), world(&things, Scripted::yes())).await;
-    assert_eq!(ending, Ending::Stuck { node: "two".to_owned(), why: "undo b broke as told".to_owned() });
+    let Ending::Stuck { node, why, .. } = ending else { panic!("{ending:?}") };
+    assert_eq!((node.as_str(), why.as_str()), ("two", "undo b broke as told"));
 }
 
 #[tokio::test]

@@ -426,7 +426,9 @@ pub(super) async fn preview_undo<O>(cx: &StepCx, intent: &Intent<O>) -> Result<U
     let ours = match ours(cx, intent).await? {
         Ok(ours) => ours,
         Err(Undone::Cannot(why)) => return Ok(UndoPreview::Cannot(why)),
-        Err(Undone::NothingToDo(why) | Undone::Restored(why) | Undone::Left(why)) => return Ok(UndoPreview::NothingToDo(why)),
+        Err(Undone::NothingToDo(why) | Undone::Restored(why) | Undone::Left(why)) => {
+            return Ok(UndoPreview::NothingToDo(why));
+        }
     };
     let back = |file: &&Rewrite| FileDiff {
         path: file.path.clone(),

@@ -19,8 +19,9 @@ impl Placeholder {
         Self { run: run.as_bytes().to_vec() }
     }
 
-    /// The run's id becomes `{run}`.
+    /// The run's id becomes `{run}`; the place in its journal, which is another in every run, goes.
     pub(super) fn out(&self, bytes: &[u8]) -> Vec<u8> {
+        let bytes = &without_head(bytes);
         let marked = replace(bytes, MARK, b"{run:");
         if self.run.is_empty() { marked } else { replace(&marked, &self.run, b"{run}") }
     }
@@ -60,6 +61,21 @@ impl Placeholder {
     }
 }
 
+/// Takes ` runbook-head:57-0a1b2c3d4e5f6071` out.
+fn without_head(bytes: &[u8]) -> Vec<u8> {
+    const HEAD: &[u8] = b" runbook-head:";
+    let mut result = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = memmem::find(rest, HEAD) {
+        let after = &rest[at + HEAD.len()..];
+        let length = after.iter().take_while(|byte| byte.is_ascii_hexdigit() || **byte == b'-').count();
+        result.extend_from_slice(&rest[..at]);
+        rest = &after[length..];
+    }
+    result.extend_from_slice(rest);
+    result
+}
+
 fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut result = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -82,6 +98,13 @@ mod tests {
         let recorded = Placeholder::new("20261124-k7f2").out(b"comment=runbook:20261124-k7f2/12 {run}");
         assert_eq!(recorded, b"comment=runbook:{run}/12 {run:}");
         assert_eq!(Placeholder::new("other").back(&recorded), b"comment=runbook:other/12 {run}");
+    }
+
+    #[test]
+    fn the_place_in_the_journal_is_left_out() {
+        let out =
+            Placeholder::new("r").out(b"'--comment=x runbook:r/1 runbook-head:57-0a1b' t\nrunbook-head:5-a");
+        assert_eq!(out, b"'--comment=x runbook:{run}/1' t\nrunbook-head:5-a");
     }
 
     proptest! {

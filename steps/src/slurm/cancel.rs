@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use engine::site::SiteErrorKind;
 use engine::step::{
     ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
+    UndoPreview,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -168,6 +169,21 @@ impl ChangeStep for Cancel {
             }
             _ => Ok(Confirmation::Happened(ended(&id, intent, wait(cx, &id, params.timeout.0).await?))),
         }
+    }
+
+    async fn preview_undo(
+        &self,
+        cx: &StepCx,
+        params: &Params,
+        intent: &Intent,
+    ) -> Result<UndoPreview, StepError> {
+        let job = &intent.pin.job;
+        Ok(match self.confirm(cx, params, intent).await? {
+            Confirmation::DidNot => {
+                UndoPreview::NothingToDo(format!("job {job} goes on: it was not stopped"))
+            }
+            _ => UndoPreview::Cannot(format!("job {job} was stopped, and what it held in memory is lost")),
+        })
     }
 }
 

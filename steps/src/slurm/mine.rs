@@ -16,6 +16,9 @@ pub(crate) fn mark(token: &str) -> String {
 
 const START: &str = "runbook:";
 
+/// Before the place in the journal at which a submission was made: `runbook-head:57-0a1b2c3d4e5f6071`.
+pub(crate) const HEAD: &str = "runbook-head:";
+
 /// Whether a text carries the mark of this token.
 pub(crate) fn carries(text: &str, token: &str) -> bool {
     !token.is_empty() && text.split_whitespace().any(|word| word.strip_prefix(START) == Some(token))
@@ -28,9 +31,56 @@ pub(crate) fn carries_any(text: &str) -> bool {
 
 /// A text with this token's mark in the place of older ones.
 pub(crate) fn marked(text: &str, token: &str) -> String {
-    let words = text.split(' ').filter(|word| !word.starts_with(START));
+    let words = text.split(' ').filter(|word| !word.starts_with(START) && !word.starts_with(HEAD));
     let kept: Vec<&str> = words.collect();
     format!("{} {}", kept.join(" ").trim(), mark(token)).trim_start().to_owned()
+}
+
+/// A place in a run's journal that the comment of a job of that run names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadOfJob {
+    /// The job.
+    pub job: String,
+    /// Number of the entry.
+    pub seq: u64,
+    /// The first characters of its hash.
+    pub hash: String,
+}
+
+/// Reads what the comments of a run's jobs say of its journal, in slurmctld and in the records since `since`. What Slurm
+/// does not tell is not there: a comment is kept in the records only with `AccountingStoreFlags=job_comment`.
+pub async fn heads_of_jobs(cx: &StepCx, run: &str, since: jiff::Timestamp) -> Vec<HeadOfJob> {
+    let format = ["%i", "%k"].join(&SEPARATOR.to_string());
+    let from = since.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let delimiter = format!("--delimiter={SEPARATOR}");
+    let questions = [
+        vec!["squeue", "-h", "-t", "all", "-o", &format],
+        vec!["sacct", "-n", "-P", "-X", &delimiter, "-S", &from, "-o", "JobID,Comment"],
+    ];
+    let mut heads: Vec<HeadOfJob> = Vec::new();
+    for question in questions {
+        let Ok(Ok(answer)) = ask(cx, question).await else { continue };
+        let text = String::from_utf8_lossy(&answer);
+        for row in rows(&text, 2) {
+            let &[job, comment] = row.as_slice() else { continue };
+            heads.extend(head_in(comment, run).map(|(seq, hash)| HeadOfJob {
+                job: job.to_owned(),
+                seq,
+                hash,
+            }));
+        }
+    }
+    heads.sort_by(|one, other| (one.seq, &one.job).cmp(&(other.seq, &other.job)));
+    heads.dedup();
+    heads
+}
+
+fn head_in(comment: &str, run: &str) -> Option<(u64, String)> {
+    let ours = |word: &str| word.strip_prefix(START).and_then(|token| token.split('/').next()) == Some(run);
+    comment.split_whitespace().find(|word| ours(word))?;
+    let (seq, hash) = comment.split_whitespace().find_map(|word| word.strip_prefix(HEAD))?.split_once('-')?;
+    let hex = hash.len() >= 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Some((seq.parse().ok()?, hex.then(|| hash.to_owned())?))
 }
 
 /// What the search came to.
@@ -168,6 +218,29 @@ mod tests {
         assert_eq!(search("9_[1-3%1]|PENDING|runbook:run/1|llama|1795486000\n", Ok("")).await, found("9"));
         assert_eq!(search("", Ok("8|runbook:run/1|llama\n")).await, found("8"));
         assert_eq!(search("", Ok("8|runbook:run/12|llama\n5|x|llama\n")).await, Search::Nowhere);
+    }
+
+    #[test]
+    fn a_place_in_the_journal_stands_beside_the_mark() {
+        let text = "nightly runbook:20261124-031244-k7f2/12 runbook-head:57-0a1b2c3d4e5f6071";
+        assert!(carries(text, "20261124-031244-k7f2/12"), "it does not get in the way of the search");
+        assert_eq!(head_in(text, "20261124-031244-k7f2"), Some((57, "0a1b2c3d4e5f6071".to_owned())));
+        assert_eq!(head_in(text, "20261124-031244-k7f3"), None);
+        assert_eq!(head_in("runbook:r/1 runbook-head:7-$(id)aaaa", "r"), None);
+        assert_eq!(marked(text, "r/2"), "nightly runbook:r/2");
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn comments_are_looked_for_in_both_places() {
+        let site = FakeSite::shared();
+        site.answer("squeue -h -t all", "9\u{1f}runbook:r/1 runbook-head:7-0a1b2c3d\n8\u{1f}(null)\n");
+        site.answer("sacct -n", "7\u{1f}x runbook:r/1 runbook-head:5-ffffffff\n");
+        let heads = heads_of_jobs(&site.cx(), "r", jiff::Timestamp::UNIX_EPOCH).await;
+        let heads: Vec<_> =
+            heads.iter().map(|head| (head.job.as_str(), head.seq, head.hash.as_str())).collect();
+        assert_eq!(heads, [("7", 5, "ffffffff"), ("9", 7, "0a1b2c3d")]);
+        let away = FakeSite::shared();
+        assert!(heads_of_jobs(&away.cx(), "r", jiff::Timestamp::UNIX_EPOCH).await.is_empty());
     }
 
     #[tokio::test(flavor = "current_thread")]

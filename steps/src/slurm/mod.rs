@@ -41,6 +41,7 @@ pub(crate) use fixtures::job as fixture_job;
 pub(crate) use hostlist::contains as hostlist_contains;
 pub(crate) use id::JobId;
 pub(crate) use logs::find as find_logs;
+pub use mine::{HeadOfJob, heads_of_jobs};
 pub(crate) use pids::{list_pids, read_pids};
 pub(crate) use poll::Poll;
 pub(crate) use query::{Found, job as find_job, live as live_job, nodes as unfold_nodes};

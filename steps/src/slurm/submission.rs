@@ -1,7 +1,7 @@
 //! The command line of a repeated submission, made from what is known of the first.
 
 use super::id::JobId;
-use super::mine::marked;
+use super::mine::{HEAD, marked};
 use super::options::SbatchOption;
 use super::record::Record;
 use super::script::absolute;
@@ -22,6 +22,8 @@ pub(crate) struct Request<'a> {
     pub(crate) after: Option<&'a JobId>,
     /// The visit that does it.
     pub(crate) token: &'a str,
+    /// Where the journal stood when that visit began.
+    pub(crate) head: Option<&'a str>,
 }
 
 /// A submission ready to be made.
@@ -96,7 +98,10 @@ pub(crate) fn plan(request: &Request<'_>) -> Result<Plan, String> {
     }
     let own =
         request.options.iter().rev().find(|option| option.name == "comment").and_then(|o| o.value.as_deref());
-    let comment = marked(own.or(record.comment.as_deref()).unwrap_or_default(), request.token);
+    let mut comment = marked(own.or(record.comment.as_deref()).unwrap_or_default(), request.token);
+    if let Some(head) = request.head {
+        comment.push_str(&format!(" {HEAD}{head}"));
+    }
     argv.push(format!("--comment={comment}"));
 
     let wrapped = request.script.is_none() && first.has("wrap");
@@ -196,6 +201,7 @@ mod tests {
             options: &read_list(&words)?,
             after: None,
             token: "r/12",
+            head: None,
         })
     }
 
@@ -273,8 +279,15 @@ mod tests {
         assert!(made(&record(Some("srun --pty bash")), &[]).unwrap_err().contains("srun"));
         assert!(made(&record(Some("sbatch train.sbatch")), &["--dependency=afterok:1"]).is_err());
         let gone = record(Some("sbatch train.sbatch"));
-        let request =
-            Request { record: &gone, on_disk: None, script: None, options: &[], after: None, token: "t" };
+        let request = Request {
+            record: &gone,
+            on_disk: None,
+            script: None,
+            options: &[],
+            after: None,
+            token: "t",
+            head: None,
+        };
         assert!(plan(&request).unwrap_err().contains("no longer there"));
     }
 }

@@ -122,6 +122,7 @@ impl ChangeStep for Submit {
             options: &options,
             after: params.after.as_ref(),
             token: &cx.token,
+            head: cx.head.as_deref(),
         });
         let plan = made.map_err(|why| {
             StepError::failed(format!("job {} cannot be submitted again: {why}", record.job))
