@@ -15,6 +15,8 @@ mod slurm;
 #[doc(hidden)]
 pub mod testkit;
 mod text;
+#[cfg(test)]
+mod undo_tests;
 mod wiring;
 
 pub use slurm::{HeadOfJob, heads_of_jobs};

@@ -161,9 +161,11 @@ async fn confirming() {
     earlier["pin"]["submitted"] = json!("2026-11-23T00:00:00Z");
     assert!(matches!(confirm(site(&["RUNNING|gpu-20"]), &earlier).await, Confirmation::Unknown(_)));
     let away = FakeSite::shared();
+    away.answer("scontrol show config", "ClusterName = lab\n");
     away.fail("squeue", 1, "slurm_load_jobs error: Unable to contact slurm controller (connect failure)");
     assert!(matches!(confirm(away, &intent).await, Confirmation::Unknown(_)));
     let forgotten = FakeSite::shared();
+    forgotten.answer("scontrol show config", "ClusterName = lab\n");
     forgotten.fail("squeue", 1, "slurm_load_jobs error: Invalid job id specified");
     assert!(matches!(confirm(forgotten, &intent).await, Confirmation::Happened(_)));
 }

@@ -37,7 +37,7 @@ mod value;
 
 pub(crate) use call::question;
 #[cfg(test)]
-pub(crate) use fixtures::job as fixture_job;
+pub(crate) use fixtures::{FAILED_25_11 as FAILED_JOB, IDLE_NODE, job as fixture_job};
 pub(crate) use hostlist::contains as hostlist_contains;
 pub(crate) use id::JobId;
 pub(crate) use logs::find as find_logs;

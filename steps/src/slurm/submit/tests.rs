@@ -153,8 +153,9 @@ async fn confirming_and_undoing() {
     let intent = preview(&site(), &with()).await.intent;
     let step = Change::new(Submit);
     let found = FakeSite::shared();
+    found.answer("scontrol show config", "ClusterName = lab\n");
     found.answer("squeue -h -t all", TOKEN_JOB);
-    found.answer("scontrol -o show job 9", fixture::job("l", "/x", "").replace("JobId=1 ", "JobId=9 "));
+    found.answer("scontrol -o show job 9", fixture::job("l", "/x", "x runbook:run/1").replace("JobId=1 ", "JobId=9 "));
     found.answer("scancel 9", "");
     found.answer("squeue -h -j 9", "CANCELLED\u{1f}\n");
     let happened = step.confirm(&found.cx(), &with(), &intent).await.unwrap();
@@ -164,12 +165,14 @@ async fn confirming_and_undoing() {
     assert!(found.lines().contains(&"scancel 9".to_owned()));
 
     let nowhere = FakeSite::shared();
+    nowhere.answer("scontrol show config", "ClusterName = lab\n");
     nowhere.answer("squeue -h -t all", "");
     nowhere.answer("sacct -n", "");
     assert_eq!(step.confirm(&nowhere.cx(), &with(), &intent).await.unwrap(), Confirmation::DidNot);
     assert!(matches!(step.undo(&nowhere.cx(), &with(), &intent).await.unwrap(), Undone::NothingToDo(_)));
 
     let away = FakeSite::shared();
+    away.answer("scontrol show config", "ClusterName = lab\n");
     away.fail("squeue", 1, "slurm_load_jobs error: Unable to contact slurm controller (connect failure)");
     assert!(matches!(step.confirm(&away.cx(), &with(), &intent).await.unwrap(), Confirmation::Unknown(_)));
 }
