@@ -5,6 +5,8 @@ mod checkpoint;
 mod control;
 pub mod duration;
 mod gpu;
+#[cfg(test)]
+mod hostile_tests;
 mod job;
 mod launch;
 mod oom;

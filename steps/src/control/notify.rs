@@ -4,7 +4,7 @@
 //! secret: curl reads it from its standard input, where no list of processes shows it.
 
 use async_trait::async_trait;
-use engine::site::Command;
+use engine::site::{Command, Exit};
 use engine::step::{
     ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
     StepErrorKind,
@@ -144,7 +144,11 @@ impl ChangeStep for Notify {
             if status.is_some_and(|status| (200..300).contains(&status)) { "sent" } else { "failed" };
         let line = match status {
             Some(status) => format!("{place} answered {status}"),
-            None => format!("{place} gave no answer"),
+            // curl(1), EXIT CODES: no proxy, no host, no connection. Anything else may have come after it was sent.
+            None if matches!(answer.exit, Exit::Code(5..=7)) => {
+                format!("{place} could not be reached: nothing was sent")
+            }
+            None => format!("{place} gave no answer: whether it took the message is not known"),
         };
         Ok(Done::new(outcome, Output { status }).line(line).into())
     }
@@ -190,7 +194,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_of_the_webhook_is_an_outcome() {
-        for (answer, status) in [(ok("500"), Some(500)), (exit(7, "000", "refused"), None)] {
+        for (answer, status, told) in [
+            (ok("500"), Some(500), ""),
+            (exit(7, "000", "refused"), None, "nothing was sent"),
+            (exit(28, "000", "timed out"), None, "is not known"),
+        ] {
             let site = Arc::new(FakeSite::new());
             site.local(["curl"], answer);
             let params = params(json!({"url": "http://localhost:1/", "payload": {"a": 1}}));
@@ -198,6 +206,7 @@ mod tests {
                 panic!("it asks nobody")
             };
             assert_eq!((done.outcome.as_str(), done.output.status), ("failed", status));
+            assert!(status.is_some() || done.summary[0].contains(told), "{:?}", done.summary);
         }
     }
 

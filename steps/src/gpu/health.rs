@@ -14,7 +14,7 @@ use super::policy::Policy;
 use super::verdict::{Judged, Verdict, Window, Xid, judge};
 use crate::duration::Timespan;
 use crate::size::show;
-use crate::text::{clean_to, count};
+use crate::text::{clean, clean_to, count};
 
 /// Xid lines that the output holds at most; those that count come first.
 const MOST_XIDS: usize = 100;
@@ -152,7 +152,7 @@ fn conclude(
         (true, false) => Verdict::Unknown,
         (true, true) => Verdict::Healthy,
     };
-    let mut summary = vec![format!("{node}: {}", headline(verdict, &faults, &gaps))];
+    let mut summary = vec![format!("{}: {}", clean(&node), headline(verdict, &faults, &gaps))];
     summary.extend(faults.iter().chain(&gaps).skip(1).take(2).cloned());
     summary.push(inventory(&cards.gpus, cards.driver.as_deref(), log, &judged.xids));
     if let Some(line) = device.and_then(|device| in_question(device, &cards.gpus, &faults)) {

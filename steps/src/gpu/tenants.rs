@@ -13,7 +13,7 @@ use super::survey::{App, Card, Survey, on, survey};
 use crate::duration::Timespan;
 use crate::size::show;
 use crate::slurm::JobId;
-use crate::text::{clean_to, count};
+use crate::text::{clean, clean_to, count};
 
 /// `gpu.tenants`: see [`Params`].
 pub(crate) struct Tenants;
@@ -206,15 +206,16 @@ fn conclude(node: String, found: Survey, device: Option<&Device>) -> Done<Output
     };
     let foreign_bytes =
         if found.gaps.is_empty() { foreign_bytes } else { foreign_bytes.filter(|_| !foreign.is_empty()) };
+    let named = clean(&node);
     let mut summary = vec![match verdict {
         Verdict::Clean => {
-            format!("{node}: {} on the GPUs, all of the job", count(counting().count(), "process"))
+            format!("{named}: {} on the GPUs, all of the job", count(counting().count(), "process"))
         }
         Verdict::Shared => {
             let has = foreign_bytes.map_or("an unknown amount of memory".to_owned(), show);
-            format!("{node}: {} not of the job, with {has}", count(foreign.len(), "process"))
+            format!("{named}: {} not of the job, with {has}", count(foreign.len(), "process"))
         }
-        Verdict::Unknown => format!("{node}: unknown: {}", gaps.join("; ")),
+        Verdict::Unknown => format!("{named}: unknown: {}", gaps.join("; ")),
     }];
     summary.extend(foreign.iter().take(3).map(line));
     gaps.extend(notes);

@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn the_place_in_the_journal_is_left_out() {
-        let out =
-            Placeholder::new("id-7").out(b"'--comment=x runbook:id-7/1 runbook-head:57-0a1b' t\nrunbook-head:5-a");
+        let out = Placeholder::new("id-7")
+            .out(b"'--comment=x runbook:id-7/1 runbook-head:57-0a1b' t\nrunbook-head:5-a");
         assert_eq!(out, b"'--comment=x runbook:{run}/1' t\nrunbook-head:5-a");
     }
 

@@ -108,6 +108,10 @@ impl ChangeStep for Submit {
     }
 
     async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {
+        if let Some(name) = params.env.keys().find(|name| !is_variable(name)) {
+            let message = format!("{} is not the name of an environment variable", clean(name));
+            return Err(StepError::new(StepErrorKind::Params, message));
+        }
         let record = first_job(cx, params).await?;
         let work_dir = record.work_dir.clone().ok_or_else(|| {
             StepError::failed(format!("the working directory of job {} is not known", record.job))
@@ -433,6 +437,13 @@ async fn warnings(cx: &StepCx, params: &Params, record: &Record) -> Result<Vec<S
             .to_owned(),
     );
     Ok(notes)
+}
+
+/// A name that a shell takes for a variable's: any other would be executed by whoever pastes the line that is shown.
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// The id in an answer of `sbatch --parsable`: `123`, or `123;cluster`.

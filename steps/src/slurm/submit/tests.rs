@@ -155,7 +155,10 @@ async fn confirming_and_undoing() {
     let found = FakeSite::shared();
     found.answer("scontrol show config", "ClusterName = lab\n");
     found.answer("squeue -h -t all", TOKEN_JOB);
-    found.answer("scontrol -o show job 9", fixture::job("l", "/x", "x runbook:run/1").replace("JobId=1 ", "JobId=9 "));
+    found.answer(
+        "scontrol -o show job 9",
+        fixture::job("l", "/x", "x runbook:run/1").replace("JobId=1 ", "JobId=9 "),
+    );
     found.answer("scancel 9", "");
     found.answer("squeue -h -j 9", "CANCELLED\u{1f}\n");
     let happened = step.confirm(&found.cx(), &with(), &intent).await.unwrap();
