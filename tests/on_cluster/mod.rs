@@ -5,4 +5,5 @@ mod faults;
 mod frameworks;
 mod kit;
 mod resume;
+mod rollback;
 mod worlds;
