@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::journal::{Audit, Finding, Noted, Store, Tampering, audit, fold};
+use engine::journal::{Audit, Finding, JournalError, Noted, Store, SummaryState, Tampering, audit, fold};
 use engine::run::{Entry, Mode, RunId, Started};
 use engine::step::StepCx;
 use serde_json::json;
@@ -56,25 +56,21 @@ fn verify(
     head: Option<&str>,
     log: Option<&Path>,
 ) -> Result<Verified, CliError> {
-    let text = store.lines(&run)?;
-    let mut audit = audit(&run, &text);
     let records = store.records(&run);
+    if let Err(error @ JournalError::NoRun(_)) = records {
+        return Err(error.into());
+    }
     let started = records.as_ref().ok().and_then(|records| match &records.first()?.entry {
         Entry::Started(started) => Some((started, records[0].at)),
         _ => None,
     });
-    if audit.holds()
-        && let Err(what) =
-            records.as_ref().map_err(ToString::to_string).and_then(|records| fold(records).map(drop))
-    {
-        let line = audit.lines.max(1);
-        audit.findings.push(Finding { line, through: line, kind: Tampering::Illegal, what });
-    }
+    // Heads before lines: what is written meanwhile is then in the lines.
     let mut noted = Vec::new();
     if let Some(hash) = head {
         noted.push(Noted { seq: None, hash: hash.to_ascii_lowercase(), by: "--head".to_owned() });
     }
-    if let Some(head) = store.summary(&run).ok().and_then(|summary| summary.head) {
+    let summary = store.summary(&run).ok();
+    if let Some(head) = summary.as_ref().and_then(|summary| summary.head.clone()) {
         let by = "what lists of runs say of it".to_owned();
         noted.push(Noted { seq: Some(head.seq), hash: head.hash, by });
     }
@@ -83,6 +79,18 @@ fn verify(
     noted.extend(in_log.map_err(|error| CliError::read(log.unwrap_or(Path::new("/var/log")), error))?);
     if let Some((started, since)) = started {
         noted.extend(in_jobs(started, since)?);
+    }
+    let mut audit = audit(&run, &store.lines(&run)?);
+    if summary.is_some_and(|summary| summary.state == SummaryState::Running) {
+        // Its last line is being written.
+        audit.findings.retain(|finding| finding.kind != Tampering::Torn);
+    }
+    if audit.holds()
+        && let Err(what) =
+            records.as_ref().map_err(ToString::to_string).and_then(|records| fold(records).map(drop))
+    {
+        let line = audit.lines.max(1);
+        audit.findings.push(Finding { line, through: line, kind: Tampering::Illegal, what });
     }
     // The newest first: one that does not agree says enough.
     noted.sort_by_key(|noted| std::cmp::Reverse(noted.seq.unwrap_or(u64::MAX)));

@@ -83,7 +83,10 @@ pub(crate) fn last_words(
             lines.extend(became(screen, reporter, changes));
         }
         Ending::RolledBack { broke, changes } => {
-            let words = paint.good("ROLLED BACK: what was changed is taken back");
+            let words = match changes.is_empty() {
+                true => paint.good("ROLLED BACK: nothing had been changed"),
+                false => paint.good("ROLLED BACK: what was changed is taken back"),
+            };
             lines.push(format!("{} {words}", paint.good(glyphs.done)));
             if let Some((node, why)) = broke {
                 lines.extend(labelled("broke", &line(&reporter.place(node).title), 2, width));

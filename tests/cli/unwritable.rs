@@ -68,11 +68,25 @@ fn at_every_entry_it_stops_before_the_next_effect_and_goes_on_from_there() {
     assert_eq!(told, 3, "each of three changes was made once when its answer could not be written");
 }
 
-/// A run on a file system of so many KiB in a namespace of its own, and what came of it after room was made. `None` where no
-/// file system can be mounted.
-fn on_a_disk_of(bench: &Bench, size: u32) -> Option<Said> {
+/// Runs this script on a file system of so many KiB at `state`, in a namespace of its own. `None` where none can be mounted.
+fn on_a_disk_of(bench: &Bench, size: u32, script: &str) -> Option<Said> {
+    let mount = "mkdir -p state && mount -t tmpfs -o size=$SIZE none state || { echo NO MOUNT; exit 0; }";
+    let program = bench.command(RUN);
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &format!("{mount}\n{script}")]);
+    command.arg(program.get_program()).args(RUN).current_dir(bench.path(""));
+    command.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let said = Said::of(command.env("SIZE", format!("{size}k")).output().unwrap());
+    let mounted = !said.out.contains("NO MOUNT") && said.out.contains("first");
+    if !mounted {
+        eprintln!("SKIPPED: no file system can be mounted here: {}", said.err);
+    }
+    mounted.then_some(said)
+}
+
+#[test]
+fn on_a_full_disk_it_stops_and_goes_on_after_room_was_made() {
     let script = r#"
-        mkdir -p state && mount -t tmpfs -o size=$SIZE none state || { echo NO MOUNT; exit 0; }
         "$0" "$@"; echo "first $?"
         run=$(ls state/runs)
         [ -n "$run" ] || { echo "no run"; exit 0; }
@@ -80,25 +94,10 @@ fn on_a_disk_of(bench: &Bench, size: u32) -> Option<Said> {
         "$0" resume "$run" --yes; echo "second $?"
         "$0" runs verify "$run"; echo "third $?"
     "#;
-    let program = bench.command(RUN);
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]);
-    command.arg(program.get_program()).args(RUN).current_dir(bench.path(""));
-    command.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let said = Said::of(command.env("SIZE", format!("{size}k")).output().unwrap());
-    let mounted = !said.out.contains("NO MOUNT") && said.out.contains("first");
-    mounted.then_some(said)
-}
-
-#[test]
-fn on_a_full_disk_it_stops_and_goes_on_after_room_was_made() {
     let mut stopped = 0;
     for size in (8..64).step_by(4) {
         let bench = fresh();
-        let Some(said) = on_a_disk_of(&bench, size) else {
-            eprintln!("SKIPPED: no file system can be mounted here");
-            return;
-        };
+        let Some(said) = on_a_disk_of(&bench, size, script) else { return };
         if said.out.contains("first 0") {
             break;
         }
@@ -114,6 +113,26 @@ fn on_a_full_disk_it_stops_and_goes_on_after_room_was_made() {
         assert_eq!(bench.read("train.sbatch").matches("SECOND=2").count(), 1, "{size}");
     }
     assert!(stopped > 0, "no disk was full in the middle of a run");
+}
+
+#[test]
+fn where_it_became_read_only_nothing_is_done() {
+    let bench = fresh();
+    let script = r#"
+        "$0" run mend-stop --job 1 --script train.sbatch; echo "first $?"
+        run=$(ls state/runs)
+        mount -o remount,ro state
+        "$0" resume "$run" --yes; echo "second $?"
+        cp train.sbatch seen; cp scancelled seen-scancels 2> /dev/null
+        mount -o remount,rw state
+        "$0" resume "$run" --yes; echo "third $?"
+    "#;
+    let Some(said) = on_a_disk_of(&bench, 4096, script) else { return };
+    assert!(said.out.contains("first 3") && said.out.contains("second 1"), "{}{}", said.out, said.err);
+    assert!(said.words().contains("is mounted read-only"), "{}", said.err);
+    assert_eq!((bench.read("seen").as_str(), bench.read("seen-scancels").as_str()), (SCRIPT, ""));
+    assert!(said.out.contains("third 0"), "{}{}", said.out, said.err);
+    assert_eq!(scancels(&bench), 1);
 }
 
 #[test]

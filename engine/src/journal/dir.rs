@@ -50,15 +50,16 @@ impl Store for DirStore {
         DirBuilder::new().recursive(true).mode(0o700).create(&parent).map_err(io("make", &parent))?;
         // Exclusive: two runs never share a directory.
         DirBuilder::new().mode(0o700).create(&dir).map_err(io("make", &dir))?;
-        let lock = lock(&dir, run)?;
         let path = dir.join("journal.jsonl");
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io("make", &path))?;
-        sync_dir(&dir).and_then(|()| sync_dir(&parent)).map_err(io("sync", &dir))?;
+        let begin = || {
+            let lock = lock(&dir, run)?;
+            let mut options = OpenOptions::new();
+            options.append(true).create_new(true).mode(0o600);
+            let file = options.open(&path).map_err(io("make", &path))?;
+            sync_dir(&dir).and_then(|()| sync_dir(&parent)).map_err(io("sync", &dir))?;
+            Ok((lock, file))
+        };
+        let (lock, file) = begin().inspect_err(|_| discard(&dir))?;
         Ok(Box::new(DirJournal::new(dir, path, file, Chain::new(run), 0, lock)))
     }
 
@@ -216,10 +217,7 @@ impl DirJournal {
         self.broken = true;
         let _ = self.file.set_len(self.length);
         if self.length == 0 {
-            for name in ["journal.jsonl", "lock"] {
-                let _ = fs::remove_file(self.dir.join(name));
-            }
-            let _ = fs::remove_dir(&self.dir);
+            discard(&self.dir);
         }
     }
 }
@@ -298,6 +296,14 @@ fn lock(dir: &Path, run: &RunId) -> Result<File, JournalError> {
 fn held(dir: &Path) -> bool {
     let Ok(file) = File::open(dir.join("lock")) else { return false };
     flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+}
+
+/// Takes away what a run left that did not begin.
+fn discard(dir: &Path) {
+    for name in ["journal.jsonl", "lock"] {
+        let _ = fs::remove_file(dir.join(name));
+    }
+    let _ = fs::remove_dir(dir);
 }
 
 fn sync_dir(dir: &Path) -> std::io::Result<()> {

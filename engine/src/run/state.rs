@@ -475,8 +475,10 @@ impl RunState {
 
     /// A held or interrupted visit begins again; a change that may have been made is looked into first.
     fn take_up(&mut self) {
-        if self.position == Position::Stuck {
-            self.unwind();
+        match self.position {
+            Position::Stuck => self.unwind(),
+            Position::RolledBack | Position::Ended { .. } => return,
+            Position::Before(_) | Position::In | Position::Held | Position::Unwinding => {}
         }
         let Some(visit) = self.trail.last_mut() else { return };
         match visit.phase {

@@ -4,7 +4,7 @@ use std::fs;
 
 use engine::journal::{DirStore, JournalError, Store, SummaryState};
 use engine::plan::{EndKind, Node};
-use engine::run::RunId;
+use engine::run::{Entry, RunId};
 use engine::walk::{Ending, Walker};
 use jiff::Timestamp;
 use serde_json::json;
@@ -104,6 +104,29 @@ async fn a_torn_tail_is_dropped_and_anything_else_is_named() {
     let mut swapped = lines.clone();
     swapped.swap(1, 2);
     assert_eq!(damaged(swapped.join("\n") + "\n"), 2);
+}
+
+#[tokio::test]
+async fn where_the_journal_stands_is_the_same_at_every_look_of_a_visit() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = DirStore::new(dir.path());
+    let (id, things) = (run_id(1), Shared::default());
+    things.set("a", "1");
+    assert!(matches!(walked(&store, &id, &things, vec![None]).await, Ending::Parked { .. }));
+    let (journal, records) = store.open(&id).unwrap();
+    let person = Scripted::yes();
+    let world = world(&things, person.clone());
+    let mut walker = Walker::resume(journal, &records, "ben".to_owned(), "login2".to_owned(), world).unwrap();
+    assert!(matches!(walker.walk().await.unwrap(), Ending::Ended { .. }));
+    let asked = person.asked.lock().unwrap();
+    let Entry::GateOpened { gate, .. } = &records[2].entry else { panic!("{:?}", records[2]) };
+    assert_eq!(asked.len(), 1, "consent to it holds");
+    assert_eq!(asked[0].digest, gate.digest, "what was shown before the resume is shown again");
+    let audit = engine::journal::audit(&id, &store.lines(&id).unwrap());
+    assert!(audit.holds());
+    // It is the place before the visit's first entry, as anybody can look up in the journal.
+    let place = format!("the journal is at 2-{}", &records[2].prev[..16]);
+    assert_eq!(gate.items[0].notes, [place]);
 }
 
 #[test]

@@ -134,7 +134,7 @@ impl ChangeStep for Put {
 
     async fn preview(
         &self,
-        _cx: &StepCx,
+        cx: &StepCx,
         params: &PutParams,
     ) -> Result<Preview<PutIntent, PutOutput>, StepError> {
         self.0.broken(&format!("preview {}", params.thing))?;
@@ -147,7 +147,7 @@ impl ChangeStep for Put {
             target: params.thing.clone(),
             commands: vec![format!("put {} {}", params.thing, params.value)],
             diffs: vec![],
-            notes: vec![],
+            notes: cx.head.iter().map(|head| format!("the journal is at {head}")).collect(),
             undo: Some("put it back".to_owned()),
             intent: PutIntent { before: before.clone() },
             predicted: vec![Predicted { outcome: "done".to_owned(), output: output() }],
