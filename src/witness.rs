@@ -4,11 +4,11 @@
 //! to and done is covered, for consent stands in the journal before the intent; a tail that is cut off unseen can only hold
 //! reads. Noting every entry would fill the log with what proves nothing more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use engine::journal::{Head, Journal, JournalError, Noted, Record};
@@ -83,47 +83,63 @@ fn socket() -> Option<UnixDatagram> {
     Some(socket)
 }
 
-/// The heads of a run that the system's log holds, newest first, and those in `more`, a file that was collected elsewhere.
-pub(crate) fn noted(run: &RunId, since: Timestamp, more: Option<&Path>) -> std::io::Result<Vec<Noted>> {
-    let mut found = BTreeMap::new();
-    if let Some(path) = more {
-        look_in(path, run, &mut found)?;
-    }
-    for path in FILES.iter().map(PathBuf::from) {
-        // Most are there for administrators alone.
-        let _ = look_in(&path, run, &mut found);
-    }
-    let since = format!("--since=@{}", since.as_second().saturating_sub(1));
-    let journal =
-        Command::new("journalctl").args(["-q", "--no-pager", "-o", "cat", "-t", "runbook", &since]).output();
-    if let Ok(output) = journal {
-        look(output.stdout.as_slice(), run, "the system's journal", &mut found);
-    }
-    Ok(found.into_values().rev().collect())
-}
+/// The heads that the system's log holds, by run and entry.
+#[derive(Default)]
+pub(crate) struct Log(HashMap<String, BTreeMap<u64, Noted>>);
 
-fn look_in(path: &Path, run: &RunId, found: &mut BTreeMap<u64, Noted>) -> std::io::Result<()> {
-    use std::io::Seek;
-    let mut file = File::open(path)?;
-    let start = file.metadata()?.len().saturating_sub(MOST);
-    file.seek(std::io::SeekFrom::Start(start))?;
-    look(file.take(MOST), run, &path.display().to_string(), found);
-    Ok(())
-}
+impl Log {
+    /// Reads what can be read of it, and `more`, a file that was collected elsewhere.
+    ///
+    /// # Errors
+    /// If `more` cannot be read; of the rest, most is there for administrators alone.
+    pub(crate) fn read(more: Option<&Path>) -> std::io::Result<Self> {
+        let mut log = Self::default();
+        if let Some(path) = more {
+            log.look_in(path)?;
+        }
+        for path in FILES {
+            let _ = log.look_in(Path::new(path));
+        }
+        let journal =
+            Command::new("journalctl").args(["-q", "--no-pager", "-o", "cat", "-t", "runbook"]).output();
+        if let Ok(output) = journal {
+            log.look(output.stdout.as_slice(), "the system's journal");
+        }
+        Ok(log)
+    }
 
-fn look(text: impl Read, run: &RunId, by: &str, found: &mut BTreeMap<u64, Noted>) {
-    for line in BufReader::new(text).split(b'\n').map_while(Result::ok) {
-        if let Some(Head { seq, hash }) = read(&String::from_utf8_lossy(&line), run) {
-            found.entry(seq).or_insert_with(|| Noted { seq: Some(seq), hash, by: by.to_owned() });
+    /// The heads of a run.
+    pub(crate) fn of(&self, run: &RunId) -> impl Iterator<Item = &Noted> {
+        self.0.get(run.as_str()).into_iter().flat_map(BTreeMap::values)
+    }
+
+    fn look_in(&mut self, path: &Path) -> std::io::Result<()> {
+        let mut file = File::open(path)?;
+        let start = file.metadata()?.len().saturating_sub(MOST);
+        file.seek(SeekFrom::Start(start))?;
+        self.look(file.take(MOST), &path.display().to_string());
+        Ok(())
+    }
+
+    fn look(&mut self, text: impl Read, by: &str) {
+        for line in BufReader::new(text).split(b'\n').map_while(Result::ok) {
+            if let Some((run, Head { seq, hash })) = read(&String::from_utf8_lossy(&line)) {
+                let heads = self.0.entry(run).or_default();
+                heads.entry(seq).or_insert_with(|| Noted { seq: Some(seq), hash, by: by.to_owned() });
+            }
         }
     }
 }
 
-fn read(line: &str, run: &RunId) -> Option<Head> {
-    let (_, rest) = line.split_once(&format!("run {run} entry "))?;
+fn read(line: &str) -> Option<(String, Head)> {
+    let (_, rest) = line
+        .split_once("]: run ")
+        .or_else(|| line.split_at_checked(4).filter(|(word, _)| *word == "run "))?;
+    let (run, rest) = rest.split_once(" entry ")?;
     let (seq, hash) = rest.split_once(" head ")?;
     let hash: String = hash.chars().take_while(char::is_ascii_hexdigit).collect();
-    Some(Head { seq: seq.parse().ok()?, hash: (hash.len() == 64).then_some(hash)? })
+    let head = Head { seq: seq.parse().ok()?, hash: (hash.len() == 64).then_some(hash)? };
+    Some((run.to_owned(), head))
 }
 
 #[cfg(test)]
@@ -140,11 +156,14 @@ mod tests {
             |run: &RunId, seq| format!("Nov 24 03:12:44 login2 runbook[7]: {}\n", told(run, &head(seq)));
         let lines =
             [line(&run, 1), line(&other, 9), "noise \u{1b}[2J\n".to_owned(), line(&run, 7), line(&run, 7)];
-        let forged = format!("run {run} entry 8 head nothing\nrun {run} entry x head {}\n", "0a".repeat(32));
+        let forged =
+            format!("run {run} entry 8 head nothing\nrun {run} entry x head {}\nr\u{e9}n\n", "0a".repeat(32));
         std::fs::write(&path, lines.concat() + &forged).unwrap();
-        let mut found = BTreeMap::new();
-        look_in(&path, &run, &mut found).unwrap();
-        assert_eq!(found.keys().copied().collect::<Vec<_>>(), [1, 7]);
-        assert_eq!(found[&7].hash, head(7).hash);
+        let mut log = Log::default();
+        log.look_in(&path).unwrap();
+        log.look(told(&other, &head(4)).as_bytes(), "the system's journal");
+        let of = |run| log.of(run).map(|noted| noted.seq.unwrap()).collect::<Vec<_>>();
+        assert_eq!((of(&run), of(&other)), (vec![1, 7], vec![4, 9]));
+        assert!(log.of(&run).all(|noted| noted.hash == head(7).hash));
     }
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use engine::journal::{Audit, Finding, JournalError, Noted, Store, SummaryState, Tampering, audit, fold};
-use engine::run::{Entry, Mode, RunId, Started};
+use engine::journal::{Audit, Finding, Noted, Store, SummaryState, Tampering, audit, fold};
+use engine::run::RunId;
 use engine::step::StepCx;
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::cli::Verify;
@@ -14,7 +15,7 @@ use crate::exit::Exit;
 use crate::place;
 use crate::session::Session;
 use crate::terminal::{Screen, Stream, line};
-use crate::witness;
+use crate::witness::Log;
 
 use super::resume::parse_run;
 
@@ -32,9 +33,23 @@ pub(super) fn execute(args: &Verify) -> Result<Exit, CliError> {
         Some(run) => vec![parse_run(&*store, run)?],
         None => store.runs()?,
     };
+    // Heads before lines: what is written meanwhile is then in the lines.
+    let file = args.log.as_deref();
+    let log =
+        Log::read(file).map_err(|error| CliError::read(file.unwrap_or(Path::new("/var/log")), error))?;
+    let jobs = heads_of_jobs(&*store, &runs)?;
     let mut all = Vec::new();
     for run in runs {
-        all.push(verify(&*store, run, args.head.as_deref(), args.log.as_deref())?);
+        let mut noted = Vec::new();
+        if let Some(hash) = &args.head {
+            noted.push(Noted { seq: None, hash: hash.to_ascii_lowercase(), by: "--head".to_owned() });
+        }
+        noted.extend(log.of(&run).cloned());
+        noted.extend(jobs.iter().filter(|head| head.run == run.as_str()).map(|head| {
+            let by = format!("the comment of job {}", head.job);
+            Noted { seq: Some(head.seq), hash: head.hash.clone(), by }
+        }));
+        all.push(verify(&*store, run, noted)?);
     }
     let screen = Screen::on(Stream::Out);
     if args.json {
@@ -50,44 +65,23 @@ pub(super) fn execute(args: &Verify) -> Result<Exit, CliError> {
     Ok(if all.iter().all(|verified| verified.audit.holds()) { Exit::Done } else { Exit::Internal })
 }
 
-fn verify(
-    store: &dyn Store,
-    run: RunId,
-    head: Option<&str>,
-    log: Option<&Path>,
-) -> Result<Verified, CliError> {
-    let records = store.records(&run);
-    if let Err(error @ JournalError::NoRun(_)) = records {
-        return Err(error.into());
-    }
-    let started = records.as_ref().ok().and_then(|records| match &records.first()?.entry {
-        Entry::Started(started) => Some((started, records[0].at)),
-        _ => None,
-    });
-    // Heads before lines: what is written meanwhile is then in the lines.
-    let mut noted = Vec::new();
-    if let Some(hash) = head {
-        noted.push(Noted { seq: None, hash: hash.to_ascii_lowercase(), by: "--head".to_owned() });
-    }
+fn verify(store: &dyn Store, run: RunId, mut noted: Vec<Noted>) -> Result<Verified, CliError> {
     let summary = store.summary(&run).ok();
     if let Some(head) = summary.as_ref().and_then(|summary| summary.head.clone()) {
         let by = "what lists of runs say of it".to_owned();
         noted.push(Noted { seq: Some(head.seq), hash: head.hash, by });
-    }
-    let since = started.map_or(jiff::Timestamp::UNIX_EPOCH, |(_, at)| at);
-    let in_log = witness::noted(&run, since, log);
-    noted.extend(in_log.map_err(|error| CliError::read(log.unwrap_or(Path::new("/var/log")), error))?);
-    if let Some((started, since)) = started {
-        noted.extend(in_jobs(started, since)?);
     }
     let mut audit = audit(&run, &store.lines(&run)?);
     if summary.is_some_and(|summary| summary.state == SummaryState::Running) {
         // Its last line is being written.
         audit.findings.retain(|finding| finding.kind != Tampering::Torn);
     }
+    let folded = || {
+        let records = store.records(&run).map_err(|error| error.to_string())?;
+        fold(&records).map(drop)
+    };
     if audit.holds()
-        && let Err(what) =
-            records.as_ref().map_err(ToString::to_string).and_then(|records| fold(records).map(drop))
+        && let Err(what) = folded()
     {
         let line = audit.lines.max(1);
         audit.findings.push(Finding { line, through: line, kind: Tampering::Illegal, what });
@@ -105,22 +99,23 @@ fn verify(
     Ok(Verified { run, audit, noted })
 }
 
-/// What the comments of the jobs say that the run submitted.
-fn in_jobs(started: &Started, since: jiff::Timestamp) -> Result<Vec<Noted>, CliError> {
-    let submits =
-        started.plan.nodes.iter().any(|node| node.step().is_some_and(|step| step.kind == "slurm.submit"));
-    if !submits || started.mode != Mode::Live {
-        return Ok(Vec::new());
+/// What the comments of the jobs say that these runs submitted; nothing is asked if none of them could.
+fn heads_of_jobs(store: &dyn Store, runs: &[RunId]) -> Result<Vec<steps::HeadOfJob>, CliError> {
+    let mut since: Option<Timestamp> = None;
+    for run in runs {
+        let text = store.lines(run)?;
+        if text.windows(SUBMITS.len()).any(|bytes| bytes == SUBMITS) {
+            since = since.into_iter().chain(run.began()).min();
+        }
     }
+    let Some(since) = since else { return Ok(Vec::new()) };
     let session = Session::quiet(true)?;
-    let cx = StepCx::new(Arc::new(steps::site::LiveSite::new()), started.run.to_string());
-    let heads = session.runtime.block_on(steps::heads_of_jobs(&cx, started.run.as_str(), since));
-    let noted = |head: steps::HeadOfJob| {
-        let by = format!("the comment of job {}", head.job);
-        Noted { seq: Some(head.seq), hash: head.hash, by }
-    };
-    Ok(heads.into_iter().map(noted).collect())
+    let cx = StepCx::new(Arc::new(steps::site::LiveSite::new()), "verify");
+    Ok(session.runtime.block_on(steps::heads_of_jobs(&cx, since)))
 }
+
+/// In the frozen plan of a run that can submit jobs.
+const SUBMITS: &[u8] = b"\"slurm.submit\"";
 
 fn row(verified: &Verified) -> serde_json::Value {
     let Verified { run, audit, noted } = verified;

@@ -16,10 +16,10 @@ fn fresh() -> Bench {
 }
 
 /// The program with files that may not grow beyond so many bytes (prlimit(1) of util-linux).
-fn limited(bench: &Bench, bytes: usize) -> Said {
-    let program = bench.command(RUN);
+fn limited(bench: &Bench, arguments: &[&str], bytes: usize) -> Said {
+    let program = bench.command(arguments);
     let mut command = Command::new("prlimit");
-    command.arg(format!("--fsize={bytes}")).arg(program.get_program()).args(RUN);
+    command.arg(format!("--fsize={bytes}")).arg(program.get_program()).args(arguments);
     command.current_dir(bench.path("")).stdin(std::process::Stdio::null());
     command.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     Said::of(command.arg0("prlimit").output().unwrap())
@@ -36,7 +36,7 @@ fn at_every_entry_it_stops_before_the_next_effect_and_goes_on_from_there() {
     for line in ends.windows(2) {
         // Half of a line is written.
         let bench = fresh();
-        let said = limited(&bench, line[0].midpoint(line[1]));
+        let said = limited(&bench, RUN, line[0].midpoint(line[1]));
         if said.code == Some(0) {
             continue; // its last lines were shorter this time
         }
@@ -68,7 +68,47 @@ fn at_every_entry_it_stops_before_the_next_effect_and_goes_on_from_there() {
     assert_eq!(told, 3, "each of three changes was made once when its answer could not be written");
 }
 
+#[test]
+fn at_every_entry_of_a_rollback_it_stops_and_goes_on_from_there() {
+    let done = || {
+        let bench = fresh();
+        bench.run(RUN).exits(0);
+        bench
+    };
+    let back =
+        |bench: &Bench| vec!["rollback".to_owned(), bench.only_run(), "--to=second".into(), "--yes".into()];
+    let journal = |bench: &Bench| bench.read(&format!("state/runs/{}/journal.jsonl", bench.only_run()));
+    let whole = done();
+    let begin = journal(&whole).len();
+    let arguments = back(&whole);
+    whole.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).exits(0);
+    let text = journal(&whole);
+    let mut ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).collect();
+    ends.retain(|end| *end >= begin);
+    let mut stopped = 0;
+    for line in ends.windows(2) {
+        let bench = done();
+        let arguments = back(&bench);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let room = line[0].midpoint(line[1]) - begin;
+        let said = limited(&bench, &arguments, journal(&bench).len() + room);
+        if said.code == Some(0) {
+            continue;
+        }
+        stopped += 1;
+        assert_eq!(said.code, Some(1), "{}{}", said.out, said.err);
+        let again = bench.run(&arguments);
+        assert_eq!(again.code, Some(0), "stopped at {line:?}\n{}{}{}", said.out, again.out, again.err);
+        let text = bench.read("train.sbatch");
+        assert!(text.contains("FIRST=1") && !text.contains("SECOND"), "{text}");
+        bench.run(&["runs", "verify", &bench.only_run()]).exits(0);
+        assert_eq!(scancels(&bench), 1);
+    }
+    assert!(stopped > 3, "{stopped}");
+}
+
 /// Runs this script on a file system of so many KiB at `state`, in a namespace of its own. `None` where none can be mounted.
+#[expect(clippy::print_stderr, reason = "a test that was not run says so")]
 fn on_a_disk_of(bench: &Bench, size: u32, script: &str) -> Option<Said> {
     let mount = "mkdir -p state && mount -t tmpfs -o size=$SIZE none state || { echo NO MOUNT; exit 0; }";
     let program = bench.command(RUN);

@@ -38,6 +38,13 @@ impl RunId {
         if fits && !text.starts_with('-') { Ok(Self(text.to_owned())) } else { Err(text.to_owned()) }
     }
 
+    /// When it began, as it says itself.
+    pub fn began(&self) -> Option<Timestamp> {
+        let text = self.0.get(..15)?;
+        let at = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", text).ok()?;
+        jiff::tz::TimeZone::UTC.to_timestamp(at).ok()
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -8,13 +8,15 @@ mod evaluate;
 mod gate;
 mod hold;
 mod read;
+mod rollback;
 mod scope;
 mod unwind;
 mod visit;
 mod walker;
 
+pub use rollback::Rollback;
 pub use unwind::Undoable;
-pub use walker::{Ending, Rollback, WalkError, Walker, World};
+pub use walker::{Ending, WalkError, Walker, World};
 
 pub(crate) use attempt::Attempt;
 pub(crate) use conclude::{gather, outcome};

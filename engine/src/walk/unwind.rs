@@ -14,7 +14,8 @@ use crate::step::{
 };
 use crate::template::Names;
 
-use super::walker::{Flow, Rollback, WalkError, Walker, step_node};
+use super::rollback::Rollback;
+use super::walker::{Flow, WalkError, Walker, step_node};
 
 /// What taking one change back would do.
 #[derive(Debug, Clone, PartialEq)]

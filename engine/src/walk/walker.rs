@@ -94,18 +94,6 @@ pub enum Ending {
     Interrupted,
 }
 
-impl Ending {
-    /// Of a run whose changes were taken back.
-    pub fn rolled_back(state: &RunState) -> Self {
-        let visit = state.trail.iter().rev().find(|visit| visit.undoing.is_none());
-        let broke = visit.and_then(|visit| match &visit.phase {
-            Phase::Failed(error) => Some((visit.node.clone(), error.message.clone())),
-            _ => None,
-        });
-        Self::RolledBack { broke, changes: state.changes() }
-    }
-}
-
 /// Why a walk cannot go on at all.
 #[derive(Debug, thiserror::Error)]
 pub enum WalkError {
@@ -127,15 +115,6 @@ pub enum WalkError {
     /// The plan uses a step kind that this program does not have.
     #[error("the runbook uses the step {0}, which this program does not have")]
     NoStep(String),
-}
-
-/// What is to be taken back of a run.
-#[derive(Debug, Clone, Default)]
-pub struct Rollback {
-    /// The oldest visit whose changes are taken back; all if not given.
-    pub to: Option<u64>,
-    /// Nodes whose changes stay as they are.
-    pub leave: BTreeSet<String>,
 }
 
 /// Whether the loop goes on.
@@ -208,40 +187,7 @@ impl<J: Journal> Walker<J> {
         Ok(walker)
     }
 
-    /// Takes up a run to take its changes back, back to those of the visit `to`. What it did at the nodes of `leave` stays
-    /// as it is.
-    ///
-    /// # Errors
-    /// If the entries do not add up, or the plan needs a step that is not there.
-    pub fn roll_back(
-        journal: J,
-        records: &[Record],
-        operator: String,
-        host: String,
-        world: World,
-        asked: &Rollback,
-    ) -> Result<Self, WalkError> {
-        let mut walker = Self::over(journal, world, records)?;
-        (walker.operator, walker.host) = (operator.clone(), host.clone());
-        walker.append(Entry::RollbackBegan { operator: operator.clone(), host, to: asked.to })?;
-        for change in walker.state.changes() {
-            if !change.settled() && asked.leave.contains(&change.node) {
-                let result = Ok(Undone::Left(operator.clone()));
-                walker.append(Entry::Undone { visit: change.visit, item: change.item, result })?;
-            }
-        }
-        Ok(walker)
-    }
-
-    /// Takes up a run to look at it: nothing is written.
-    ///
-    /// # Errors
-    /// If the entries do not add up, or the plan needs a step that is not there.
-    pub fn look(journal: J, records: &[Record], world: World) -> Result<Self, WalkError> {
-        Self::over(journal, world, records)
-    }
-
-    fn over(journal: J, world: World, records: &[Record]) -> Result<Self, WalkError> {
+    pub(super) fn over(journal: J, world: World, records: &[Record]) -> Result<Self, WalkError> {
         let first = records.first().ok_or(StateError::NoStart)?;
         let mut state = RunState::new(&first.entry, first.at)?;
         let Entry::Started(started) = &first.entry else { return Err(StateError::NoStart.into()) };

@@ -136,6 +136,8 @@ fn an_id_that_could_leave_the_state_directory_is_none() {
     }
     let id = RunId::new(Timestamp::from_second(1_795_000_000).unwrap(), u64::MAX);
     assert_eq!(id.as_str(), "20261118-110640-9999");
+    assert_eq!(id.began(), Timestamp::from_second(1_795_000_000).ok());
+    assert_eq!(RunId::parse("x").unwrap().began(), None);
     assert_eq!(RunId::parse(id.as_str()), Ok(id));
 }
 

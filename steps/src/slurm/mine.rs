@@ -39,6 +39,8 @@ pub(crate) fn marked(text: &str, token: &str) -> String {
 /// A place in a run's journal that the comment of a job of that run names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeadOfJob {
+    /// The run that submitted it.
+    pub run: String,
     /// The job.
     pub job: String,
     /// Number of the entry.
@@ -47,9 +49,9 @@ pub struct HeadOfJob {
     pub hash: String,
 }
 
-/// Reads what the comments of a run's jobs say of its journal, in slurmctld and in the records since `since`. What Slurm
-/// does not tell is not there: a comment is kept in the records only with `AccountingStoreFlags=job_comment`.
-pub async fn heads_of_jobs(cx: &StepCx, run: &str, since: jiff::Timestamp) -> Vec<HeadOfJob> {
+/// Reads what the comments of jobs say of the journals of the runs that submitted them, in slurmctld and in the records since
+/// `since`. What Slurm does not tell is not there: a comment is kept in the records only with `AccountingStoreFlags=job_comment`.
+pub async fn heads_of_jobs(cx: &StepCx, since: jiff::Timestamp) -> Vec<HeadOfJob> {
     let format = ["%i", "%k"].join(&SEPARATOR.to_string());
     let from = since.strftime("%Y-%m-%dT%H:%M:%S").to_string();
     let delimiter = format!("--delimiter={SEPARATOR}");
@@ -63,11 +65,7 @@ pub async fn heads_of_jobs(cx: &StepCx, run: &str, since: jiff::Timestamp) -> Ve
         let text = String::from_utf8_lossy(&answer);
         for row in rows(&text, 2) {
             let &[job, comment] = row.as_slice() else { continue };
-            heads.extend(head_in(comment, run).map(|(seq, hash)| HeadOfJob {
-                job: job.to_owned(),
-                seq,
-                hash,
-            }));
+            heads.extend(head_in(job, comment));
         }
     }
     heads.sort_by(|one, other| (one.seq, &one.job).cmp(&(other.seq, &other.job)));
@@ -75,12 +73,13 @@ pub async fn heads_of_jobs(cx: &StepCx, run: &str, since: jiff::Timestamp) -> Ve
     heads
 }
 
-fn head_in(comment: &str, run: &str) -> Option<(u64, String)> {
-    let ours = |word: &str| word.strip_prefix(START).and_then(|token| token.split('/').next()) == Some(run);
-    comment.split_whitespace().find(|word| ours(word))?;
-    let (seq, hash) = comment.split_whitespace().find_map(|word| word.strip_prefix(HEAD))?.split_once('-')?;
+fn head_in(job: &str, comment: &str) -> Option<HeadOfJob> {
+    let word = |start| comment.split_whitespace().find_map(move |word| word.strip_prefix(start));
+    let (run, _) = word(START)?.split_once('/')?;
+    let (seq, hash) = word(HEAD)?.split_once('-')?;
     let hex = hash.len() >= 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    Some((seq.parse().ok()?, hex.then(|| hash.to_owned())?))
+    let hash = hex.then(|| hash.to_owned())?;
+    Some(HeadOfJob { run: run.to_owned(), job: job.to_owned(), seq: seq.parse().ok()?, hash })
 }
 
 /// What the search came to.
@@ -224,9 +223,13 @@ mod tests {
     fn a_place_in_the_journal_stands_beside_the_mark() {
         let text = "nightly runbook:20261124-031244-k7f2/12 runbook-head:57-0a1b2c3d4e5f6071";
         assert!(carries(text, "20261124-031244-k7f2/12"), "it does not get in the way of the search");
-        assert_eq!(head_in(text, "20261124-031244-k7f2"), Some((57, "0a1b2c3d4e5f6071".to_owned())));
-        assert_eq!(head_in(text, "20261124-031244-k7f3"), None);
-        assert_eq!(head_in("runbook:r/1 runbook-head:7-$(id)aaaa", "r"), None);
+        let head = head_in("9", text).unwrap();
+        assert_eq!(
+            (head.run.as_str(), head.seq, head.hash.as_str()),
+            ("20261124-031244-k7f2", 57, "0a1b2c3d4e5f6071")
+        );
+        assert_eq!(head_in("9", "runbook:r/1 runbook-head:7-$(id)aaaa"), None);
+        assert_eq!(head_in("9", "runbook-head:7-0a1b2c3d"), None);
         assert_eq!(marked(text, "r/2"), "nightly runbook:r/2");
     }
 
@@ -235,12 +238,12 @@ mod tests {
         let site = FakeSite::shared();
         site.answer("squeue -h -t all", "9\u{1f}runbook:r/1 runbook-head:7-0a1b2c3d\n8\u{1f}(null)\n");
         site.answer("sacct -n", "7\u{1f}x runbook:r/1 runbook-head:5-ffffffff\n");
-        let heads = heads_of_jobs(&site.cx(), "r", jiff::Timestamp::UNIX_EPOCH).await;
+        let heads = heads_of_jobs(&site.cx(), jiff::Timestamp::UNIX_EPOCH).await;
         let heads: Vec<_> =
             heads.iter().map(|head| (head.job.as_str(), head.seq, head.hash.as_str())).collect();
         assert_eq!(heads, [("7", 5, "ffffffff"), ("9", 7, "0a1b2c3d")]);
         let away = FakeSite::shared();
-        assert!(heads_of_jobs(&away.cx(), "r", jiff::Timestamp::UNIX_EPOCH).await.is_empty());
+        assert!(heads_of_jobs(&away.cx(), jiff::Timestamp::UNIX_EPOCH).await.is_empty());
     }
 
     #[tokio::test(flavor = "current_thread")]
