@@ -10,9 +10,10 @@
 //! their absence says that they do not: the cap, the private pools, and that expandable segments are on.
 
 use super::evidence::Snapshot;
-use super::facts::{ErrorFields, Facts, ROUNDING};
+use super::facts::{ErrorFields, Facts};
 use super::foreign::{Foreign, Tenants};
 use super::verdict::{Classification, Verdict};
+use crate::oom::identities::{HELD_BACK, ROUNDING};
 use crate::oom::kind::Kind;
 use crate::oom::snapshot::Cure;
 use crate::size::{GIB, MIB, exact};
@@ -26,8 +27,6 @@ mod share {
     /// A gap smaller than the request counts only if packing would leave this share free.
     pub(super) const ROOM: u64 = 100;
 }
-/// The driver itself keeps back up to this much of what it calls free.
-const HELD_BACK: u64 = 64 * MIB;
 /// Requests up to 1 MiB are served from segments of 2 MiB of their own, which the large gaps cannot serve.
 const SMALL_SEGMENT: u64 = 2 * MIB;
 /// Where the margin is not given: this share of the device, in thousandths.
