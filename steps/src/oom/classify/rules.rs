@@ -2,8 +2,9 @@
 //!
 //! The inequality behind it (c10/cuda/CUDACachingAllocator.cpp, `DeviceCachingAllocator::malloc`, v2.1–v2.15): at the
 //! throw everything whole was already returned to the driver, so the gap is what is stranded in partly used segments.
-//! Packing it better can help only if free + gap ≥ tried. A gap larger than the request proves nothing by itself, and a
-//! smaller one excludes nothing.
+//! Packing it better can help only if free + gap ≥ tried, but for what blocks are rounded up by (up to 1 MiB each), which
+//! counts as allocated: where that decides, next to nothing is left over, so it changes no verdict. A gap larger than the
+//! request proves nothing by itself, and a smaller one excludes nothing.
 //!
 //! Every verdict but `unknown` must hold for all that the message leaves open. So losing a number can make a verdict
 //! unknown and never another one. Three clauses are exempt, because a message prints them only where they apply and
@@ -273,7 +274,9 @@ impl<'a> Case<'a> {
             }
             if fit < tried {
                 self.because(format!(
-                    "{sum} is less than tried {}: packing makes no room for it",
+                    "{sum} is {} less than tried {}: packing makes room for it only if blocks in use are rounded up by that much, \
+                     and then leaves nothing",
+                    exact(tried - fit),
                     exact(tried)
                 ));
             } else {
