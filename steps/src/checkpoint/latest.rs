@@ -1,7 +1,7 @@
 //! `checkpoint.latest`: from where a job can go on, and from where it would.
 
 use async_trait::async_trait;
-use engine::site::Site;
+use engine::site::{Site, SiteErrorKind};
 use engine::step::{Done, Outcomes, Performed, ReadStep, StepCx, StepError};
 use jiff::Timestamp;
 use jiff::tz::Offset;
@@ -215,7 +215,11 @@ async fn hints(
     let mut unread = |why: String| reasons.push(format!("not read: {}", clean_to(&why, 160)));
     // What the program itself says it saved is surer than what a script seems to ask for.
     for log in params.logs.iter().flatten().take(16) {
-        let size = site.stat(log).await.ok().flatten().map_or(0, |stat| stat.size);
+        let size = match site.stat(log).await {
+            Ok(stat) => stat.map_or(0, |stat| stat.size),
+            Err(error) if error.kind == SiteErrorKind::NotRecorded => return Err(error.into()),
+            Err(_) => 0,
+        };
         match bytes(site, log, size.saturating_sub(LOG), LOG as usize).await? {
             Ok(end) => hints.extend(from_log(&String::from_utf8_lossy(&end))),
             Err(why) => unread(why),
