@@ -1,5 +1,7 @@
 //! When a job died, where its log gives the time without an offset.
 
+use std::time::Duration;
+
 use engine::site::{Command, SiteErrorKind};
 use engine::step::{StepCx, StepError};
 use jiff::civil::DateTime;
@@ -18,6 +20,9 @@ pub(super) struct Died {
 
 /// What no two clocks that are set right differ by.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
+
+/// A host that is gone is not waited for: it is only about an estimate.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Died {
     /// Reads a time of RFC 3339. One without an offset is read as the clock of `host` (of this machine, if that is not known)
@@ -40,7 +45,7 @@ impl Died {
         };
         let whose = host.map_or("this machine".to_owned(), |host| clean_to(host, 64));
         let untold = format!("when it died is not known: {shown} names no offset, and");
-        let command = Command::argv(["date", "-d", &civil.to_string(), "+%s"]);
+        let command = Command::argv(["date", "-d", &civil.to_string(), "+%s"]).timeout(PATIENCE);
         let answer = match cx.site.run(&host.map_or(command.clone(), |host| command.on(host))).await {
             Ok(output) if output.success() => output.text().trim().parse::<i64>().ok(),
             Ok(_) => None,
