@@ -96,12 +96,12 @@ impl Person {
     }
 
     fn decided<T>(&self, value: T, reason: Option<String>) -> Answer<T> {
-        Answer::Given(Decided { value, by: self.account.clone(), via: None, reason })
+        Answer::Given(Decided { value, by: self.account.clone(), via: None, reason, at_once: false })
     }
 
     fn given<T>(&self, value: T, via: &str) -> Answer<T> {
         let (by, via) = (self.account.clone(), Some(via.to_owned()));
-        Answer::Given(Decided { value, by, via, reason: None })
+        Answer::Given(Decided { value, by, via, reason: None, at_once: true })
     }
 
     /// Whether this visit has asked too often.

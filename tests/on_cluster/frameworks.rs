@@ -30,7 +30,7 @@ fn changed(world: &World, before: &[(&str, String)]) -> Vec<String> {
 }
 
 /// Cures the world by one lever; the words of a rank afterwards.
-fn cured_by(name: &str, files: &[&str], framework: &str, expected: &[&str]) -> Vec<String> {
+fn cured_by(name: &str, files: &[&str], framework: &str, expected: &[&str], unseen: &[&str]) -> Vec<String> {
     let world = World::new(name, &[]);
     let read = |name: &&str| std::fs::read_to_string(world.dir.join(name)).expect("readable");
     let before: Vec<(&str, String)> = files.iter().map(|name| (*name, read(name))).collect();
@@ -46,14 +46,15 @@ fn cured_by(name: &str, files: &[&str], framework: &str, expected: &[&str]) -> V
     for word in ["--nodes=2", "--ntasks-per-node=4", "--gpus-per-node=4"] {
         assert!(sbatch.iter().any(|given| given == word), "{sbatch:?} lacks {word}");
     }
-    // Flags are looked up in the ranks; what stands in a file alone cannot be.
+    // Flags are looked up in the ranks; of a file they only show that they were started with it after it was written.
+    let verify = ran.output("verify");
+    let named = verify["files_unseen"].as_array().expect("a list").iter().filter_map(|line| line.as_str());
+    let named: Vec<&str> = named.filter_map(|line| line.split(':').next()?.rsplit('/').next()).collect();
+    assert_eq!(named, unseen, "{verify}");
+    let sure = files.len() > 1 && unseen.is_empty();
+    assert_eq!(verify["files_confirmed"], serde_json::json!(sure.then_some(true)), "{verify}");
     let flags = expected.iter().any(|line| line.contains("--") || line.contains("MICRO"));
-    assert_eq!(
-        ran.output("verify")["args_confirmed"],
-        serde_json::json!(flags.then_some(true)),
-        "{}",
-        ran.stderr
-    );
+    assert_eq!(verify["args_confirmed"], serde_json::json!(flags.then_some(true)), "{}", ran.stderr);
     argv_of_rank(&ran.jobs()[0], world.about["node"].as_str().expect("a node"))
 }
 
@@ -76,6 +77,7 @@ fn hugging_face_with_deepspeed() {
             "-  \"train_batch_size\": 2",
             "+  \"train_batch_size\": 1",
         ],
+        &["trainer_state.json"],
     );
     let pair = ["--per_device_train_batch_size", "1"];
     assert!(argv.windows(2).any(|words| words == pair), "{argv:?}");
@@ -89,6 +91,7 @@ fn megatron_flags() {
         &["train.sbatch"],
         "Megatron-LM",
         &["-MICRO_BATCH_SIZE=2      # per GPU", "+MICRO_BATCH_SIZE=1      # per GPU"],
+        &[],
     );
     for pair in [["--micro-batch-size", "1"], ["--global-batch-size", "64"]] {
         assert!(argv.windows(2).any(|words| words == pair), "{argv:?}");
@@ -107,6 +110,7 @@ fn torchtitan_toml() {
             "+local_batch_size = 1   # per data-parallel rank",
             "+global_batch_size = 16",
         ],
+        &[],
     );
     let pair = ["--job.config_file", "train_configs/llama_7b.toml"];
     assert!(argv.windows(2).any(|words| words == pair), "{argv:?}");

@@ -65,17 +65,17 @@ impl World {
     }
 
     pub(super) fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self.command(arguments).output().expect("runs");
-        let stdout = text(&output);
-        let events = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        Ran { status: output.status.code(), events, stdout, stderr }
+        Ran::of(&mut self.command(arguments))
     }
 
     /// The main job with everything agreed to.
     pub(super) fn treat(&self, more: &[&str]) -> Ran {
+        Ran::of(&mut self.treating(more))
+    }
+
+    pub(super) fn treating(&self, more: &[&str]) -> Command {
         let fixed = ["run", "training-oom", "--job", &self.job, "--watch", "3m", "--yes", "--json"];
-        self.run(&[&fixed[..], more].concat())
+        self.command(&[&fixed[..], more].concat())
     }
 
     /// The changing calls so far: `sbatch`, `scancel`, `scontrol update …`.
@@ -153,6 +153,14 @@ impl Drop for World {
 }
 
 impl Ran {
+    pub(super) fn of(command: &mut Command) -> Self {
+        let output = command.output().expect("runs");
+        let stdout = text(&output);
+        let events = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Self { status: output.status.code(), events, stdout, stderr }
+    }
+
     fn entries(&self) -> impl Iterator<Item = &Value> {
         self.events.iter().filter(|event| event["event"] == "recorded").map(|event| &event["entry"])
     }
@@ -174,6 +182,12 @@ impl Ran {
     pub(super) fn output(&self, node: &str) -> &Value {
         let finished = self.entries().filter(|entry| entry["type"] == "finished" && entry["node"] == node);
         finished.last().map_or(&Value::Null, |entry| &entry["output"])
+    }
+
+    /// What it says at its end.
+    pub(super) fn message(&self) -> String {
+        let ended = self.entries().filter(|entry| entry["type"] == "ended");
+        ended.last().and_then(|entry| entry["message"].as_str()).unwrap_or_default().to_owned()
     }
 
     /// Jobs that were submitted.

@@ -1,5 +1,7 @@
 //! Every kind of trouble: the right path, exactly the expected calls, and a job that trains past the failing step.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::kit::{Ran, World, in_rank, shown};
 
 const EVIDENCE: [&str; 6] =
@@ -132,6 +134,66 @@ fn a_faulty_gpu_is_drained_and_avoided() {
     let node = world.about["node"].as_str().expect("a node");
     let nodes = ran.output("verify")["nodes"].to_string();
     assert!(!nodes.contains(node), "{nodes}");
+}
+
+#[test]
+#[ignore = "needs tests/cluster/up"]
+fn a_faulty_gpu_that_may_not_be_drained_is_avoided_and_asked_for() {
+    let world = World::new("faulty-gpu", &[]);
+    // Only root can reach the nodes here, and nobody can take a right from root: the order to drain, and nothing else, is given
+    // by an account to which Slurm grants none.
+    let dir = tempfile::tempdir_in("/var/tmp").expect("a directory");
+    let scontrol = dir.path().join("scontrol");
+    let text = "#!/bin/sh\nif [ \"$1\" = update ]; then set -- setpriv --reuid 33 --regid 33 --clear-groups /usr/bin/scontrol \"$@\"; \
+                else set -- /usr/bin/scontrol \"$@\"; fi\nexec \"$@\"\n";
+    std::fs::write(&scontrol, text).expect("written");
+    std::fs::set_permissions(&scontrol, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let mut treating = world.treating(&["--answer", "gpu_fault=replace", "--answer", "ask_admin=go_on"]);
+    let path = treating
+        .get_envs()
+        .find(|(name, _)| *name == "PATH")
+        .and_then(|(_, path)| path)
+        .expect("a path")
+        .to_owned();
+    treating.env("PATH", format!("{}:{}", dir.path().display(), path.display()));
+    let ran = Ran::of(&mut treating);
+    let expected = [
+        "job:found",
+        "error:gpu_oom",
+        "health:faulty",
+        "tenants:unknown",
+        "snapshot:none",
+        "checkpoint:found",
+        "stop:released",
+        "hardware:faulty",
+        "reducible:any",
+        "gpu_fault:replace",
+        "drain:denied",
+        "ask_admin:go_on",
+        "relaunch_elsewhere:submitted",
+        "placed:started",
+        "neighbours:clean",
+        "verify:passed",
+        "headroom:enough",
+        "done",
+    ];
+    ran.assert_path(&expected);
+    assert_eq!(ran.status, Some(0));
+    assert_eq!(world.counts(), [("sbatch".to_owned(), 1), ("scancel".to_owned(), 1)].into());
+    let node = world.about["node"].as_str().expect("a node");
+    let request = ran.output("drain")["items"][0]["request"].as_str().expect("a request");
+    assert!(
+        request.contains(&format!("scontrol update NodeName={node} State=DRAIN 'Reason=GPU fault")),
+        "{request}"
+    );
+    let state =
+        std::process::Command::new("sinfo").args(["-h", "-n", node, "-o", "%T"]).output().expect("runs");
+    assert!(!String::from_utf8_lossy(&state.stdout).contains("drain"), "{state:?}");
+    let sbatch = world.changes().into_iter().find(|argv| argv[0] == "sbatch").expect("one");
+    assert!(sbatch.contains(&format!("--exclude={node}")), "{sbatch:?}");
+    assert!(!ran.output("verify")["nodes"].to_string().contains(node));
+    let said = ran.message();
+    assert!(said.contains(&format!("Still to do: {node} is not drained; send the message")), "{said}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::tree::{Branch, DryRun, How, Shown};
 use crate::plan::{Approve, Body, EndKind, Node, OnFailure, Plan, StepNode};
 use crate::run::{Decision, Entry, GateItem, RunState, Started, decide};
 use crate::site::{Site, digest};
-use crate::step::{AnyPreview, Done, Effect, Performed, Step, StepCx, StepError};
+use crate::step::{AnyPreview, Done, Effect, Performed, Step, StepCx, StepError, StepErrorKind};
 use crate::template::{Standing, text};
 use crate::walk::{
     Attempt, Entering, Item, WalkError, World, blame_unknown, entering, gather, initial_vars, items, outcome,
@@ -325,9 +325,12 @@ impl Explorer<'_> {
         error: StepError,
     ) -> Result<(), WalkError> {
         shown.how = How::Failed { error: error.to_string() };
-        let OnFailure::Goto(to) = &step.on_failure else {
-            self.complete = false;
-            return Ok(());
+        let to = match &step.on_failure {
+            OnFailure::Goto(to) if error.kind != StepErrorKind::NotRecorded => to,
+            _ => {
+                self.complete = false;
+                return Ok(());
+            }
         };
         path.state.apply(&self.plan, &Entry::Failed { visit, node: node.id.clone(), error })?;
         let then = Box::new(self.explore(path).await?);

@@ -172,6 +172,8 @@ pub struct Decided<T> {
     pub via: Option<String>,
     /// Their words.
     pub reason: Option<String>,
+    /// A flag answered: nobody took time to look.
+    pub at_once: bool,
 }
 
 /// The port to the people who consent and choose.

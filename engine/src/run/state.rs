@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Act, Entry, Gate, Mode, Started, Undoing, Verdict};
 use crate::plan::{Body, EndKind, Node, OnFailure, Plan, PlanError, mentions};
-use crate::step::{Question, StepError, Undone};
+use crate::step::{Question, StepError, StepErrorKind, Undone};
 use crate::template::{Binding, Names, Standing};
 
 /// What a node yielded last.
@@ -463,6 +463,11 @@ impl RunState {
         let visit = self.visit(number, node)?;
         visit.phase = Phase::Failed(error.clone());
         let in_doubt = visit.in_doubt();
+        if error.kind == StepErrorKind::NotRecorded {
+            // What a recording lacks happened in no world: no edge leads on from it.
+            self.position = Position::Held;
+            return Ok(());
+        }
         self.position = match plan.node(node).and_then(|node| node.step()).map(|step| &step.on_failure) {
             // No way leads past a change that may or may not have been made.
             Some(OnFailure::Goto(to)) if !in_doubt => Position::Before(to.clone()),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -15,9 +16,14 @@ use crate::template;
 
 use super::attempt::Attempt;
 use super::evaluate::{Item, blame_unknown, broken};
+use super::gate::Consent;
 use super::hold::lost;
 use super::read::Answers;
 use super::walker::{Flow, WalkError, Walker};
+
+/// How old a preview may be when it is acted on: about as long as writing the journal takes, which lies between the two in any
+/// case.
+const FRESH: SignedDuration = SignedDuration::from_secs(2);
 
 /// A change that was previewed and is agreed to.
 struct Ready {
@@ -63,11 +69,12 @@ impl<J: Journal> Walker<J> {
             }
             if let Some(rule) = &rule {
                 let gate = self.gate(node, step, &names, rule.clone(), shown, true);
-                let agreed = self.agreed(visit, &gate);
-                if let Some(flow) = self.consent(visit, node, gate).await? {
-                    return Ok(flow);
-                }
-                if !agreed {
+                let looked = self.world.site.now();
+                let at_once = match self.consent(visit, node, gate.clone()).await? {
+                    Consent::Not(flow) => return Ok(flow),
+                    Consent::Given { at_once } => at_once,
+                };
+                if !(at_once && self.is_fresh(looked) && self.agreed(visit, &gate)) {
                     // Time has passed at the gate: look again, and act only if it is still what was shown.
                     items.extend(ready.into_iter().map(|ready| ready.item));
                     continue;
@@ -110,6 +117,12 @@ impl<J: Journal> Walker<J> {
             Demand::Nothing => Ok(written),
             Demand::Gate(rule) => Ok(Some(written.map_or(rule.clone(), |written| written.tighten(&rule)))),
         }
+    }
+
+    /// Whether what was looked at then can be acted on. Even where a flag answers, a terminal or a disk may keep the walk waiting.
+    fn is_fresh(&self, looked: Timestamp) -> bool {
+        let passed = self.world.site.now().duration_since(looked);
+        !passed.is_negative() && passed < FRESH
     }
 
     /// Previews every item that has no answer yet.

@@ -139,6 +139,10 @@ pub(crate) fn gather(step: &StepNode, mut answers: Answers) -> Result<Done<Value
         return answers.remove(&None).unwrap_or_else(|| Err(StepError::failed("the step gave no answer")));
     };
     let broke: Vec<&StepError> = answers.values().filter_map(|answer| answer.as_ref().err()).collect();
+    // A hole in a recording is nothing that an item did: however many may break, the run does not go on as if it had answered.
+    if let Some(hole) = broke.iter().find(|error| error.kind == StepErrorKind::NotRecorded) {
+        return Err((*hole).clone());
+    }
     if broke.len() > fan.tolerate as usize {
         let first = broke.first().map_or("", |error| error.message.as_str());
         let kind = broke.first().map_or(StepErrorKind::Failed, |error| error.kind);

@@ -18,6 +18,17 @@ enum Waited {
     Closed,
 }
 
+/// What came of asking for consent.
+pub(super) enum Consent {
+    /// To exactly what was shown.
+    Given {
+        /// Flags gave it: nobody kept the walk waiting.
+        at_once: bool,
+    },
+    /// It was not given.
+    Not(Flow),
+}
+
 impl<J: Journal> Walker<J> {
     /// The gate that would be shown before these changes.
     pub(super) fn gate(
@@ -62,15 +73,16 @@ impl<J: Journal> Walker<J> {
             if agreed.digest == gate.digest && !self.closed(agreed))
     }
 
-    /// Asks until enough people agreed to exactly this. `None` is yes.
+    /// Asks until enough people agreed to exactly this.
     pub(super) async fn consent(
         &mut self,
         visit: u64,
         node: &Node,
         mut gate: Gate,
-    ) -> Result<Option<Flow>, WalkError> {
+    ) -> Result<Consent, WalkError> {
+        let mut at_once = true;
         if self.agreed(visit, &gate) {
-            return Ok(None);
+            return Ok(Consent::Given { at_once });
         }
         let before = match self.phase(visit) {
             Some(Phase::Approved(before)) => Some((before, false)),
@@ -99,15 +111,16 @@ impl<J: Journal> Walker<J> {
             let decided = match waited {
                 Waited::Answered(decided) if !at.answered.contains(&decided.by) => decided,
                 // Whoever answered already is not asked again, and nobody else is there.
-                Waited::Answered(_) | Waited::Nobody => return self.park(&node.id).map(Some),
-                Waited::Cancelled => return Ok(Some(Flow::On)),
+                Waited::Answered(_) | Waited::Nobody => return self.park(&node.id).map(Consent::Not),
+                Waited::Cancelled => return Ok(Consent::Not(Flow::On)),
                 Waited::Closed => {
                     let ending = Ending::Parked { node: node.id.clone() };
                     return self
                         .rest("parked: the gate closed before enough people agreed", ending)
-                        .map(|ending| Some(Flow::Rest(ending)));
+                        .map(|ending| Consent::Not(Flow::Rest(ending)));
                 }
             };
+            at_once &= decided.at_once;
             let refused = self.refusal(&gate, &decided).await;
             self.append(Entry::GateAnswered {
                 visit,
@@ -120,10 +133,10 @@ impl<J: Journal> Walker<J> {
             })?;
         }
         if matches!(self.phase(visit), Some(Phase::Approved(_))) {
-            return Ok(None);
+            return Ok(Consent::Given { at_once });
         }
         self.append(Entry::Declined { visit, node: node.id.clone() })?;
-        Ok(Some(Flow::On))
+        Ok(Consent::Not(Flow::On))
     }
 
     async fn wait(&self, at: &AskedOf, gate: &Gate) -> Waited {

@@ -9,6 +9,7 @@ use crate::run::{GateItem, Rule};
 use crate::site::digest;
 
 use super::evaluate::{Item, items};
+use super::gate::Consent;
 use super::walker::{Flow, WalkError, Walker, step_node};
 
 impl<J: Journal> Walker<J> {
@@ -33,7 +34,7 @@ impl<J: Journal> Walker<J> {
             return self.change(visit, node, step, &*kind, items).await;
         }
         if let Approve::Required { rule, .. } = &step.approve
-            && let Some(flow) = self.gate_before_read(visit, node, step, rule, &items).await?
+            && let Consent::Not(flow) = self.gate_before_read(visit, node, step, rule, &items).await?
         {
             return Ok(flow);
         }
@@ -48,7 +49,7 @@ impl<J: Journal> Walker<J> {
         step: &StepNode,
         rule: &Rule,
         items: &[Item],
-    ) -> Result<Option<Flow>, WalkError> {
+    ) -> Result<Consent, WalkError> {
         let shown: Vec<GateItem> = items
             .iter()
             .map(|item| GateItem {

@@ -65,6 +65,26 @@ async fn what_drifts_while_the_person_looks_is_asked_again() {
 }
 
 #[tokio::test]
+async fn it_is_looked_at_again_only_if_time_has_passed() {
+    let run = async |person: Arc<Scripted>, things: &Shared| {
+        let (ending, _) = walk(started(nodes(), vec![]), world(things, person)).await;
+        assert!(matches!(ending, Ending::Ended { .. }), "{ending:?}");
+        assert_eq!(things.lock().acts, ["put a 2"]);
+        things.lock().previews
+    };
+    let things = Shared::default();
+    assert_eq!(run(Scripted::yes(), &things).await, 2, "a person takes time, whatever the clock says");
+    let things = Shared::default();
+    assert_eq!(run(Scripted::flag(|| {}), &things).await, 1);
+    for seconds in [60, -60] {
+        let things = Shared::default();
+        let meanwhile = things.clone();
+        let stuck = Scripted::flag(move || meanwhile.lock().clock = seconds);
+        assert_eq!(run(stuck, &things).await, 2, "the terminal or the disk kept it waiting");
+    }
+}
+
+#[tokio::test]
 async fn nothing_to_do_asks_nobody() {
     let things = Shared::default();
     things.set("a", "2");
@@ -102,7 +122,7 @@ impl Operator for People {
             return Answer::Nobody;
         }
         let (by, value) = left.remove(0);
-        Answer::Given(Decided { value, by: by.to_owned(), via: None, reason: None })
+        Answer::Given(Decided { value, by: by.to_owned(), via: None, reason: None, at_once: false })
     }
 
     async fn choose(&self, _at: &AskedOf, _question: &Question) -> Answer<String> {
@@ -252,7 +272,7 @@ struct Usurper(MemoryLocks, RunId);
 impl Operator for Usurper {
     async fn consent(&self, _at: &AskedOf, _gate: &Gate) -> Answer<bool> {
         std::mem::forget(self.0.take_over(&claim("other"), &self.1).unwrap());
-        Answer::Given(Decided { value: true, by: "anna".to_owned(), via: None, reason: None })
+        Answer::Given(Decided { value: true, by: "anna".to_owned(), via: None, reason: None, at_once: false })
     }
 
     async fn choose(&self, _at: &AskedOf, _question: &Question) -> Answer<String> {

@@ -29,6 +29,9 @@ pub(crate) struct Things {
     pub values: BTreeMap<String, String>,
     pub acts: Vec<String>,
     pub reads: usize,
+    pub previews: usize,
+    /// Seconds since the epoch.
+    pub clock: i64,
     /// Breaks to inject: `(act or probe, kind)`, each used once.
     pub breaks: Vec<(String, StepErrorKind)>,
 }
@@ -138,6 +141,7 @@ impl ChangeStep for Put {
         params: &PutParams,
     ) -> Result<Preview<PutIntent, PutOutput>, StepError> {
         self.0.broken(&format!("preview {}", params.thing))?;
+        self.0.lock().previews += 1;
         let before = self.0.lock().values.get(&params.thing).cloned();
         let output = || PutOutput { before: before.clone(), after: params.value.clone() };
         if before.as_ref() == Some(&params.value) {
@@ -325,8 +329,8 @@ pub(crate) fn registry(things: &Shared) -> Registry {
     registry
 }
 
-/// A site that nothing may be asked of: the fakes have their own world.
-pub(crate) struct Nowhere;
+/// A site of which nothing may be asked but the time: the fakes have their own world.
+pub(crate) struct Nowhere(Shared);
 
 fn nowhere<T>() -> Result<T, SiteError> {
     Err(SiteError::new(SiteErrorKind::NotStarted, "nowhere"))
@@ -353,7 +357,7 @@ impl Site for Nowhere {
         nowhere()
     }
     fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
+        Timestamp::from_second(self.0.lock().clock).unwrap()
     }
     async fn sleep(&self, _: Duration) {}
 }
@@ -366,11 +370,21 @@ pub(crate) struct Scripted {
     /// Done to the world while the person looks at the gate.
     pub meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
     pub always: bool,
+    /// Answers like a flag.
+    pub at_once: bool,
 }
 
 impl Scripted {
     pub(crate) fn yes() -> Arc<Self> {
         Self::with(vec![], true)
+    }
+
+    /// `--yes`.
+    pub(crate) fn flag(meanwhile: impl FnOnce() + Send + 'static) -> Arc<Self> {
+        let mut flag = Arc::into_inner(Self::yes()).unwrap();
+        flag.at_once = true;
+        *flag.meanwhile.get_mut().unwrap() = Some(Box::new(meanwhile));
+        Arc::new(flag)
     }
 
     pub(crate) fn with(consents: Vec<Option<bool>>, always: bool) -> Arc<Self> {
@@ -380,6 +394,7 @@ impl Scripted {
             asked: Mutex::default(),
             meanwhile: Mutex::default(),
             always,
+            at_once: false,
         })
     }
 }
@@ -394,7 +409,13 @@ impl Operator for Scripted {
         let mut consents = self.consents.lock().unwrap();
         let next = if consents.is_empty() { self.always.then_some(true) } else { consents.remove(0) };
         match next {
-            Some(value) => Answer::Given(Decided { value, by: "anna".to_owned(), via: None, reason: None }),
+            Some(value) => Answer::Given(Decided {
+                value,
+                by: "anna".to_owned(),
+                via: None,
+                reason: None,
+                at_once: self.at_once,
+            }),
             None => Answer::Nobody,
         }
     }
@@ -404,7 +425,13 @@ impl Operator for Scripted {
         if choices.is_empty() {
             return Answer::Nobody;
         }
-        Answer::Given(Decided { value: choices.remove(0), by: "anna".to_owned(), via: None, reason: None })
+        Answer::Given(Decided {
+            value: choices.remove(0),
+            by: "anna".to_owned(),
+            via: None,
+            reason: None,
+            at_once: self.at_once,
+        })
     }
 
     async fn is_member(&self, _account: &str, _group: &str) -> Option<bool> {
@@ -415,7 +442,7 @@ impl Operator for Scripted {
 pub(crate) fn world(things: &Shared, operator: Arc<impl Operator + 'static>) -> World {
     World {
         registry: registry(things),
-        site: Arc::new(Nowhere),
+        site: Arc::new(Nowhere(things.clone())),
         operator,
         policy: Arc::new(engine::policy::NoPolicy),
         locks: Arc::new(engine::lock::MemoryLocks::default()),

@@ -111,6 +111,38 @@ async fn a_fan_out_gathers_and_tolerates() {
 }
 
 #[tokio::test]
+async fn a_hole_in_a_recording_breaks_the_run_whatever_is_tolerated() {
+    let things = Shared::default();
+    let hole = || things.lock().breaks.push(("b".to_owned(), StepErrorKind::NotRecorded));
+    let fan = ForEach {
+        items: "{{ ['a','b','c'] }}".to_owned(),
+        item: "item".to_owned(),
+        at_once: 1,
+        tolerate: 1000,
+    };
+    let many =
+        but(node("look", "probe", json!({"thing": "{{ item }}"}), "*>ok"), |step| step.for_each = Some(fan));
+    let one = but(node("look", "probe", json!({"thing": "b"}), "*>ok"), |step| {
+        step.on_failure = OnFailure::Goto("bad".to_owned());
+    });
+    for look in [many, one] {
+        let nodes = || vec![look.clone(), end("ok", EndKind::Resolved), end("bad", EndKind::Escalated)];
+        hole();
+        let (ending, journal) = walk(started(nodes(), vec![]), world(&things, Scripted::yes())).await;
+        let Ending::Held { why, .. } = ending else { panic!("{ending:?}") };
+        assert_eq!(
+            (trail(&journal).as_slice(), why.as_str()),
+            (["look!".to_owned()].as_slice(), "b broke as told")
+        );
+        hole();
+        let shown = engine::dry_run::dry_run(started(nodes(), vec![]), &world(&things, Scripted::yes()))
+            .await
+            .unwrap();
+        assert!(!shown.complete);
+    }
+}
+
+#[tokio::test]
 async fn a_broken_read_is_tried_again_and_a_loop_is_bounded() {
     let things = Shared::default();
     things.set("a", "bad");

@@ -35,6 +35,8 @@ pub(super) struct Block {
     pub(super) allocated: bool,
     pub(super) mapped: bool,
     pub(super) requested: u64,
+    /// How often its pool had been searched when it was put among the free ones.
+    pub(super) shelved_at: u64,
 }
 
 impl Block {
@@ -50,6 +52,7 @@ impl Block {
             allocated: false,
             mapped: true,
             requested: 0,
+            shelved_at: 0,
         }
     }
 

@@ -1,6 +1,7 @@
 //! `malloc` and `free`.
 
 use super::block::{Block, BlockId, Blocks};
+use super::cap::Cap;
 use super::device::Device;
 use super::pool::{Class, Key, Pool};
 use super::settings::{SMALL_SIZE, Settings};
@@ -45,6 +46,7 @@ pub(crate) struct Allocator {
     pub(super) small: Pool,
     pub(super) large: Pool,
     pub(super) stats: Stats,
+    pub(super) cap: Option<Cap>,
     /// Steps of the loops whose length depends on what was asked before.
     pub(super) work: u64,
 }
@@ -58,6 +60,7 @@ impl Allocator {
             small: Pool::default(),
             large: Pool::default(),
             stats: Stats::default(),
+            cap: None,
             work: 0,
         }
     }
@@ -103,7 +106,9 @@ impl Allocator {
     /// Puts a block among the free ones.
     pub(super) fn shelve(&mut self, id: BlockId) {
         let (class, key) = (self.blocks[id].class, self.key(id));
-        self.pool(class).free.insert(key);
+        let pool = self.pool(class);
+        pool.free.insert(key);
+        self.blocks[id].shelved_at = pool.searches;
     }
 
     /// Takes a block from among the free ones.
@@ -124,8 +129,11 @@ impl Allocator {
         let size = self.settings.block_size(requested);
         let class = if size <= SMALL_SIZE { Class::Small } else { Class::Large };
         let segment = Settings::segment_size(size);
-        let mut found =
-            self.take_free(class, stream, size).or_else(|| self.grow(class, stream, size, segment));
+        let mut found = self.take_free(class, stream, size);
+        if found.is_none() {
+            self.collect_garbage();
+            found = self.grow(class, stream, size, segment);
+        }
         if found.is_none() && self.release_oversize(class, stream, size) {
             found = self.grow(class, stream, size, segment);
         }
@@ -148,6 +156,9 @@ impl Allocator {
 
     /// Best fit; there is no second try when the best candidate is refused.
     fn take_free(&mut self, class: Class, stream: u64, size: u64) -> Option<BlockId> {
+        if self.collects_above().is_some() {
+            self.pool(class).searches += 1;
+        }
         let first = (stream, size, 0, BlockId::FIRST);
         let pool = match class {
             Class::Small => &self.small,
@@ -180,6 +191,9 @@ impl Allocator {
 
     /// A new block of the driver's.
     fn grow(&mut self, class: Class, stream: u64, size: u64, segment: u64) -> Option<BlockId> {
+        if self.forbids(segment) {
+            return None;
+        }
         if self.settings.expandable {
             return self.expand(class, stream, size);
         }

@@ -19,4 +19,6 @@ pub(super) type Key = (u64, u64, u64, BlockId);
 pub(super) struct Pool {
     pub(super) free: BTreeSet<Key>,
     pub(super) unmapped: BTreeMap<u64, BlockId>,
+    /// How often a block was looked for in it, counted while garbage is collected.
+    pub(super) searches: u64,
 }

@@ -26,7 +26,7 @@ impl Allocator {
         }
     }
 
-    fn release_segment(&mut self, id: BlockId) {
+    pub(super) fn release_segment(&mut self, id: BlockId) {
         self.unshelve(id);
         let block = self.blocks.remove(id);
         self.device.release(block.size);

@@ -1,13 +1,15 @@
 //! `checkpoint.latest`: from where a job can go on, and from where it would.
 
 use async_trait::async_trait;
-use engine::site::Site;
+use engine::site::{Site, SiteErrorKind};
 use engine::step::{Done, Outcomes, Performed, ReadStep, StepCx, StepError};
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choose::{Outcome, Pick};
+use super::died::Died;
 use super::gather::{bytes, head};
 use super::hints::{Hint, absolute, from_log, from_script};
 use super::layout::{Layout, root_of};
@@ -51,9 +53,12 @@ pub(crate) struct Params {
     /// The step at which the job died, to tell how many steps are lost.
     #[serde(default)]
     error_step: Option<u64>,
-    /// When it died (RFC 3339), to tell how many GPU-hours are lost; a time without an offset is not used.
+    /// When it died (RFC 3339), to tell how many GPU-hours are lost. A time without an offset is read by the clock of `host`.
     #[serde(default)]
     failed_at: Option<String>,
+    /// The host on which it died; not known: this machine.
+    #[serde(default)]
+    host: Option<String>,
     /// When it started (RFC 3339): what was computed before by another job is not lost by this one.
     #[serde(default)]
     started: Option<String>,
@@ -96,6 +101,8 @@ pub(crate) struct Output {
     lost_steps: Option<u64>,
     /// GPU-hours from that checkpoint (or the job's start, if that is later) to the job's death.
     lost_gpu_hours: Option<f64>,
+    /// The offset from UTC (`+01`) that this assumes for `failed_at`, which names none: that of the host's clock.
+    assumed_offset: Option<String>,
     /// What is worth knowing, a line each.
     reasons: Vec<String>,
 }
@@ -144,7 +151,14 @@ impl ReadStep for Latest {
             told::apply(&mut survey, &told, params.workdir.as_deref());
         }
         look_again(&*cx.site, &mut survey).await?;
-        Ok(conclude(survey, reasons, &params, cx.site.now()).into())
+        let died = match (&params.failed_at, params.gpus) {
+            (Some(at), Some(_)) => {
+                let read = Died::read(cx, at, params.host.as_deref(), time(params.started.as_ref())).await?;
+                read.map_err(|why| reasons.push(why)).ok()
+            }
+            _ => None,
+        };
+        Ok(conclude(survey, reasons, &params, died, cx.site.now()).into())
     }
 }
 
@@ -201,7 +215,11 @@ async fn hints(
     let mut unread = |why: String| reasons.push(format!("not read: {}", clean_to(&why, 160)));
     // What the program itself says it saved is surer than what a script seems to ask for.
     for log in params.logs.iter().flatten().take(16) {
-        let size = site.stat(log).await.ok().flatten().map_or(0, |stat| stat.size);
+        let size = match site.stat(log).await {
+            Ok(stat) => stat.map_or(0, |stat| stat.size),
+            Err(error) if error.kind == SiteErrorKind::NotRecorded => return Err(error.into()),
+            Err(_) => 0,
+        };
         match bytes(site, log, size.saturating_sub(LOG), LOG as usize).await? {
             Ok(end) => hints.extend(from_log(&String::from_utf8_lossy(&end))),
             Err(why) => unread(why),
@@ -224,7 +242,17 @@ async fn script(site: &dyn Site, params: &Params) -> Result<Result<String, Strin
     }
 }
 
-fn conclude(mut survey: Survey, mut reasons: Vec<String>, params: &Params, now: Timestamp) -> Done<Output> {
+fn time(text: Option<&String>) -> Option<Timestamp> {
+    text?.parse().ok()
+}
+
+fn conclude(
+    mut survey: Survey,
+    mut reasons: Vec<String>,
+    params: &Params,
+    died: Option<Died>,
+    now: Timestamp,
+) -> Done<Output> {
     let outcome = survey.outcome(params.before_step);
     survey.candidates.truncate(20);
     let chosen = survey.newest(params.before_step).or_else(|| survey.doubtful(params.before_step)).cloned();
@@ -243,7 +271,7 @@ fn conclude(mut survey: Survey, mut reasons: Vec<String>, params: &Params, now: 
     let modified = chosen.as_ref().and_then(|candidate| candidate.modified);
     let step = of(|candidate| candidate.step);
     let goes_on = goes_on(&survey, chosen.as_ref()).cloned();
-    let loss = Loss::of(goes_on.as_ref(), params);
+    let loss = Loss::of(goes_on.as_ref(), params, died);
     let torn = survey.resume_pick.as_ref().and_then(|pick| pick.complete).map(|complete| !complete);
     let (word, summary) =
         summarise(outcome, &survey, chosen.as_ref(), &reasons, (goes_on.as_ref(), &loss), now);
@@ -262,6 +290,7 @@ fn conclude(mut survey: Survey, mut reasons: Vec<String>, params: &Params, now: 
         other_world_size: goes_on.and_then(|candidate| candidate.other_world_size),
         lost_steps: loss.steps,
         lost_gpu_hours: loss.gpu_hours,
+        assumed_offset: loss.assumed.map(|offset| offset.to_string()),
         reasons,
     };
     Done { outcome: word.to_owned(), output, summary }
@@ -277,26 +306,34 @@ fn goes_on<'a>(survey: &'a Survey, chosen: Option<&'a Candidate>) -> Option<&'a 
 struct Loss {
     steps: Option<u64>,
     gpu_hours: Option<f64>,
+    /// The offset that the hours assume.
+    assumed: Option<Offset>,
 }
 
 impl Loss {
-    fn of(from: Option<&Candidate>, params: &Params) -> Self {
-        let time = |text: &Option<String>| text.as_ref()?.parse::<Timestamp>().ok();
+    fn of(from: Option<&Candidate>, params: &Params, died: Option<Died>) -> Self {
         let steps = || params.error_step?.checked_sub(from?.step?);
         let hours = || {
-            let since = [from?.modified, time(&params.started)].into_iter().flatten().max()?;
-            let seconds = time(&params.failed_at)?.duration_since(since).as_secs_f64();
+            let since = [from?.modified, time(params.started.as_ref())].into_iter().flatten().max()?;
+            let seconds = died?.at.duration_since(since).as_secs_f64();
             let hours = seconds * params.gpus? as f64 / 3600.0;
             // Clocks differ by seconds: a little less than nothing is nothing.
             (seconds > -60.0).then(|| (hours.max(0.0) * 100.0).round() / 100.0)
         };
-        Self { steps: steps(), gpu_hours: hours() }
+        let gpu_hours = hours();
+        Self {
+            steps: steps(),
+            gpu_hours,
+            assumed: died.filter(|_| gpu_hours.is_some()).and_then(|died| died.assumed),
+        }
     }
 
     /// `, 37 steps and 12.5 GPU-hours lost`.
     fn words(&self) -> String {
         let steps = self.steps.map(|n| count(usize::try_from(n).unwrap_or(usize::MAX), "step"));
-        let hours = self.gpu_hours.map(|hours| format!("{hours:.1} GPU-hours"));
+        let assumed =
+            self.assumed.map_or(String::new(), |offset| format!(" (if its log's clock is UTC{offset})"));
+        let hours = self.gpu_hours.map(|hours| format!("{hours:.1} GPU-hours{assumed}"));
         let all: Vec<String> = [steps, hours].into_iter().flatten().collect();
         if all.is_empty() { String::new() } else { format!(", {} lost", all.join(" and ")) }
     }

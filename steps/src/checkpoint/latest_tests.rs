@@ -162,9 +162,23 @@ async fn the_loss_counts_from_what_the_framework_would_take() {
     newest complete: step 500, 3 MiB, 10 min old: /out/checkpoint-500
     the framework would go on from step 400 all the same, 137 steps and 8.0 GPU-hours lost: /out/checkpoint-400
     ");
-    // A time without an offset is no time.
-    let with = json!({ "dir": "/out", "gpus": 16, "failed_at": "2026-03-05T11:30:00" });
-    assert_eq!(ask(checkpoints("/out"), with).await.1["lost_gpu_hours"], Value::Null);
+    // A time without an offset is read by the clock of the host on which it died, and that is said.
+    let with = json!({ "dir": "/out", "gpus": 16, "failed_at": "2026-03-05T12:55:00", "host": "gpu-21" });
+    let clock =
+        || checkpoints("/out").ran("ssh gpu-21 date -d 2026-03-05T12:55:00 +%s", 0, "1772711700\n", "");
+    let (_, output, summary) = ask(clock(), with.clone()).await;
+    assert_eq!((&output["lost_gpu_hours"], &output["assumed_offset"]), (&json!(1.33), &json!("+01")));
+    assert_eq!(
+        summary,
+        [
+            "newest complete: step 500, 3 MiB, 10 min old, 1.3 GPU-hours (if its log's clock is UTC+01) lost: /out/checkpoint-500"
+        ]
+    );
+    let deaf =
+        checkpoints("/out").broke("ssh gpu-21 date -d 2026-03-05T12:55:00 +%s", SiteErrorKind::Unreachable);
+    let (_, output, _) = ask(deaf, with).await;
+    assert_eq!((&output["lost_gpu_hours"], &output["assumed_offset"]), (&Value::Null, &Value::Null));
+    assert!(output["reasons"].to_string().contains("the clock of gpu-21 could not be asked"), "{output}");
 }
 
 #[tokio::test]

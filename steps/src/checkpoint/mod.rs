@@ -2,6 +2,7 @@
 
 mod check;
 mod choose;
+mod died;
 mod gather;
 mod hints;
 mod latest;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use engine::site::{Command, Exit, Site};
+use engine::site::{Command, Exit, Site, SiteErrorKind};
 use engine::step::StepError;
 
 use super::ask::{Answer, Problem, Ran, query, run};
@@ -118,8 +118,10 @@ pub(crate) async fn survey(
         survey.known.own = merge(own_pids, listed);
         let show = question(["scontrol", "-d", "-o", "show", "job", &job.to_string()]).timeout(timeout);
         // Only used to leave out the GPUs of others; without it all count.
-        if let Ok(output) = site.run(&show).await {
-            survey.granted = granted(&output.text(), node);
+        match site.run(&show).await {
+            Ok(output) => survey.granted = granted(&output.text(), node),
+            Err(error) if error.kind == SiteErrorKind::NotRecorded => return Err(error.into()),
+            Err(_) => {}
         }
     } else {
         survey.known.own = merge(own_pids, None);

@@ -3,6 +3,7 @@
 mod arguments;
 mod bar;
 mod environ;
+mod files;
 mod follow;
 mod memory;
 mod probe;

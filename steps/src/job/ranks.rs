@@ -19,13 +19,21 @@ pub(super) async fn answers(
     node: &str,
     question: impl Fn(u32) -> Command,
 ) -> Result<Vec<Vec<u8>>, StepError> {
-    let Some(list) = ask(cx, list_pids(number, node)).await? else { return Ok(Vec::new()) };
     let mut answers = Vec::new();
-    let processes = read_pids(&String::from_utf8_lossy(&list));
-    for process in processes.iter().filter(|process| process.of_step).take(MOST) {
-        answers.extend(ask(cx, question(process.pid).on(node)).await?);
+    for pid in processes(cx, number, node).await? {
+        answers.extend(ask(cx, question(pid).on(node)).await?);
     }
     Ok(answers)
+}
+
+/// The processes of the job's steps on a node, launchers included; none where they cannot be listed.
+///
+/// # Errors
+/// A recording without this exchange.
+pub(super) async fn processes(cx: &StepCx, number: u64, node: &str) -> Result<Vec<u32>, StepError> {
+    let Some(list) = ask(cx, list_pids(number, node)).await? else { return Ok(Vec::new()) };
+    let all = read_pids(&String::from_utf8_lossy(&list));
+    Ok(all.iter().filter(|process| process.of_step).map(|process| process.pid).take(MOST).collect())
 }
 
 async fn ask(cx: &StepCx, command: Command) -> Result<Option<Vec<u8>>, StepError> {

@@ -54,6 +54,10 @@ pub(crate) struct Params {
     /// in the same way.
     #[serde(default)]
     pub(crate) expect_args: BTreeMap<String, String>,
+    /// Configuration files that its ranks must have read, SHA-256 by absolute path. It is looked up in the same way whether that is
+    /// certain; that it is not proves nothing, and does not end the watch.
+    #[serde(default)]
+    pub(crate) expect_files: BTreeMap<String, String>,
 }
 
 fn two_hours() -> Timespan {
@@ -93,6 +97,10 @@ pub(crate) struct Output {
     pub(crate) env_confirmed: Option<bool>,
     /// Whether the ranks were started with the words of `expect_args`; `null` if none was given or no rank could be looked at.
     pub(crate) args_confirmed: Option<bool>,
+    /// True: the ranks read the files of `expect_files` with that content; `null` if none was given or it is not certain.
+    pub(crate) files_confirmed: Option<bool>,
+    /// The files of which it is not certain, each with the reason.
+    pub(crate) files_unseen: Vec<String>,
     /// What the log says of memory running out.
     pub(crate) oom: Option<String>,
     /// Its nodes.
@@ -193,6 +201,14 @@ fn summary(mut done: Done<Output>) -> Done<Output> {
         Some(true) => lines.push("its ranks were started with the words that they should have".to_owned()),
         Some(false) => {
             lines.push("its ranks were NOT started with the words that they should have".to_owned())
+        }
+        None => {}
+    }
+    match output.files_confirmed {
+        Some(_) => lines.push("its ranks read the configuration files that they should have".to_owned()),
+        None if !output.files_unseen.is_empty() => {
+            let all = output.files_unseen.join("; ");
+            lines.push(format!("whether its ranks read the configuration files is not certain: {all}"));
         }
         None => {}
     }

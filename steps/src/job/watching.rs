@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::arguments;
 use super::environ;
+use super::files;
 use super::follow::Follow;
 use super::probe::{Checkpoint, Probes};
 use super::tally::Tally;
@@ -48,6 +49,8 @@ pub(super) struct Watching<'a> {
     checkpoint: Option<Checkpoint>,
     env: Option<bool>,
     args: Option<bool>,
+    /// The expected files that are not confirmed; `None`: nobody has looked.
+    unseen: Option<Vec<String>>,
     oom: Option<String>,
     looks: u32,
     suspicion: u32,
@@ -76,6 +79,7 @@ impl<'a> Watching<'a> {
             checkpoint: None,
             env: None,
             args: None,
+            unseen: None,
             oom: None,
             looks: 0,
             suspicion: 0,
@@ -196,6 +200,8 @@ impl<'a> Watching<'a> {
             gap_trend: self.tally.trend(),
             env_confirmed: self.env,
             args_confirmed: self.args,
+            files_confirmed: self.unseen.as_ref().and_then(|unseen| unseen.is_empty().then_some(true)),
+            files_unseen: self.unseen.clone().unwrap_or_default(),
             oom: self.oom.clone(),
             nodes: self.nodes.clone(),
             logs: self.paths(),
@@ -310,6 +316,10 @@ impl<'a> Watching<'a> {
             }
             if !words.is_empty() && self.args.is_none() {
                 self.args = arguments::confirmed(self.cx, number, node, words).await?;
+            }
+            let files = &self.params.expect_files;
+            if !files.is_empty() && self.unseen.as_ref().is_none_or(|unseen| !unseen.is_empty()) {
+                self.unseen = Some(files::unseen(self.cx, number, node, files).await?);
             }
         }
         Ok(())

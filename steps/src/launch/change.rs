@@ -46,6 +46,9 @@ pub(crate) struct Report {
     pub(super) environment: BTreeMap<String, String>,
     /// The changed flags (`--seq-length`) and words (`model.seq_length=`) as a rank's command line must show them.
     pub(super) arguments: BTreeMap<String, String>,
+    /// The changed configuration files: SHA-256 of their new content by path. What ranks read cannot be seen in their
+    /// environment nor among their words.
+    pub(super) files: BTreeMap<String, String>,
     /// SHA-256 of the script before, hexadecimal; `null` if it could not be read.
     pub(super) before_digest: Option<String>,
     /// SHA-256 of the script afterwards, hexadecimal; `null` if it is not edited.
@@ -263,6 +266,8 @@ pub(super) fn propose_files<O: Clone>(
         };
         if rewrite.path == report.path {
             report.after_digest = Some(rewrite.after_digest.clone());
+        } else {
+            report.files.insert(rewrite.path.clone(), rewrite.after_digest.clone());
         }
         let unified = unified(&rewrite.path, &rewrite.path, &rewrite.original, &rewrite.content);
         diffs.push(FileDiff { path: rewrite.path.clone(), unified });

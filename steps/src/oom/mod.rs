@@ -6,6 +6,7 @@ mod extract;
 #[cfg(test)]
 mod fixtures;
 mod hostile;
+mod identities;
 mod kind;
 mod launcher;
 mod lines;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use engine::step::Done;
 
 use super::event::{Event, Events, Place, Stand};
+use super::identities::contradiction;
 use super::kind::Nature;
 use super::launcher::Launchers;
 use super::logs::Logs;
@@ -82,14 +83,17 @@ impl Found {
 
     fn fatal(&self, first: &Event, rival: Option<&Event>, logs: &Logs, layout: &Layout) -> Done<OomError> {
         let report = self.report(first, logs, layout);
+        let contradiction = contradiction(&report.identities);
         let outcome = match (rival, first.message.kind.nature()) {
             (Some(_), _) => "unknown",
+            _ if contradiction.is_some() => "unknown",
             (None, Nature::Host) => "host_oom",
             (None, _) => "gpu_oom",
         };
         let mut done = Done::new(outcome, report.clone()).line(report.headline());
         done.summary.extend(report.sizes());
         done.summary.extend(report.place());
+        done.summary.extend(contradiction);
         if let Some(rival) = rival {
             let other = self.mention(rival, logs);
             let (what, place) = (rival.kind().words(), other.place().unwrap_or_default());

@@ -56,7 +56,7 @@ impl ReadStep for OomRead {
             (
                 "unknown",
                 "a log is missing or unreadable and the others show nothing; or there are only signs (a SIGKILL, a warning) \
-                 or two errors whose order cannot be told",
+                 or two errors whose order cannot be told, or the numbers of the first contradict each other",
             ),
         ])
     }

@@ -62,6 +62,43 @@ async fn a_plain_log() {
       "this_process": null,
       "processes": [],
       "limit": null,
+      "identities": [
+        {
+          "identity": "free <= capacity",
+          "holds": true,
+          "difference": -41762097725,
+          "slack": 16777216,
+          "means": null
+        },
+        {
+          "identity": "allocated + reserved_unallocated = reserved",
+          "holds": true,
+          "difference": 0,
+          "slack": 16777216,
+          "means": null
+        },
+        {
+          "identity": "allocated <= reserved",
+          "holds": true,
+          "difference": -7097433457,
+          "slack": 16777216,
+          "means": null
+        },
+        {
+          "identity": "reserved + free <= capacity",
+          "holds": true,
+          "difference": -519674265,
+          "slack": 67108864,
+          "means": null
+        },
+        {
+          "identity": "tried > free",
+          "holds": true,
+          "difference": 2924855951,
+          "slack": 67108864,
+          "means": null
+        }
+      ],
       "rank": null,
       "local_rank": null,
       "node": null,
@@ -86,6 +123,26 @@ async fn a_plain_log() {
     tried 2.9 GiB, 170 MiB of 39.1 GiB free, 31.8 GiB allocated, 6.6 GiB reserved but unallocated
     /l/slurm-1.out:4, 2026-11-23T07:49:50
     ");
+}
+
+#[tokio::test]
+async fn a_message_that_contradicts_itself_is_no_diagnosis() {
+    // The numbers of two devices in one message.
+    let mixed = fragmented()
+        .replace("capacity of 39.06 GiB of which 170.00 MiB", "capacity of 14.75 GiB of which 39.06 GiB");
+    let done = read(&[("/l/a", &format!("torch.OutOfMemoryError: {mixed}\n"))]).await;
+    assert_eq!(done.outcome, "unknown");
+    assert_eq!(
+        done.summary.last().unwrap(),
+        "the numbers contradict each other: free <= capacity is off by 24.31 GiB"
+    );
+    let broken = done.output["identities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|identity| identity["holds"] == json!(false));
+    assert_eq!(broken.count(), 3, "{}", done.output["identities"]);
+    assert_eq!(done.output["tried"], json!(3_103_113_871_u64), "what it says is shown all the same");
 }
 
 #[tokio::test]

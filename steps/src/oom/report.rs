@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::event::Event;
+use super::identities::{Identity, Numbers};
 use super::kind::Kind;
 use super::logs::LogFile;
 use super::message::Process;
@@ -40,6 +41,8 @@ pub(crate) struct OomError {
     pub(crate) processes: Vec<Process>,
     /// Bytes that a memory fraction allows the process.
     pub(crate) limit: Option<u64>,
+    /// What must be true of these numbers, and whether it is: the relations of which the message tells all numbers.
+    pub(crate) identities: Vec<Identity>,
     /// Global rank that failed first.
     pub(crate) rank: Option<u32>,
     /// Its rank on its node.
@@ -86,6 +89,7 @@ impl OomError {
             this_process: message.this_process,
             processes: message.processes.clone(),
             limit: message.limit,
+            identities: Numbers::from(message).identities(),
             rank: placed.rank,
             local_rank: placed.local_rank,
             node: placed.node,

@@ -252,6 +252,19 @@ async fn the_environment_of_the_ranks_is_looked_at_once() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn what_is_not_certain_of_a_file_does_not_end_the_watch() {
+    let site = site(&["RUNNING"]);
+    trains(&site, 40);
+    site.answer("ssh gpu-20 scontrol listpids 9", "PID JOBID STEPID LOCALID GLOBALID\n");
+    site.answer("ssh gpu-20 readlink -f -- /d/ds.json", "/d/ds.json\n");
+    let done = watch(&site, json!({ "past_step": 41, "expect_files": { "/d/ds.json": "ab" } })).await;
+    assert_eq!((done.outcome.as_str(), &done.output["files_confirmed"]), ("passed", &Value::Null));
+    let line = "whether its ranks read the configuration files is not certain: /d/ds.json: no process of the job that could be read \
+                names it";
+    assert!(done.summary.iter().any(|found| found == line), "{:?}", done.summary);
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn a_lever_that_nobody_can_see_is_unknown_and_asked_for_thrice() {
     let site = site(&["RUNNING"]);
     trains(&site, 30);

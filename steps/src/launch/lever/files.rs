@@ -41,11 +41,18 @@ pub(super) async fn load(
         // What the job ran is only known of its script.
         if let (File::Read { path, .. }, Some(started)) =
             (&read, started.filter(|_| file.checkpoint.is_none()))
-            && let Ok(Some(stat)) = cx.site.stat(path).await
-            && stat.modified > started
         {
-            let path = clean(path);
-            notes.push(format!("{path} was changed after the job started: what the job read is not known."));
+            let changed = match cx.site.stat(path).await {
+                Ok(stat) => stat.is_some_and(|stat| stat.modified > started),
+                Err(error) if error.kind == SiteErrorKind::NotRecorded => return Err(error.into()),
+                Err(_) => false,
+            };
+            if changed {
+                let path = clean(path);
+                notes.push(format!(
+                    "{path} was changed after the job started: what the job read is not known."
+                ));
+            }
         }
         launch.files.insert(file.name.clone(), read);
     }

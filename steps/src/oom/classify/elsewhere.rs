@@ -1,9 +1,10 @@
 //! Errors of other allocators, and vLLM's check at its start: their messages say less, and a little can be told from it.
 
-use super::facts::{Facts, ROUNDING};
+use super::facts::Facts;
 use super::foreign::OWN_EXTRA;
 use super::rules::Case;
 use super::verdict::Verdict;
+use crate::oom::identities::ROUNDING;
 use crate::oom::kind::Kind;
 use crate::oom::snapshot::Cure;
 use crate::size::exact;

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::facts::{Facts, ROUNDING};
+use super::facts::Facts;
+use crate::oom::identities::ROUNDING;
 use crate::oom::snapshot::Cure;
 
 /// A memory snapshot: the output of `oom.snapshot`. Other keys are accepted and not looked at.

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::oom::identities::{Numbers, contradiction};
 use crate::oom::kind::Kind;
 use crate::oom::message::Process;
-use crate::size::{MIB, exact};
 
 /// The error to classify: the output of `oom.read`. Sizes in bytes; a missing key is the same as null. Other keys are
 /// accepted and not looked at.
@@ -69,9 +69,6 @@ pub(crate) struct Table {
     pub(super) expandable: Option<bool>,
 }
 
-/// Two decimals of a GiB, three times over: sums of printed numbers differ by less.
-pub(super) const ROUNDING: u64 = 16 * MIB;
-
 /// The numbers, completed by the identity reserved = allocated + unallocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Facts {
@@ -95,32 +92,26 @@ impl Facts {
         let (mut allocated, mut reserved, mut gap) =
             (error.allocated, error.reserved, error.reserved_unallocated);
         match (allocated, reserved, gap) {
-            (Some(a), Some(r), Some(u)) if a.saturating_add(u).abs_diff(r) > ROUNDING => {
-                let (a, u, r) = (exact(a), exact(u), exact(r));
-                return Err(format!(
-                    "allocated {a} + unallocated {u} is not reserved {r}: the numbers contradict each other"
-                ));
-            }
             (Some(a), None, Some(u)) => reserved = a.checked_add(u),
             (Some(a), Some(r), None) => gap = r.checked_sub(a),
             (None, Some(r), Some(u)) => allocated = r.checked_sub(u),
             _ => {}
         }
-        if let (Some(free), Some(capacity)) = (error.free, error.capacity)
-            && free > capacity.saturating_add(ROUNDING)
-        {
-            let (free, capacity) = (exact(free), exact(capacity));
-            return Err(format!(
-                "free {free} is more than the device's {capacity}: the numbers contradict each other"
-            ));
-        }
-        if let (Some(pools), Some(allocated)) = (error.private_pools, allocated)
-            && pools > allocated.saturating_add(ROUNDING)
-        {
-            let (pools, allocated) = (exact(pools), exact(allocated));
-            return Err(format!(
-                "private pools {pools} are more than allocated {allocated}: the numbers contradict each other"
-            ));
+        let numbers = Numbers {
+            kind: error.kind,
+            tried: error.tried,
+            capacity: error.capacity,
+            free: error.free,
+            allocated,
+            reserved,
+            unallocated: gap,
+            pools: error.private_pools,
+            this_process: error.this_process.filter(|bytes| *bytes > 0),
+            processes: error.processes.as_deref().unwrap_or_default(),
+            limit: error.limit,
+        };
+        if let Some(contradiction) = contradiction(&numbers.identities()) {
+            return Err(contradiction);
         }
         Ok(Self {
             tried: error.tried,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::facts::{ErrorFields, Facts, ROUNDING};
+use super::facts::{ErrorFields, Facts};
+use crate::oom::identities::{OWN_LESS, ROUNDING};
 use crate::size::{GIB, MIB};
 
 /// Who holds memory on the node's devices: the output of `gpu.tenants`. Other keys are accepted.
@@ -60,7 +61,6 @@ impl Tenants {
 /// A process holds at most this beside what PyTorch reserved: context, kernels, NCCL, cuBLAS. Also how one finds the
 /// failing process where NVML names it by the host's id: reserved − 0.1 GiB to reserved + 3 GiB.
 pub(super) const OWN_EXTRA: u64 = 3 * GIB;
-const OWN_LESS: u64 = GIB / 10;
 /// The driver keeps about this much that belongs to no process.
 const DRIVER_SHARE: u64 = 512 * MIB;
 

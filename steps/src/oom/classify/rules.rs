@@ -2,17 +2,19 @@
 //!
 //! The inequality behind it (c10/cuda/CUDACachingAllocator.cpp, `DeviceCachingAllocator::malloc`, v2.1–v2.15): at the
 //! throw everything whole was already returned to the driver, so the gap is what is stranded in partly used segments.
-//! Packing it better can help only if free + gap ≥ tried. A gap larger than the request proves nothing by itself, and a
-//! smaller one excludes nothing.
+//! Packing it better can help only if free + gap ≥ tried, but for what blocks are rounded up by (up to 1 MiB each), which
+//! counts as allocated: where that decides, next to nothing is left over, so it changes no verdict. A gap larger than the
+//! request proves nothing by itself, and a smaller one excludes nothing.
 //!
 //! Every verdict but `unknown` must hold for all that the message leaves open. So losing a number can make a verdict
 //! unknown and never another one. Three clauses are exempt, because a message prints them only where they apply and
 //! their absence says that they do not: the cap, the private pools, and that expandable segments are on.
 
 use super::evidence::Snapshot;
-use super::facts::{ErrorFields, Facts, ROUNDING};
+use super::facts::{ErrorFields, Facts};
 use super::foreign::{Foreign, Tenants};
 use super::verdict::{Classification, Verdict};
+use crate::oom::identities::{HELD_BACK, ROUNDING};
 use crate::oom::kind::Kind;
 use crate::oom::snapshot::Cure;
 use crate::size::{GIB, MIB, exact};
@@ -26,8 +28,6 @@ mod share {
     /// A gap smaller than the request counts only if packing would leave this share free.
     pub(super) const ROOM: u64 = 100;
 }
-/// The driver itself keeps back up to this much of what it calls free.
-const HELD_BACK: u64 = 64 * MIB;
 /// Requests up to 1 MiB are served from segments of 2 MiB of their own, which the large gaps cannot serve.
 const SMALL_SEGMENT: u64 = 2 * MIB;
 /// Where the margin is not given: this share of the device, in thousandths.
@@ -274,7 +274,9 @@ impl<'a> Case<'a> {
             }
             if fit < tried {
                 self.because(format!(
-                    "{sum} is less than tried {}: packing makes no room for it",
+                    "{sum} is {} less than tried {}: packing makes room for it only if blocks in use are rounded up by that much, \
+                     and then leaves nothing",
+                    exact(tried - fit),
                     exact(tried)
                 ));
             } else {

@@ -45,7 +45,10 @@ impl ReadStep for OomClassify {
 
     fn outcomes() -> Outcomes {
         Outcomes::fixed(&[
-            ("true_oom", "the working set does not fit, however the memory is packed: reduce it"),
+            (
+                "true_oom",
+                "however the memory is packed, the working set does not fit, or leaves less than the margin: reduce it",
+            ),
             (
                 "fragmentation",
                 "it would fit if the reserved memory were in one piece: change the allocator's settings",
@@ -74,7 +77,9 @@ impl ReadStep for OomClassify {
         let out = classify(&params.error.unwrap_or_default(), around, margin);
         let line = match out.verdict {
             Verdict::TrueOom => match out.shortfall {
-                Some(lack) if lack > 0 => format!("true OOM: {} short even if perfectly packed", show(lack)),
+                Some(lack) if lack > 0 => {
+                    format!("true OOM: {} short even if packed without a gap", show(lack))
+                }
                 _ => "true OOM: the working set does not fit".to_owned(),
             },
             Verdict::Fragmentation => {

@@ -184,7 +184,15 @@ fn the_traps() {
     let free = ErrorFields { tried: Some(GIB / 2), ..typical() };
     assert_eq!(alone(&free), Verdict::Unknown, "enough was free");
     let larger = ErrorFields { tried: Some(12 * GIB), ..typical() };
-    assert_eq!(alone(&larger), Verdict::TrueOom, "a gap of 10 does not make 12");
+    let short = classify(&larger, None, DEFAULT_MARGIN);
+    assert_eq!(short.verdict, Verdict::TrueOom, "a gap of 10 does not make 12");
+    assert_eq!(
+        short.reasons,
+        [
+            "free 1.00 GiB + unallocated 10.00 GiB = 11.00 GiB is 1.00 GiB less than tried 12.00 GiB: packing makes room for it only \
+             if blocks in use are rounded up by that much, and then leaves nothing"
+        ]
+    );
     let mixed = ErrorFields {
         tried: Some(12 * GIB),
         free: Some(11 * GIB),

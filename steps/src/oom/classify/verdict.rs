@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
-    /// The working set does not fit, however it is packed.
+    /// The working set does not fit, or leaves less than the margin, however it is packed.
     TrueOom,
     /// It would fit if the reserved memory were in one piece.
     Fragmentation,
@@ -36,9 +36,10 @@ pub(crate) struct Classification {
     pub(crate) verdict: Verdict,
     /// Bytes that must be left over before a request counts as fitting.
     pub(crate) margin_bytes: Option<u64>,
-    /// Bytes a perfectly packed pool could give: free (or what the cap leaves) + unallocated.
+    /// Bytes that a pool packed without a gap could give: free (or what the cap leaves) + unallocated. What blocks in use are
+    /// rounded up by comes on top; no message tells it.
     pub(crate) could_fit: Option<u64>,
-    /// Bytes that even a perfectly packed pool lacks; 0: it would fit.
+    /// Bytes by which that is less than the request; 0: it would fit.
     pub(crate) shortfall: Option<u64>,
     /// Bytes reserved and not allocated.
     pub(crate) gap: Option<u64>,

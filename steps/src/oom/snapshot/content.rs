@@ -80,6 +80,8 @@ pub(super) struct InForce {
     pub(super) expandable: Option<bool>,
     /// Bytes; `None`: unlimited or not said.
     pub(super) max_split: Option<u64>,
+    /// `garbage_collection_threshold`, in thousandths; `None`: off.
+    pub(super) collect_above: Option<u64>,
     pub(super) settings: Settings,
 }
 
@@ -104,6 +106,7 @@ pub(super) const KEYS: &[&str] = &[
     "device_free",
     "PYTORCH_CUDA_ALLOC_CONF",
     "max_split_size",
+    "garbage_collection_threshold",
     "expandable_segments",
     "roundup_power2_divisions",
     "1",
@@ -232,7 +235,10 @@ fn read_settings(document: &Document, settings: Value) -> InForce {
     if let Some(bytes) = conf.as_deref().and_then(|conf| megabytes(conf, "max_non_split_rounding_mb")) {
         model.non_split_rounding = bytes;
     }
-    InForce { conf, expandable, max_split, settings: model }
+    let collect = get("garbage_collection_threshold").and_then(|value| document.fraction(value));
+    let collect_above =
+        collect.filter(|share| *share > 0.0 && *share < 1.0).map(|share| (share * 1000.0).round() as u64);
+    InForce { conf, expandable, max_split, collect_above, settings: model }
 }
 
 /// The value of a key of the settings' text, in bytes: of the last one, as the allocator takes it.

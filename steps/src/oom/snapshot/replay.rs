@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::content::{Action, Entry, Snapshot};
 use super::start::{Layout, Start};
-use crate::allocator::Settings;
+use crate::allocator::{Cap, Settings};
 use crate::size::exact;
 
 /// What the replay of a trace says of the request that failed.
@@ -88,16 +88,22 @@ pub(super) fn failure(snapshot: &Snapshot, device: u64, like: impl Fn(&Failure) 
     None
 }
 
-/// Plays the trace of a device up to a failure.
-pub(super) fn replay(snapshot: &Snapshot, device: u64, failure: &Failure) -> Replay {
+/// Plays the trace of a device up to a failure. `limit`: bytes that a memory fraction allows the process.
+pub(super) fn replay(snapshot: &Snapshot, device: u64, failure: &Failure, limit: Option<u64>) -> Replay {
     let mut out = Replay { answer: Cure::Unknown, assumed: 0, reasons: Vec::new() };
-    if let Err(why) = play(snapshot, device, failure, &mut out) {
+    if let Err(why) = play(snapshot, device, failure, limit, &mut out) {
         out.reasons.push(why);
     }
     out
 }
 
-fn play(snapshot: &Snapshot, device: u64, failure: &Failure, out: &mut Replay) -> Result<(), String> {
+fn play(
+    snapshot: &Snapshot,
+    device: u64,
+    failure: &Failure,
+    limit: Option<u64>,
+    out: &mut Replay,
+) -> Result<(), String> {
     if snapshot.segments.iter().any(|segment| segment.device == device && segment.private) {
         return Err("memory of CUDA graphs or of a MemPool is in use, which the model leaves out".to_owned());
     }
@@ -107,7 +113,9 @@ fn play(snapshot: &Snapshot, device: u64, failure: &Failure, out: &mut Replay) -
     let trace = trace.ok_or("it holds no trace of this device")?;
     let start = Start::of(snapshot, device, trace)?;
     out.assumed = start.bytes();
-    let script = Script { start, trace: &trace[..failure.at], failure: *failure, budget };
+    let collect_above = snapshot.settings.as_ref().and_then(|in_force| in_force.collect_above);
+    let cap = limit.map(|allowed| Cap { allowed, collect_above });
+    let script = Script { start, trace: &trace[..failure.at], failure: *failure, budget, cap };
     let in_force = snapshot.settings.as_ref().map(|in_force| in_force.settings).unwrap_or_default();
     match script.run(Layout::AsItWas, in_force)? {
         Ending::RefusedAt(at) if at == failure.at => {}
@@ -165,6 +173,7 @@ struct Script<'a> {
     trace: &'a [Entry],
     failure: Failure,
     budget: u64,
+    cap: Option<Cap>,
 }
 
 impl Script<'_> {
@@ -185,6 +194,9 @@ impl Script<'_> {
             if streams.len() > MOST_STREAMS { Err("it has too many streams".to_owned()) } else { Ok(stream) }
         };
         let (mut allocator, mut live) = self.start.lay_out(layout, settings, self.budget, &mut stream)?;
+        if let Some(cap) = self.cap {
+            allocator.set_cap(cap);
+        }
         for (at, entry) in self.trace.iter().enumerate() {
             match entry.action {
                 Action::Alloc => {

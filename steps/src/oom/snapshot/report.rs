@@ -18,6 +18,9 @@ pub(crate) struct Wanted {
     /// Bytes free on the device.
     #[serde(default)]
     pub(crate) free: Option<u64>,
+    /// Bytes that a memory fraction allows the process.
+    #[serde(default)]
+    pub(crate) limit: Option<u64>,
 }
 
 /// What a snapshot says. Bytes; null: not known.
@@ -129,7 +132,7 @@ fn look(snapshot: &Snapshot, wanted: &Wanted) -> Evidence {
         return out;
     };
     (out.tried, out.free) = (Some(failed.tried()), Some(failed.free));
-    let played = replay(snapshot, device, &failed);
+    let played = replay(snapshot, device, &failed, wanted.limit);
     out.cure = Some(played.answer);
     out.assumed = Some(played.assumed);
     out.reasons.extend(played.reasons);

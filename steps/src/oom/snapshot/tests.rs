@@ -88,9 +88,26 @@ fn what_the_model_does_not_reproduce_is_unknown() {
 }
 
 #[test]
+fn a_cap_that_the_message_tells_is_the_replays_too() {
+    let look = |limit: u64| {
+        examine(fixture!("elsewhere"), &Wanted { limit: Some(limit * MIB), ..Wanted::default() }).unwrap()
+    };
+    // As much as the device had in `curable`: refused as it was, and served by expandable segments.
+    assert_eq!(look(488).cure, Some(Cure::Served), "{:?}", look(488));
+    // What was reserved already is more than that; and what would not have been refused.
+    for limit in [300, 800] {
+        assert_eq!(look(limit).cure, Some(Cure::Unknown), "{:?}", look(limit));
+    }
+}
+
+#[test]
 fn only_the_failure_of_the_message_counts() {
     let look = |tried: u64, free: u64| {
-        examine(fixture!("curable-4"), &Wanted { tried: Some(tried * MIB), free: Some(free * MIB) }).unwrap()
+        examine(
+            fixture!("curable-4"),
+            &Wanted { tried: Some(tried * MIB), free: Some(free * MIB), limit: None },
+        )
+        .unwrap()
     };
     assert_eq!(look(128, 64).cure, Some(Cure::Served));
     assert_eq!(look(128, 100).cure, None);

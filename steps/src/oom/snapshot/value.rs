@@ -93,6 +93,14 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// A number with a fraction.
+    pub(super) fn fraction(&self, value: Value) -> Option<f64> {
+        match value {
+            Value::Float(value) => Some(value),
+            _ => None,
+        }
+    }
+
     pub(super) fn flag(&self, value: Value) -> Option<bool> {
         match value {
             Value::Bool(value) => Some(value),

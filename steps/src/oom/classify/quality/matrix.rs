@@ -109,10 +109,20 @@ struct Matrix {
     habits: BTreeMap<Habit, [u64; 3]>,
     /// By the share of the device that the gap is, where packing leaves the margin.
     gaps: BTreeMap<usize, [u64; 3]>,
+    /// By the share of the device that packing without a gap leaves over, or lacks.
+    rooms: BTreeMap<usize, [u64; 3]>,
 }
 
 /// Lower bounds of the shares, in thousandths.
 const GAPS: [u64; 6] = [0, 10, 20, 30, 50, 80];
+
+/// What packing leaves over: rows, and the thousandths of the device below which they end.
+const ROOMS: [(&str, i64); 4] = [
+    ("1 % and more are lacking", -10),
+    ("less than 1 % is lacking", 0),
+    ("less than 2 % is left", 20),
+    ("2 % and more are left", i64::MAX),
+];
 
 impl Matrix {
     fn measure() -> Self {
@@ -124,7 +134,11 @@ impl Matrix {
             let ours = classify(&found.error, Around::default(), DEFAULT_MARGIN);
             *matrix.counts.entry((false, found.truth, found.naive)).or_default() += 1;
             *matrix.counts.entry((true, found.truth, ours.verdict)).or_default() += 1;
-            let left = ours.could_fit.unwrap().checked_sub(found.error.tried.unwrap());
+            let (fit, tried) = (ours.could_fit.unwrap(), found.error.tried.unwrap());
+            let room = (fit as i64 - tried as i64) as f64 * 1000.0 / job.total as f64;
+            let row = ROOMS.iter().position(|(_, below)| room < *below as f64).unwrap();
+            matrix.rooms.entry(row).or_default()[at] += 1;
+            let left = fit.checked_sub(tried);
             if left.is_some_and(|left| left >= ours.margin_bytes.unwrap()) {
                 let share = ours.gap.unwrap() * 1000 / job.total;
                 let row = GAPS.iter().rposition(|low| share >= *low).unwrap();
@@ -168,6 +182,11 @@ impl Matrix {
                 }
                 text.push('\n');
             }
+        }
+        text += "\n| free + unallocated less the request, share of the device | jobs | cured | served | refused |\n";
+        text += "|---|---:|---:|---:|---:|\n";
+        for (row, counts) in &self.rooms {
+            rows(&mut text, ROOMS[*row].0, *counts);
         }
         text += "\n| unallocated, share of the device | jobs | cured | served | refused |\n|---|---:|---:|---:|---:|\n";
         for (row, counts) in &self.gaps {
