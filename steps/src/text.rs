@@ -7,7 +7,27 @@ use regex::Regex;
 
 /// Compiles a pattern that is part of the program; every pattern is compiled by some test.
 pub(crate) fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("a valid pattern")
+    Regex::new(&ascii(text)).expect("a valid pattern")
+}
+
+/// A pattern whose `\d`, `\w`, `\s` and `\b` are those of ASCII: what programs print is made of these, and the classes of
+/// Unicode take so long to compile that the patterns for a log would cost as much as searching hundreds of megabytes.
+fn ascii(text: &str) -> String {
+    let mut all = String::with_capacity(2 * text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        let escaped = if c == '\\' { chars.next() } else { None };
+        match escaped {
+            None => all.push(c),
+            Some('d') => all.push_str("[0-9]"),
+            Some('w') => all.push_str("[0-9A-Za-z_]"),
+            Some('s') => all.push_str(r"[\t-\r ]"),
+            Some('S') => all.push_str(r"[^\t-\r ]"),
+            Some('b') => all.push_str(r"(?-u:\b)"),
+            Some(other) => all.extend([c, other]),
+        }
+    }
+    all
 }
 
 /// A pattern that is compiled once.

@@ -14,6 +14,7 @@ use crate::step::{
 };
 use crate::template::Names;
 
+use super::gate::Consent;
 use super::rollback::Rollback;
 use super::walker::{Flow, WalkError, Walker, step_node};
 
@@ -106,7 +107,7 @@ impl<J: Journal> Walker<J> {
             let mut gate = self.gate(node, step, &Names::default(), rule, vec![item], true);
             (gate.prompt, gate.kind) = (format!("Take back: {}", node.title), does.kind.clone());
             let agreed = self.agreed(visit, &gate);
-            if let Some(flow) = self.consent(visit, node, gate).await? {
+            if let Consent::Not(flow) = self.consent(visit, node, gate).await? {
                 if matches!(self.state.current(), Some((_, current)) if matches!(current.phase, Phase::Declined))
                 {
                     return self.undone(&past, Ok(Undone::Cannot("it was declined at its gate".to_owned())));

@@ -10,12 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::choose::{Outcome, Pick};
 use super::died::Died;
-use super::gather::{bytes, head};
+use super::gather::head;
 use super::hints::{Hint, absolute, from_log, from_script};
 use super::layout::{Layout, root_of};
 use super::told::{self, told};
 use super::writing::look_again;
 use super::{Candidate, Survey, latest};
+use crate::oom::{Source, find};
 use crate::size::show;
 use crate::text::{clean_to, count, span};
 
@@ -23,6 +24,8 @@ use crate::text::{clean_to, count, span};
 const SCRIPT: usize = 1 << 20;
 /// Bytes read from the end of a log.
 const LOG: u64 = 4 << 20;
+/// Logs that are read.
+const MOST_LOGS: usize = 16;
 
 /// `checkpoint.latest`: see [`Params`].
 pub(crate) struct Latest;
@@ -41,9 +44,13 @@ pub(crate) struct Params {
     /// script's own variables are understood; nothing is run.
     #[serde(default)]
     script: Option<String>,
-    /// Paths of the job's logs; the last 4 MiB of each are searched for lines that name a checkpoint.
+    /// The job's logs, named as for `oom.read`; the last 4 MiB of the first 16 are searched for lines that name a
+    /// checkpoint. What is compressed is left out.
     #[serde(default)]
     logs: Option<Vec<String>>,
+    /// Hosts of the job: those that may be asked for `host:/path`.
+    #[serde(default)]
+    nodes: Option<Vec<String>>,
     /// The job's working directory, for relative paths.
     #[serde(default)]
     workdir: Option<String>,
@@ -214,15 +221,15 @@ async fn hints(
     let mut hints = Vec::new();
     let mut unread = |why: String| reasons.push(format!("not read: {}", clean_to(&why, 160)));
     // What the program itself says it saved is surer than what a script seems to ask for.
-    for log in params.logs.iter().flatten().take(16) {
-        let size = match site.stat(log).await {
-            Ok(stat) => stat.map_or(0, |stat| stat.size),
-            Err(error) if error.kind == SiteErrorKind::NotRecorded => return Err(error.into()),
-            Err(_) => 0,
-        };
-        match bytes(site, log, size.saturating_sub(LOG), LOG as usize).await? {
+    let named: Vec<String> = params.logs.iter().flatten().take(MOST_LOGS).cloned().collect();
+    let logs = find(site, &named, params.nodes.as_deref().unwrap_or_default()).await?;
+    logs.problems.iter().cloned().for_each(&mut unread);
+    for log in logs.files.iter().filter(|log| log.can_seek()).take(MOST_LOGS) {
+        match Source::new(cx.site.clone(), log.clone()).read(log.size.saturating_sub(LOG), LOG as usize).await
+        {
             Ok(end) => hints.extend(from_log(&String::from_utf8_lossy(&end))),
-            Err(why) => unread(why),
+            Err(error) if error.kind == SiteErrorKind::NotRecorded => return Err(error.into()),
+            Err(error) => unread(error.message),
         }
     }
     match script {

@@ -97,7 +97,7 @@ async fn the_directory_is_found_through_the_script_or_the_log() {
         ask(fake, json!({"dir": null, "script": "/home/ann/job.sh", "logs": ["/logs/1.out", "/logs/none"]}))
             .await;
     assert_eq!((outcome.as_str(), &output["path"]), ("found", &json!("/out/checkpoint-500")));
-    assert_eq!(output["reasons"][0], "not read: /logs/none: no such file");
+    assert_eq!(output["reasons"][0], "not read: /logs/none: is not there");
     assert_eq!(
         output["reasons"][1],
         "runs/a (--output_dir): relative, and the working directory is not known"

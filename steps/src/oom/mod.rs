@@ -38,8 +38,10 @@ mod triggers;
 mod unpack;
 
 pub use hostile::read_any;
+pub(crate) use logs::find;
 pub(crate) use progress::step_of;
 pub(crate) use read::{OomRead, ReadParams};
 pub(crate) use register::register;
 pub use snapshot::examine_any;
+pub(crate) use source::Source;
 pub(crate) use triggers::suspects;

@@ -1,8 +1,6 @@
 //! The training step that a line reports.
 
-use regex::Regex;
-
-use crate::text::Pattern;
+use crate::text::{Pattern, pattern};
 
 /// The step number in a line, if it reports one: `step 41/200`, `iteration 120/ 5000`, `'step': 41`, `global_step=41`.
 ///
@@ -10,17 +8,15 @@ use crate::text::Pattern;
 /// a bar does not say whether it counts training steps, evaluation batches or files.
 pub(crate) fn step_of(line: &str) -> Option<u64> {
     static SHAPE: Pattern = Pattern::new(|| {
-        Regex::new(
+        pattern(
             r#"(?i)(?:^|[^\w.-])(?:global[_ ]?step|train(?:ing)?[_ ](?:step|iter(?:ation)?)|step|iteration|iter)['"]?\s*[:=#\[|]?\s*(\d{1,12})(\.?\w?)"#,
         )
-        .expect("a valid pattern")
     });
     // Beside a count within the epoch (`iteration 5/99`, `Epoch 0: 12%`) the global one is meant; Lightning prints `120.0`.
     static GLOBAL: Pattern = Pattern::new(|| {
-        Regex::new(
+        pattern(
             r#"(?i)(?:^|[^\w.-])(?:global[_ ]?step|current_steps)['"]?\s*[:=|]\s*(\d{1,12})(?:\.0{1,6})?(\.?\w?)"#,
         )
-        .expect("a valid pattern")
     });
     let line = crate::text::cut(line, 2000);
     if let Some(found) = GLOBAL.captures(line)

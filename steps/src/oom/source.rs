@@ -55,8 +55,11 @@ impl Source {
     }
 
     /// Part of the log; fewer bytes at its end.
+    ///
+    /// # Errors
+    /// Those of reading; and where the start of the log says that it is UTF-16, in which no word would be found.
     pub(crate) async fn read(&mut self, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
-        match self.packed.take() {
+        let bytes = match self.packed.take() {
             None => self.read_raw(offset, length).await,
             Some(packed) => {
                 let mut packed = if offset < packed.offset { Packed::default() } else { packed };
@@ -64,7 +67,13 @@ impl Source {
                 self.packed = Some(packed);
                 answer
             }
+        }?;
+        // The byte order mark (RFC 2781).
+        if offset == 0 && matches!(bytes[..], [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+            let why = "is UTF-16 and was not read; `iconv -f UTF-16 -t UTF-8` makes a log of it that is";
+            return Err(SiteError::new(SiteErrorKind::Io, why));
         }
+        Ok(bytes)
     }
 
     async fn read_raw(&self, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
@@ -185,5 +194,16 @@ mod tests {
             assert_eq!(source.lines_before(14).await.unwrap(), Some(2));
         }
         assert_eq!(Source::here(site, "/b.gz", 1).read(6, 99).await.unwrap(), b"text\n");
+    }
+
+    #[tokio::test]
+    async fn utf_16_is_not_taken_for_a_log_without_words() {
+        let text: Vec<u8> =
+            "\u{feff}CUDA out of memory\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let site = files(&[("/a", &text), ("/a.gz", &gzip(&text))]);
+        for path in ["/a", "/a.gz"] {
+            let error = Source::here(site.clone(), path, 1).read(0, 99).await.unwrap_err();
+            assert!(error.message.contains("UTF-16"), "{error:?}");
+        }
     }
 }
