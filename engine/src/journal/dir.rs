@@ -1,9 +1,8 @@
 //! The default journal: one directory per run with JSON lines, safe on NFS (append and fdatasync, no mmap; the lock is
 //! `flock`, which Linux turns into a byte-range lock on NFS).
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::chain::{Chain, Wrong};
 use super::summary::{fold, summarize};
 use super::{Head, Journal, JournalError, Record, Store, Summary, SummaryState, replies};
+use crate::files::Sharing;
 use crate::lock::{Locks, MemoryLocks};
 use crate::plan::Plan;
 use crate::run::{Entry, Replied, Reply, RunId, RunState};
@@ -33,6 +33,19 @@ impl DirStore {
     fn dir(&self, run: &RunId) -> PathBuf {
         self.root.join("runs").join(run.as_str())
     }
+
+    /// The directory of a run that is there.
+    fn existing(&self, run: &RunId) -> Result<PathBuf, JournalError> {
+        let dir = self.dir(run);
+        match fs::metadata(&dir) {
+            Ok(about) if about.is_dir() => Ok(dir),
+            // That it is somebody else's is not that it is not there.
+            Err(source) if source.kind() == ErrorKind::PermissionDenied => {
+                Err(JournalError::Io { action: "look into", path: dir, source })
+            }
+            _ => Err(JournalError::NoRun(run.to_string())),
+        }
+    }
 }
 
 impl Store for DirStore {
@@ -47,15 +60,19 @@ impl Store for DirStore {
             move |source| JournalError::Io { action, path, source }
         };
         let parent = self.root.join("runs");
-        DirBuilder::new().recursive(true).mode(0o700).create(&parent).map_err(io("make", &parent))?;
+        let sharing = Sharing::of(&self.root);
+        sharing.shelf(&parent).map_err(io("make", &parent))?;
         // Exclusive: two runs never share a directory.
-        DirBuilder::new().mode(0o700).create(&dir).map_err(io("make", &dir))?;
+        sharing.dir_own(&dir).map_err(io("make", &dir))?;
         let path = dir.join("journal.jsonl");
         let begin = || {
-            let lock = lock(&dir, run)?;
+            let lock = lock(&dir, run, sharing)?;
             let mut options = OpenOptions::new();
-            options.append(true).create_new(true).mode(0o600);
-            let file = options.open(&path).map_err(io("make", &path))?;
+            let file = sharing
+                .open_own(options.append(true).create_new(true), &path)
+                .map_err(io("make", &path))?;
+            let replies = replies::place(&dir);
+            sharing.shelf(&replies).map_err(io("make", &replies))?;
             sync_dir(&dir).and_then(|()| sync_dir(&parent)).map_err(io("sync", &dir))?;
             Ok((lock, file))
         };
@@ -64,11 +81,8 @@ impl Store for DirStore {
     }
 
     fn open(&self, run: &RunId) -> Result<(Box<dyn Journal>, Vec<Record>), JournalError> {
-        let dir = self.dir(run);
-        if !dir.is_dir() {
-            return Err(JournalError::NoRun(run.to_string()));
-        }
-        let lock = lock(&dir, run)?;
+        let dir = self.existing(run)?;
+        let lock = lock(&dir, run, Sharing::of(&self.root))?;
         let path = dir.join("journal.jsonl");
         let io = |action| {
             let path = path.clone();
@@ -85,18 +99,12 @@ impl Store for DirStore {
     }
 
     fn records(&self, run: &RunId) -> Result<Vec<Record>, JournalError> {
-        let dir = self.dir(run);
-        if !dir.is_dir() {
-            return Err(JournalError::NoRun(run.to_string()));
-        }
+        let dir = self.existing(run)?;
         Ok(read(run, &dir.join("journal.jsonl"))?.0)
     }
 
     fn lines(&self, run: &RunId) -> Result<Vec<u8>, JournalError> {
-        let dir = self.dir(run);
-        if !dir.is_dir() {
-            return Err(JournalError::NoRun(run.to_string()));
-        }
+        let dir = self.existing(run)?;
         let path = dir.join("journal.jsonl");
         fs::read(&path).map_err(|source| JournalError::Io { action: "read", path, source })
     }
@@ -149,11 +157,23 @@ impl Store for DirStore {
     }
 
     fn reply(&self, reply: &Reply) -> Result<(), JournalError> {
-        replies::leave(&self.dir(&reply.run), reply)
+        let dir = self.existing(&reply.run)?;
+        // A run of an earlier program has none.
+        let place = replies::place(&dir);
+        Sharing::of(&self.root).shelf(&place).map_err(|source| JournalError::Io {
+            action: "make",
+            path: place,
+            source,
+        })?;
+        replies::leave(&dir, reply)
     }
 
     fn replies(&self, run: &RunId) -> Result<Vec<Replied>, JournalError> {
-        replies::all(&self.dir(run), run)
+        Ok(replies::all(&self.dir(run), run)?.0)
+    }
+
+    fn spoilt(&self, run: &RunId) -> Result<Vec<String>, JournalError> {
+        Ok(replies::all(&self.dir(run), run)?.1)
     }
 
     fn wait(&self, _run: &RunId, limit: Duration) -> Result<(), JournalError> {
@@ -267,17 +287,12 @@ impl Drop for DirJournal {
     }
 }
 
-fn lock(dir: &Path, run: &RunId) -> Result<File, JournalError> {
+fn lock(dir: &Path, run: &RunId, sharing: Sharing) -> Result<File, JournalError> {
     let path = dir.join("lock");
     let io = |source| JournalError::Io { action: "lock", path: path.clone(), source };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(io)?;
+    let mut options = OpenOptions::new();
+    let mut file =
+        sharing.open_own(options.read(true).write(true).create(true).truncate(false), &path).map_err(io)?;
     if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
         if error != rustix::io::Errno::WOULDBLOCK {
             return Err(io(error.into()));
@@ -303,6 +318,7 @@ fn discard(dir: &Path) {
     for name in ["journal.jsonl", "lock"] {
         let _ = fs::remove_file(dir.join(name));
     }
+    let _ = fs::remove_dir(replies::place(dir));
     let _ = fs::remove_dir(dir);
 }
 

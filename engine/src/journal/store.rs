@@ -152,6 +152,14 @@ pub trait Store: Send + Sync {
     /// If they cannot be read.
     fn replies(&self, run: &RunId) -> Result<Vec<Replied>, JournalError>;
 
+    /// What was left for a run and is no answer, with why, a line each: told to whoever waits, never counted.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn spoilt(&self, _run: &RunId) -> Result<Vec<String>, JournalError> {
+        Ok(Vec::new())
+    }
+
     /// Blocks until answers for a run may have come, at most so long; returning early is no promise.
     ///
     /// # Errors

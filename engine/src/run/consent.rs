@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::RunId;
+use crate::site::digest;
+use crate::step::Question;
 
 /// Who has to agree before a change is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +70,13 @@ pub struct Reply {
     pub reason: Option<String>,
     /// The host it was given on.
     pub host: String,
+}
+
+impl Reply {
+    /// What an answer to a question is about.
+    pub fn about_question(question: &Question) -> String {
+        digest(json!(question).to_string().as_bytes())
+    }
 }
 
 /// What is answered.

@@ -97,6 +97,12 @@ impl Gate {
         digest(json!([items, bound, rule]).to_string().as_bytes())
     }
 
+    /// What an answer from elsewhere is about: this opening of the gate. What was answered at an earlier one, which may have
+    /// closed since, does not count again.
+    pub fn about(&self) -> String {
+        format!("{} opened {}", self.digest, self.opened)
+    }
+
     /// After this it takes no answer, and consent given at it is void.
     pub fn closes(&self) -> Option<Timestamp> {
         self.rule.closes(self.opened)
@@ -150,6 +156,19 @@ pub struct AskedOf {
     pub title: String,
     /// Accounts that have answered this gate already; nobody is asked twice.
     pub answered: BTreeSet<String>,
+    /// Accounts whose yes counts so far.
+    pub agreed: BTreeSet<String>,
+    /// Accounts that walk the run or have walked it.
+    pub operators: BTreeSet<String>,
+}
+
+impl AskedOf {
+    /// Whether an answer of this account is heard. Each is heard once; but who agreed may still say no, and whoever walks the
+    /// run may always stop it.
+    pub fn hears(&self, account: &str, yes: bool) -> bool {
+        let takes_back = !yes && (self.agreed.contains(account) || self.operators.contains(account));
+        takes_back || !self.answered.contains(account)
+    }
 }
 
 /// What came back from asking.

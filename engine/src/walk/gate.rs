@@ -105,11 +105,12 @@ impl<J: Journal> Walker<J> {
                 })?;
             }
         }
-        while let Some(Phase::Gate { answered, .. }) = self.phase(visit) {
-            let at = AskedOf { answered: answered.clone(), ..self.asked_of(visit, node) };
+        while let Some(Phase::Gate { answered, agreed, .. }) = self.phase(visit) {
+            let (answered, agreed) = (answered.clone(), agreed.clone());
+            let at = AskedOf { answered, agreed, ..self.asked_of(visit, node) };
             let waited = if self.closed(&gate) { Waited::Closed } else { self.wait(&at, &gate).await };
             let decided = match waited {
-                Waited::Answered(decided) if !at.answered.contains(&decided.by) => decided,
+                Waited::Answered(decided) if at.hears(&decided.by, decided.value) => decided,
                 // Whoever answered already is not asked again, and nobody else is there.
                 Waited::Answered(_) | Waited::Nobody => return self.park(&node.id).map(Consent::Not),
                 Waited::Cancelled => return Ok(Consent::Not(Flow::On)),

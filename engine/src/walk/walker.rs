@@ -334,6 +334,8 @@ impl<J: Journal> Walker<J> {
             node: node.id.clone(),
             title: node.title.clone(),
             answered: BTreeSet::new(),
+            agreed: BTreeSet::new(),
+            operators: self.state.operators.clone(),
         }
     }
 

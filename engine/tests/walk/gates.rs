@@ -159,6 +159,7 @@ async fn two_have_to_agree_and_nobody_counts_twice() {
     assert!(!suffice(&two, &[("anna", true)]).await);
     assert!(!suffice(&two, &[("anna", true), ("anna", true)]).await);
     assert!(!suffice(&two, &[("anna", true), ("ben", false)]).await);
+    assert!(!suffice(&two, &[("ada", true), ("ada", false), ("ben", true)]).await, "ada took her yes back");
 }
 
 #[tokio::test]
@@ -167,6 +168,7 @@ async fn whoever_walks_the_run_may_say_no_but_not_yes() {
     assert!(!suffice(&other, &[("anna", true)]).await);
     assert!(suffice(&other, &[("anna", true), ("ben", true)]).await);
     assert!(!suffice(&other, &[("anna", false), ("ben", true)]).await);
+    assert!(!suffice(&other, &[("anna", true), ("anna", false), ("ben", true)]).await);
 }
 
 #[tokio::test]
@@ -203,6 +205,29 @@ async fn a_closed_gate_takes_no_answer() {
     assert_eq!(ending, Ending::Parked { node: "act".to_owned() });
     assert!(!acted(&things));
     assert!(journal.disk.lock().unwrap().iter().all(|r| !matches!(r.entry, Entry::GateAnswered { .. })));
+}
+
+#[tokio::test]
+async fn an_answer_is_about_one_opening_of_a_gate() {
+    let (things, people) = (Shared::default(), Scripted::with(vec![None, None], false));
+    let rule = Rule { expires: Some(Duration::ZERO), ..Rule::default() };
+    let (_, journal) = walk(started(ruled(rule), vec![]), world(&things, people.clone())).await;
+    resume(&journal, world(&things, people)).await.unwrap();
+    let opened: Vec<Gate> = journal
+        .disk
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|record| match &record.entry {
+            Entry::GateOpened { gate, .. } => Some(Gate::clone(gate)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(opened.len(), 2, "a closed gate opens anew");
+    assert_eq!(opened[0].digest, opened[1].digest);
+    let mut later = opened[1].clone();
+    later.opened = Timestamp::UNIX_EPOCH + Duration::from_millis(1);
+    assert_ne!(opened[0].about(), later.about());
 }
 
 struct Strict(Demand);
