@@ -1,10 +1,14 @@
 //! The command line: what it takes and what its help says.
 
+mod consent;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+
+pub(crate) use consent::{Answer, Approve, Deny, Pending};
 
 /// Runs operational runbooks step by step: gathers evidence, shows every change before it is made, proves the cure.
 #[derive(Debug, Parser)]
@@ -19,6 +23,7 @@ Examples:
   runbook run training-oom --job 123456 --dry-run   what would happen, without touching anything
   runbook run training-oom --job 123456             walk through it; every change asks first
   runbook runs list                                 what is running, waiting, done
+  runbook pending                                   what waits for an answer, and for whose
   runbook resume 20261124-031244-k7f2               go on with a run that waits
 
 Exit codes of run, resume and rehearse:
@@ -39,6 +44,10 @@ pub(crate) enum Command {
     Run(Run),
     Resume(Resume),
     Rollback(Rollback),
+    Pending(Pending),
+    Approve(Approve),
+    Deny(Deny),
+    Answer(Answer),
     Rehearse(Rehearse),
     Check(Check),
     Explain(Explain),
@@ -81,7 +90,7 @@ pub(crate) struct Run {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunOptions {
     /// Show what a real run would do; read, but change nothing
-    #[arg(short = 'n', long, conflicts_with_all = ["yes", "approve", "answer"])]
+    #[arg(short = 'n', long, conflicts_with_all = ["yes", "approve", "answer", "wait"])]
     pub dry_run: bool,
     /// With --dry-run: every path as a tree, not only the likeliest
     #[arg(long, requires = "dry_run")]
@@ -107,6 +116,9 @@ pub(crate) struct Answers {
     pub approve: Vec<String>,
     #[command(flatten)]
     pub questions: Questions,
+    /// Without a terminal: wait for answers from elsewhere, at most so long, instead of parking
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub wait: Option<String>,
 }
 
 /// Who answers questions: `--yes` does not, because only a person or the author of a script knows what to say.
@@ -147,7 +159,7 @@ pub(crate) struct Rollback {
     /// The run: `runbook runs list` has its id
     pub run: String,
     /// Show what would be run; change nothing
-    #[arg(short = 'n', long, conflicts_with_all = ["yes", "approve", "answer"])]
+    #[arg(short = 'n', long, conflicts_with_all = ["yes", "approve", "answer", "wait"])]
     pub dry_run: bool,
     /// Go back only to the last change of this node, which is taken back, too
     #[arg(long, value_name = "NODE")]

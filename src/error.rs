@@ -144,6 +144,14 @@ fn journal_hint(error: &JournalError) -> Option<String> {
                 .to_owned()
         }
         JournalError::Newer { .. } => "use the newer program".to_owned(),
+        JournalError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            let (dir, account) = (crate::place::state_dir(), crate::place::account());
+            let dir = dir.display();
+            format!(
+                "it is not {account}'s. Several accounts share a state directory that belongs to a group of theirs: \
+                 `install -d -m 2770 -g GROUP {dir}`, before the run; ask its owner"
+            )
+        }
         JournalError::Io { path, source, .. } => {
             use std::io::ErrorKind;
             let at = path.parent().unwrap_or(path).display();

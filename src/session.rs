@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::CliError;
 use crate::signals;
-use crate::terminal::{Consent, Person, Reporter, Screen, Stream, last_words, unwritten};
+use crate::terminal::{Consent, Elsewhere, Person, Reporter, Screen, Stream, last_words, unwritten};
 
 /// One walk and what stands around it.
 pub(crate) struct Session {
@@ -65,6 +65,7 @@ impl Session {
         account: &str,
         consent: Consent,
         plan: &PlanData,
+        elsewhere: Option<Elsewhere>,
     ) -> World {
         let person = Person::new(
             account.to_owned(),
@@ -73,6 +74,7 @@ impl Session {
             Arc::clone(&self.reporter),
             self.cancel.clone(),
             plan,
+            elsewhere,
         );
         World {
             registry,

@@ -5,7 +5,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 
 use super::{
-    check, completions, explain, list, rehearse, resume, rollback, run, runs, step_alone, steps, verify,
+    answer, check, completions, explain, list, pending, rehearse, resume, rollback, run, runs, step_alone,
+    steps, verify,
 };
 
 /// Does what was asked.
@@ -14,6 +15,10 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
         Command::Run(args) => run::execute(args),
         Command::Resume(args) => resume::execute(&args),
         Command::Rollback(args) => rollback::execute(&args),
+        Command::Pending(args) => pending::execute(&args),
+        Command::Approve(args) => answer::approve(&args),
+        Command::Deny(args) => answer::deny(&args),
+        Command::Answer(args) => answer::answer(&args),
         Command::Rehearse(args) => rehearse::execute(args),
         Command::Check(args) => check::execute(&args),
         Command::Explain(args) => explain::execute(&args),

@@ -1,10 +1,12 @@
 //! One file per command.
 
+mod answer;
 mod check;
 mod completions;
 mod dispatch;
 mod explain;
 mod list;
+mod pending;
 mod rehearse;
 mod resume;
 mod rollback;
@@ -13,5 +15,6 @@ mod runs;
 mod step_alone;
 mod steps;
 mod verify;
+mod waiting;
 
 pub(crate) use dispatch::execute;

@@ -56,8 +56,14 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let run = options.keep.then(|| started.run.clone());
     session.listen(run.clone())?;
     let consent = Consent { gates: Gates::Rehearsal, questions: questions(&options.questions, plan.data())? };
-    let mut world =
-        session.world(registry, recorded.port(started.run.as_str()), &started.operator, consent, plan.data());
+    let mut world = session.world(
+        registry,
+        recorded.port(started.run.as_str()),
+        &started.operator,
+        consent,
+        plan.data(),
+        None,
+    );
     world.listener = paced(world.listener, &session, &options);
     let ending = match run {
         Some(run) => {

@@ -18,7 +18,7 @@ use crate::terminal::{Reporter, Screen, Stream, last_words};
 
 use crate::witness::witnessed;
 
-use super::run::{consent, inputs_of};
+use super::run::{consent, elsewhere, inputs_of};
 
 pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let store = place::store();
@@ -39,12 +39,13 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let _lock = exclusive.then(|| TargetLock::take(&target, &run)).transpose()?;
     let account = place::account();
     let consent = consent(&args.answers, &started.plan)?;
+    let elsewhere = elsewhere(&args.answers, &run)?;
     let session = Session::new(args.json)?;
     session.listen(Some(run.clone()))?;
     session.reporter.recall(&records);
     session.reporter.head(started, "");
     let site = site::live(None, started)?;
-    let world = session.world(registry(), site.port(), &account, consent, &started.plan);
+    let world = session.world(registry(), site.port(), &account, consent, &started.plan, Some(elsewhere));
     let mut walker = Walker::resume(witnessed(journal, &run), &records, account, place::host(), world)?;
     let ending = session.walk(&mut walker, true);
     let (journal, state) = walker.journal();

@@ -19,7 +19,7 @@ use crate::terminal::{Screen, Stream, undoable};
 use crate::witness::witnessed;
 
 use super::resume::{parse_run, real};
-use super::run::{consent, inputs_of};
+use super::run::{consent, elsewhere, inputs_of};
 
 pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
     let store = place::store();
@@ -42,10 +42,11 @@ pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
     let (target, exclusive) = inputs::target(&inputs_of(&started.plan), &started.inputs);
     let account = place::account();
     let consent = consent(&args.answers, &started.plan)?;
+    let elsewhere = elsewhere(&args.answers, &run)?;
     let session = if args.dry_run { Session::quiet(args.json) } else { Session::new(args.json) }?;
     session.reporter.recall(&records);
     let site = site::live(None, started)?;
-    let world = session.world(registry(), site.port(), &account, consent, &started.plan);
+    let world = session.world(registry(), site.port(), &account, consent, &started.plan, Some(elsewhere));
     let Some(journal) = journal else { return preview(&session, &records, world, &asked, args.json) };
     let _lock = exclusive.then(|| TargetLock::take(&target, &run)).transpose()?;
     session.listen(Some(run.clone()))?;

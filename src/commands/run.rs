@@ -7,7 +7,8 @@ use std::sync::Arc;
 use clap::{ArgMatches, Args as _, FromArgMatches};
 use engine::dry_run::dry_run;
 use engine::plan::{PlanData, StepNode};
-use engine::run::{Mode, Started};
+use engine::run::{Mode, RunId, Started};
+use engine::source::parse_duration;
 use engine::walk::{Walker, World};
 
 use crate::cli::{Answers, Named, Questions, Run, RunOptions};
@@ -19,7 +20,7 @@ use crate::load::{load, registry};
 use crate::place;
 use crate::session::{Session, TargetLock, fresh_run, left_open};
 use crate::site;
-use crate::terminal::{Consent, Gates, Screen, Stream, line, story, tree};
+use crate::terminal::{Consent, Elsewhere, Gates, Patience, Screen, Stream, line, story, tree};
 use crate::witness::witnessed;
 
 pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
@@ -47,7 +48,9 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let consent = consent(&options.answers, plan.data())?;
     let session = Session::new(options.json)?;
     let site = site::live(options.record.as_deref(), &started)?;
-    let world = session.world(registry, site.port(), &started.operator, consent, plan.data());
+    let elsewhere = elsewhere(&options.answers, &started.run)?;
+    let world =
+        session.world(registry, site.port(), &started.operator, consent, plan.data(), Some(elsewhere));
     let ending = if options.dry_run {
         explore(&session, started, &world, &options)
     } else {
@@ -151,6 +154,18 @@ pub(super) fn consent(answers: &Answers, plan: &PlanData) -> Result<Consent, Cli
         (false, nodes) => Gates::Nodes(nodes.iter().cloned().collect()),
     };
     Ok(Consent { gates, questions: questions(&answers.questions, plan)? })
+}
+
+/// Where others leave their answers, and how long the run waits for them.
+pub(super) fn elsewhere(answers: &Answers, run: &RunId) -> Result<Elsewhere, CliError> {
+    let patience = match answers.wait.as_deref() {
+        None => Patience::Parks,
+        Some("") => Patience::Endless,
+        Some(text) => Patience::For(parse_duration(text).ok_or_else(|| {
+            CliError::usage(format!("`--wait={text}` is no duration"), "write --wait=30m, or --wait alone")
+        })?),
+    };
+    Ok(Elsewhere::new(place::store(), run.clone(), patience))
 }
 
 /// Answers to questions of this plan.

@@ -19,7 +19,7 @@ use crate::place;
 use crate::schema;
 use crate::session::{Session, fresh_run};
 use crate::site;
-use crate::terminal::{Consent, Gates, Screen, Stream, exact, last_words, story};
+use crate::terminal::{Consent, Elsewhere, Gates, Patience, Screen, Stream, exact, last_words, story};
 
 use super::steps::find;
 
@@ -51,8 +51,16 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
     let gates = if args.yes { Gates::All } else { Gates::Ask };
     let consent = Consent { gates, ..Consent::default() };
     let session = Session::quiet(args.json)?;
+    let elsewhere = Elsewhere::new(place::store(), started.run.clone(), Patience::default());
     let site = site::live(None, &started)?;
-    let world = session.world(registry.clone(), site.port(), &started.operator, consent, &started.plan);
+    let world = session.world(
+        registry.clone(),
+        site.port(),
+        &started.operator,
+        consent,
+        &started.plan,
+        Some(elsewhere),
+    );
     let out = Screen::on(Stream::Out);
     if args.dry_run {
         let dry = session.runtime.block_on(dry_run(started, &world))?;

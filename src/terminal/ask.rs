@@ -5,13 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use engine::plan::PlanData;
-use engine::run::{Answer, AskedOf, Decided, Gate, Operator};
+use engine::run::{Answer, AskedOf, Decided, Gate, Operator, Word};
 use engine::step::Question;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::place::is_member;
+
 use super::card::{self, Detail};
 use super::clean::line;
+use super::elsewhere::{Answered, Asked, Elsewhere, Found, Patience};
 use super::keyboard::Keyboard;
 use super::reporter::Reporter;
 use super::screen::{Screen, Stream};
@@ -73,6 +76,8 @@ pub(crate) struct Person {
     asked: Mutex<HashMap<u64, u32>>,
     /// Parameters of the nodes as written, for details.
     written: HashMap<String, Value>,
+    /// Where others leave their answers; `None` where nothing is real.
+    elsewhere: Option<Elsewhere>,
 }
 
 impl Person {
@@ -85,6 +90,7 @@ impl Person {
         reporter: Arc<Reporter>,
         cancel: CancellationToken,
         plan: &PlanData,
+        elsewhere: Option<Elsewhere>,
     ) -> Self {
         let seen =
             if screen.terminal().is_some() { Arc::clone(screen) } else { Arc::new(Screen::on(Stream::Err)) };
@@ -92,7 +98,7 @@ impl Person {
             Keyboard::of_terminal().filter(|_| seen.terminal().is_some()).map(|keyboard| (seen, keyboard));
         let written =
             plan.nodes.iter().filter_map(|node| Some((node.id.clone(), node.step()?.with.clone()))).collect();
-        Self { account, consent, terminal, reporter, cancel, asked: Mutex::default(), written }
+        Self { account, consent, terminal, reporter, cancel, asked: Mutex::default(), written, elsewhere }
     }
 
     fn decided<T>(&self, value: T, reason: Option<String>) -> Answer<T> {
@@ -145,18 +151,139 @@ impl Person {
     }
 }
 
+/// What came first.
+enum Heard {
+    /// A line that was typed; `None` at the end of input.
+    Typed(Option<String>),
+    /// An answer from elsewhere.
+    Elsewhere(Answered),
+}
+
+impl Person {
+    /// An answer from elsewhere that is there already. What does not count is told.
+    async fn answered_before(&self, at: &AskedOf, asked: Asked<'_>) -> Option<Answered> {
+        let elsewhere = self.elsewhere.as_ref()?;
+        loop {
+            match elsewhere.now(at, asked).await? {
+                Found::Answer(answered) => {
+                    elsewhere.take(&answered);
+                    return Some(answered);
+                }
+                Found::Note(text) => self.reporter.note(&format!("   {text}")),
+            }
+        }
+    }
+
+    /// Waits for an answer from elsewhere alone, as long as there is patience.
+    async fn wait(&self, at: &AskedOf, asked: Asked<'_>) -> Option<Answered> {
+        let elsewhere = self.elsewhere.as_ref()?;
+        let limit = match elsewhere.patience {
+            Patience::Parks => return None,
+            Patience::For(limit) => Some(limit),
+            Patience::Endless => None,
+        };
+        let verb = if matches!(asked, Asked::Gate(_)) { "approve" } else { "answer" };
+        self.reporter.note(&format!("   waits for an answer: runbook {verb} {}", at.run));
+        let waiting = async {
+            loop {
+                match elsewhere.next(at, asked).await {
+                    Found::Answer(answered) => return answered,
+                    Found::Note(text) => self.reporter.note(&format!("   {text}")),
+                }
+            }
+        };
+        let answered = match limit {
+            Some(limit) => tokio::time::timeout(limit, waiting).await.ok()?,
+            None => waiting.await,
+        };
+        elsewhere.take(&answered);
+        Some(answered)
+    }
+
+    /// Waits for a line and for answers from elsewhere at the same time.
+    async fn hear(
+        &self,
+        (screen, keyboard): (&Screen, &Keyboard),
+        prompt: &str,
+        at: &AskedOf,
+        asked: Asked<'_>,
+    ) -> Heard {
+        loop {
+            let Some(elsewhere) = &self.elsewhere else {
+                return Heard::Typed(self.read(screen, keyboard, prompt).await);
+            };
+            let found = tokio::select! {
+                biased;
+                typed = self.read(screen, keyboard, prompt) => return Heard::Typed(typed),
+                found = elsewhere.next(at, asked) => found,
+            };
+            // The prompt stands there still.
+            screen.line("");
+            match found {
+                Found::Answer(answered) => {
+                    elsewhere.take(&answered);
+                    return Heard::Elsewhere(answered);
+                }
+                Found::Note(text) => screen.line(format!("   {text}")),
+            }
+        }
+    }
+
+    /// The answer of the person at the terminal to a gate: a "no" that was left elsewhere before it goes first.
+    async fn agreed(&self, at: &AskedOf, gate: &Gate) -> Answer<bool> {
+        let Some(elsewhere) = &self.elsewhere else { return self.decided(true, None) };
+        match elsewhere.now(at, Asked::Gate(gate)).await {
+            Some(Found::Answer(other)) if other.word == Word::Deny => {
+                self.reporter.note("   somebody said no at the same time; your yes is not used");
+                elsewhere.take(&other);
+                return Answer::Given(other.decided(false));
+            }
+            Some(Found::Answer(other)) if at.agreed.len() + 1 >= gate.rule.by as usize => {
+                self.reporter.note(&format!("   {} agreed as well; yours was enough", other.who()));
+            }
+            Some(Found::Note(text)) => self.reporter.note(&format!("   {text}")),
+            // It is counted next.
+            Some(Found::Answer(_)) | None => {}
+        }
+        self.decided(true, None)
+    }
+
+    /// Whose turn it is, if not that of whoever sits here.
+    fn others(&self, at: &AskedOf, gate: &Gate) -> String {
+        let left = (gate.rule.by as usize).saturating_sub(at.agreed.len());
+        let people = if left == 1 { "somebody else".to_owned() } else { format!("{left} others") };
+        format!(
+            "   waits for {people} ({}): runbook approve {}",
+            card::who(&gate.rule, &at.operators),
+            at.run
+        )
+    }
+}
+
 #[async_trait]
 impl Operator for Person {
     async fn consent(&self, at: &AskedOf, gate: &Gate) -> Answer<bool> {
+        let asked = Asked::Gate(gate);
         // Some gates (taking back) are no entries of the journal: the reporter has not shown them.
         let shown = self.reporter.shows(&gate.digest);
-        if at.answered.contains(&self.account) {
-            return Answer::Nobody;
-        }
-        if let Some(via) = self.consent.gates.answered(&at.node) {
+        let show = || {
             if !shown {
                 self.reporter.gate(&at.node, gate);
             }
+        };
+        let given = |answered: Answered| {
+            let yes = answered.word == Word::Approve;
+            Answer::Given(answered.decided(yes))
+        };
+        if let Some(answered) = self.answered_before(at, asked).await {
+            show();
+            return given(answered);
+        }
+        let rehearsal = matches!(self.consent.gates, Gates::Rehearsal);
+        let mine = !at.answered.contains(&self.account)
+            && (rehearsal || !gate.rule.not_operator || !at.operators.contains(&self.account));
+        if mine && let Some(via) = self.consent.gates.answered(&at.node) {
+            show();
             if self.tired_of(at.visit) {
                 let text = "   what this gate shows changes each time: a person has to look at it";
                 self.reporter.note(text);
@@ -165,18 +292,27 @@ impl Operator for Person {
             return self.given(true, via);
         }
         let Some((screen, keyboard)) = &self.terminal else {
-            if !shown {
-                self.reporter.gate(&at.node, gate);
-            }
-            return Answer::Nobody;
+            show();
+            return self.wait(at, asked).await.map_or(Answer::Nobody, given);
         };
-        if !shown || self.reporter.blind() {
+        // Whoever walks the run and cannot agree (any more) has seen the card.
+        if !shown || (mine && self.reporter.blind()) {
             screen.lines(&card::gate(screen, &self.reporter.place(&at.node), gate, Detail::Glance));
         }
+        if !mine {
+            screen.line(self.others(at, gate));
+        }
+        let (prompt, words) = match mine {
+            true => ("Approve? [y]es / [n]o / [d]etails / [l]ater: ", "y, n, d or l"),
+            false => ("[n]o / [d]etails / [l]ater: ", "n, d or l"),
+        };
         loop {
-            let typed = self.read(screen, keyboard, "Approve? [y]es / [n]o / [d]etails / [l]ater: ").await;
-            match typed.map(|typed| typed.to_lowercase()).as_deref() {
-                Some("y" | "yes") => return self.decided(true, None),
+            let typed = match self.hear((screen, keyboard), prompt, at, asked).await {
+                Heard::Typed(typed) => typed.map(|typed| typed.to_lowercase()),
+                Heard::Elsewhere(answered) => return given(answered),
+            };
+            match typed.as_deref() {
+                Some("y" | "yes") if mine => return self.agreed(at, gate).await,
                 Some("n" | "no") => {
                     let reason = self.read(screen, keyboard, "Why not? (Enter to skip) ").await;
                     return self
@@ -185,41 +321,51 @@ impl Operator for Person {
                 Some("d" | "details") => self.details(screen, at, gate),
                 Some("l" | "later") | None => return Answer::Nobody,
                 // Nothing is taken for an answer that is not one: Enter least of all.
-                Some(_) => screen.line("Please type y, n, d or l."),
+                Some(_) => screen.line(format!("Please type {words}.")),
             }
         }
     }
 
     async fn choose(&self, at: &AskedOf, question: &Question) -> Answer<String> {
+        let asked = Asked::Question(question);
+        let given = |answered: Answered| match answered.word.clone() {
+            Word::Choose(outcome) => Answer::Given(answered.decided(outcome)),
+            Word::Approve | Word::Deny => Answer::Nobody,
+        };
+        if let Some(answered) = self.answered_before(at, asked).await {
+            return given(answered);
+        }
         let answers = &self.consent.questions;
-        let given = answers.get(&at.node).or_else(|| answers.get(own_name(&at.node)));
+        let flag = answers.get(&at.node).or_else(|| answers.get(own_name(&at.node)));
         // An answer is for the question of the node; what the program asks of its own at a node is another question.
-        if let Some(given) =
-            given.filter(|given| question.choices.iter().any(|choice| choice.outcome == **given))
+        if let Some(flag) = flag.filter(|flag| question.choices.iter().any(|choice| choice.outcome == **flag))
             && !self.tired_of(at.visit)
         {
-            return self.given(given.clone(), "--answer");
+            return self.given(flag.clone(), "--answer");
         }
-        let Some((screen, keyboard)) = &self.terminal else { return Answer::Nobody };
+        let Some((screen, keyboard)) = &self.terminal else {
+            return self.wait(at, asked).await.map_or(Answer::Nobody, given);
+        };
         screen.lines(&card::question(screen, &self.reporter.place(&at.node), question));
         let prompt = format!("Answer 1-{} or [l]ater: ", question.choices.len());
         loop {
-            let Some(typed) = self.read(screen, keyboard, &prompt).await else { return Answer::Nobody };
+            let typed = match self.hear((screen, keyboard), &prompt, at, asked).await {
+                Heard::Typed(Some(typed)) => typed,
+                Heard::Typed(None) => return Answer::Nobody,
+                Heard::Elsewhere(answered) => return given(answered),
+            };
             if matches!(typed.as_str(), "l" | "later") {
                 return Answer::Nobody;
             }
-            let at =
-                typed.parse::<usize>().ok().and_then(|number| question.choices.get(number.checked_sub(1)?));
-            match at.or_else(|| question.choices.iter().find(|choice| choice.outcome == typed)) {
-                Some(choice) => return self.decided(choice.outcome.clone(), None),
+            match card::choice(question, &typed) {
+                Some(outcome) => return self.decided(outcome.to_owned(), None),
                 None => screen.line(format!("Please type a number from 1 to {}.", question.choices.len())),
             }
         }
     }
 
     async fn is_member(&self, account: &str, group: &str) -> Option<bool> {
-        let output = tokio::process::Command::new("id").args(["-Gn", "--", account]).output().await.ok()?;
-        let groups = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
-        Some(groups.split_whitespace().any(|name| name == group))
+        let (account, group) = (account.to_owned(), group.to_owned());
+        tokio::task::spawn_blocking(move || is_member(&account, &group)).await.ok().flatten()
     }
 }

@@ -1,13 +1,15 @@
 //! What a person sees before saying yes. Commands and edits stand alone on their lines, without a frame beside them, so
 //! that they can be copied.
 
+use std::collections::BTreeSet;
+
 use engine::plan::Node;
-use engine::run::{Gate, GateItem};
+use engine::run::{Gate, GateItem, Rule};
 use engine::step::{FileDiff, Question};
 
 use super::clean::{clean, exact, line};
 use super::screen::{Paint, Screen};
-use super::wrap::{cut, labelled, wrap};
+use super::wrap::{cut, labelled, span, wrap};
 
 /// What stands around a gate or a question.
 #[derive(Debug, Clone, Default)]
@@ -18,12 +20,16 @@ pub(crate) struct Place {
     pub title: String,
     /// Why it is done.
     pub why: Option<String>,
+    /// Accounts that walk the run or have walked it.
+    pub operators: BTreeSet<String>,
+    /// Accounts that agreed so far to what waits there.
+    pub agreed: BTreeSet<String>,
 }
 
 impl Place {
     /// Of a node as it is written.
     pub(crate) fn of(node: &Node) -> Self {
-        Self { flow: node.flow.clone(), title: node.title.clone(), why: node.why.clone() }
+        Self { flow: node.flow.clone(), title: node.title.clone(), why: node.why.clone(), ..Self::default() }
     }
 }
 
@@ -51,6 +57,12 @@ pub(crate) fn gate(screen: &Screen, place: &Place, gate: &Gate, detail: Detail) 
     if gate.again {
         let text = "This differs from what you were shown before: look again.";
         lines.extend(wrap(text, INDENT, screen.width()).iter().map(|text| paint.warn(text)));
+        let keep = if detail == Detail::Whole { usize::MAX - 1 } else { ITEMS };
+        let changed =
+            gate.changed.iter().flat_map(|text| labelled("changed", &line(text), INDENT, screen.width()));
+        lines.extend(cut(changed.collect(), keep, |left| {
+            format!("            {} {left} more; d shows all of them", screen.glyphs.more)
+        }));
     }
     if let Some(why) = &place.why {
         lines.extend(labelled("why", &line(why), INDENT, screen.width()));
@@ -77,8 +89,53 @@ pub(crate) fn gate(screen: &Screen, place: &Place, gate: &Gate, detail: Detail) 
             format!("     {} {left} more lines", screen.glyphs.more)
         }));
     }
+    lines.extend(consent(screen, place, gate));
     lines.push(rule(screen));
     lines
+}
+
+/// Who has to agree and until when, where that is more than whoever sits there.
+fn consent(screen: &Screen, place: &Place, gate: &Gate) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !gate.rule.plain() {
+        let mut needs = who(&gate.rule, &place.operators);
+        if !place.agreed.is_empty() {
+            let agreed: Vec<String> = place.agreed.iter().map(|account| line(account)).collect();
+            needs.push_str(&format!("; {} agreed: {}", agreed.len(), agreed.join(", ")));
+        }
+        lines.extend(labelled("needs", &needs, INDENT, screen.width()));
+    }
+    if let (Some(closes), Some(after)) = (gate.closes(), gate.rule.expires) {
+        let text = format!("{}, {} after it was opened", clock(closes), span(after));
+        lines.extend(labelled("closes", &text, INDENT, screen.width()));
+    }
+    lines
+}
+
+/// Who has to agree, in words: `2 people, of group sre, not ada`.
+pub(crate) fn who(rule: &Rule, operators: &BTreeSet<String>) -> String {
+    let list = |names: &BTreeSet<String>, joint: &str| {
+        names.iter().map(|name| line(name)).collect::<Vec<_>>().join(joint)
+    };
+    let mut text = if rule.by == 1 { "1 person".to_owned() } else { format!("{} people", rule.by) };
+    match rule.groups.len() {
+        0 => {}
+        1 => text.push_str(&format!(", of group {}", list(&rule.groups, ""))),
+        _ => text.push_str(&format!(", of all of the groups {}", list(&rule.groups, ", "))),
+    }
+    if rule.not_operator && operators.is_empty() {
+        text.push_str(", not whoever walks the run");
+    } else if rule.not_operator {
+        text.push_str(&format!(", not {}", list(operators, " or ")));
+    }
+    text
+}
+
+/// A time of day, with its date if that is not today's.
+pub(crate) fn clock(at: jiff::Timestamp) -> String {
+    let zone = jiff::tz::TimeZone::system();
+    let (at, now) = (at.to_zoned_datetime(zone.clone()), jiff::Timestamp::now().to_zoned_datetime(zone));
+    at.strftime(if at.date() == now.date() { "%H:%M:%S" } else { "%m-%d %H:%M" }).to_string()
 }
 
 /// The card of a question.
@@ -102,6 +159,13 @@ pub(crate) fn question(screen: &Screen, place: &Place, question: &Question) -> V
     }
     lines.push(rule(screen));
     lines
+}
+
+/// The outcome that a number or a word stands for.
+pub(crate) fn choice<'a>(question: &'a Question, typed: &str) -> Option<&'a str> {
+    let number = typed.parse::<usize>().ok().and_then(|number| question.choices.get(number.checked_sub(1)?));
+    let choice = number.or_else(|| question.choices.iter().find(|choice| choice.outcome == typed))?;
+    Some(&choice.outcome)
 }
 
 /// What one change is: target, commands, edits, notes, the way back.
@@ -193,6 +257,7 @@ mod tests {
             flow: Some("C".into()),
             title: "scancel job (free the GPUs)".into(),
             why: Some("One dead rank leaves the others blocked in a collective.".into()),
+            ..Place::default()
         }
     }
 
@@ -269,6 +334,36 @@ mod tests {
            undo     the original is put back
         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
         "#);
+    }
+
+    #[test]
+    fn who_has_to_agree_and_who_did() {
+        let mut gate = of(vec![stop(1)]);
+        gate.rule = Rule {
+            by: 2,
+            not_operator: true,
+            groups: ["sre".to_owned()].into(),
+            expires: Some(std::time::Duration::from_secs(1800)),
+        };
+        gate.again = true;
+        gate.changed = vec!["job 1: its commands".into()];
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let place = Place { operators: names(&["ada"]), agreed: names(&["ben"]), ..place() };
+        let lines = super::gate(&Screen::plain(std::io::sink()), &place, &gate, Detail::Glance);
+        let shown: Vec<&str> = lines
+            .iter()
+            .map(String::as_str)
+            .filter(|text| ["changed", "needs", "closes"].iter().any(|word| text.trim().starts_with(word)))
+            .collect();
+        assert_eq!(
+            shown[..2],
+            ["   changed  job 1: its commands", "   needs    2 people, of group sre, not ada; 1 agreed: ben",]
+        );
+        assert!(shown[2].ends_with(", 30 min 00 s after it was opened"), "{shown:?}");
+        assert_eq!(
+            who(&Rule { not_operator: true, ..Rule::default() }, &names(&[])),
+            "1 person, not whoever walks the run"
+        );
     }
 
     #[test]

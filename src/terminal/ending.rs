@@ -58,7 +58,7 @@ pub(crate) fn last_words(
                 }
                 lines.extend(labelled(
                     "answer",
-                    &format!("at a terminal, or with {}", waiting.flag),
+                    &format!("at a terminal, with {}, or from elsewhere: {}", waiting.flag, waiting.command),
                     2,
                     width,
                 ));

@@ -47,7 +47,12 @@ pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Optio
             let word = if *approved { paint.good("approved") } else { paint.warn("declined") };
             let reason = reason.as_deref().map(|reason| format!(": {}", line(reason))).unwrap_or_default();
             let by = via.as_ref().map_or_else(|| line(by), |via| format!("{} ({})", line(by), line(via)));
-            let mut lines = vec![format!("   {word} by {by}{reason}")];
+            let of = match ledger.by {
+                0 | 1 => String::new(),
+                _ if !approved || refused.is_some() => String::new(),
+                of => format!(" ({} of {of})", ledger.agreed()),
+            };
+            let mut lines = vec![format!("   {word} by {by}{of}{reason}")];
             lines.extend(
                 refused.iter().map(|why| format!("   {} {}", paint.warn("does not count:"), line(why))),
             );

@@ -18,6 +18,8 @@ pub(crate) struct Waiting {
     pub prompt: String,
     /// The flag that would answer it.
     pub flag: String,
+    /// The command that answers it from elsewhere.
+    pub command: String,
 }
 
 /// What a reader of events remembers of a run.
@@ -31,6 +33,10 @@ pub(crate) struct Ledger {
     pub changes: Vec<(u64, String)>,
     /// What waits for an answer.
     pub waiting: Option<Waiting>,
+    /// How many have to agree at the gate that was opened last.
+    pub by: u32,
+    agreed: BTreeSet<String>,
+    operators: BTreeSet<String>,
     places: HashMap<String, Place>,
     visits: HashMap<u64, String>,
     /// Visits that announced a change of which nothing is known yet.
@@ -41,7 +47,16 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// What is known of a node.
     pub(crate) fn place(&self, node: &str) -> Place {
-        self.places.get(node).cloned().unwrap_or_else(|| Place { title: node.to_owned(), ..Place::default() })
+        let known = self.places.get(node).cloned();
+        let mut place = known.unwrap_or_else(|| Place { title: node.to_owned(), ..Place::default() });
+        place.operators.clone_from(&self.operators);
+        place.agreed.clone_from(&self.agreed);
+        place
+    }
+
+    /// How many agreed at the gate that was opened last.
+    pub(crate) fn agreed(&self) -> usize {
+        self.agreed.len()
     }
 
     /// The node of a visit.
@@ -60,6 +75,12 @@ impl Ledger {
         self.places.entry(node.to_owned()).or_default().title = title.to_owned();
     }
 
+    fn wait(&mut self, prompt: &str, flag: String, verb: &str) {
+        let run = self.run.as_ref().map(ToString::to_string).unwrap_or_default();
+        let command = format!("runbook {verb} {run}");
+        self.waiting = Some(Waiting { prompt: line(prompt), flag, command });
+    }
+
     /// Takes an entry in and says how long after the one before it was written.
     pub(crate) fn note(&mut self, record: &Record) -> Option<Duration> {
         let took = self.last.and_then(|last| Duration::try_from(record.at.duration_since(last)).ok());
@@ -68,22 +89,35 @@ impl Ledger {
             Entry::Started(started) => {
                 self.run = Some(started.run.clone());
                 self.rehearsal = started.mode != Mode::Live;
+                self.operators.insert(started.operator.clone());
                 self.places =
                     started.plan.nodes.iter().map(|node| (node.id.clone(), Place::of(node))).collect();
             }
             Entry::GateOpened { visit, node, gate } => {
                 self.visits.insert(*visit, node.clone());
-                self.waiting =
-                    Some(Waiting { prompt: line(&gate.prompt), flag: format!("--approve {node}") });
+                self.agreed.clear();
+                self.by = gate.rule.by;
+                self.wait(&gate.prompt, format!("--approve {node}"), "approve");
             }
             Entry::Asked { visit, node, question, .. } => {
                 self.visits.insert(*visit, node.clone());
                 let outcomes: Vec<String> =
                     question.choices.iter().map(|choice| line(&choice.outcome)).collect();
                 let flag = format!("--answer {node}={}", outcomes.join("|"));
-                self.waiting = Some(Waiting { prompt: line(&question.prompt), flag });
+                self.wait(&question.prompt, flag, "answer");
             }
-            Entry::GateAnswered { .. } | Entry::Resumed { .. } => self.waiting = None,
+            Entry::GateAnswered { approved, by, refused, .. } => {
+                if *approved && refused.is_none() {
+                    self.agreed.insert(by.clone());
+                }
+                // As long as more have to agree, it waits on.
+                if self.agreed() >= self.by as usize || !approved {
+                    self.waiting = None;
+                }
+            }
+            Entry::Resumed { operator, .. } => {
+                self.operators.insert(operator.clone());
+            }
             Entry::Intended { visit, node, .. } => {
                 self.visits.insert(*visit, node.clone());
                 self.doubtful.insert(*visit);

@@ -3,6 +3,7 @@
 mod ask;
 mod card;
 mod clean;
+mod elsewhere;
 mod ending;
 mod entry;
 mod glyphs;
@@ -20,7 +21,9 @@ mod undoable;
 mod wrap;
 
 pub(crate) use ask::{Consent, Gates, Person};
+pub(crate) use card::{Detail, Place, choice, clock, gate as gate_card, question as question_card, who};
 pub(crate) use clean::{clean, exact, line};
+pub(crate) use elsewhere::{Elsewhere, Patience};
 pub(crate) use ending::{interrupted_hint, last_words, unwritten};
 pub(crate) use keyboard::Keyboard;
 pub(crate) use reporter::Reporter;
@@ -29,4 +32,4 @@ pub(crate) use story::story;
 pub(crate) use table::table;
 pub(crate) use tree::tree;
 pub(crate) use undoable::undoable;
-pub(crate) use wrap::{labelled, wrap};
+pub(crate) use wrap::{labelled, span, wrap};

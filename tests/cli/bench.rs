@@ -167,7 +167,7 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    fn new(mut command: Command) -> Self {
+    pub(crate) fn new(mut command: Command) -> Self {
         let (program, keys) = keyboard();
         let same = || program.try_clone().unwrap();
         command.env("NO_COLOR", "1").stdin(same()).stdout(same()).stderr(program);

@@ -1,5 +1,6 @@
 //! The `runbook` command.
 
+mod approval;
 mod bench;
 mod cut_off;
 mod help;
@@ -7,6 +8,7 @@ mod questions;
 mod rehearse;
 mod rollback;
 mod slurm;
+mod team;
 mod unwritable;
 mod verify;
 mod walk;

@@ -68,9 +68,8 @@ impl Store for DirStore {
         let begin = || {
             let lock = lock(&dir, run, sharing)?;
             let mut options = OpenOptions::new();
-            let file = sharing
-                .open_own(options.append(true).create_new(true), &path)
-                .map_err(io("make", &path))?;
+            let file =
+                sharing.open_own(options.append(true).create_new(true), &path).map_err(io("make", &path))?;
             let replies = replies::place(&dir);
             sharing.shelf(&replies).map_err(io("make", &replies))?;
             sync_dir(&dir).and_then(|()| sync_dir(&parent)).map_err(io("sync", &dir))?;

@@ -49,6 +49,24 @@ impl Rule {
         opened.checked_add(after).ok()
     }
 
+    /// Why an answer of this account does not count, if it does not. `walks`: it walks the run or has walked it; `member`
+    /// tells whether it is a member of a group. Fails closed: a membership that cannot be told is none.
+    pub fn refusal(
+        &self,
+        account: &str,
+        walks: bool,
+        member: impl Fn(&str) -> Option<bool>,
+    ) -> Option<String> {
+        if walks && self.not_operator {
+            return Some(format!("{account} walks this run; somebody else has to agree"));
+        }
+        self.groups.iter().find_map(|group| match member(group) {
+            Some(true) => None,
+            Some(false) => Some(format!("{account} is no member of {group}")),
+            None => Some(format!("whether {account} is a member of {group} is unknown")),
+        })
+    }
+
     /// Whether one yes of whoever walks the run is enough.
     pub fn plain(&self) -> bool {
         self.by <= 1 && !self.not_operator && self.groups.is_empty()

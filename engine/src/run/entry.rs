@@ -332,6 +332,6 @@ impl Entry {
 
     /// Whether somebody elsewhere may be waiting to see it: written at once, if not synced.
     pub fn awaited(&self) -> bool {
-        matches!(self, Self::GateOpened { .. } | Self::Asked { .. })
+        matches!(self, Self::GateOpened { .. } | Self::GateAnswered { .. } | Self::Asked { .. })
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Reads a duration: whole numbers with units, the largest unit first, each at most once.
-pub(crate) fn parse(text: &str) -> Option<Duration> {
+/// Reads a duration such as `1h30m`: whole numbers with units, the largest unit first, each at most once.
+pub fn parse(text: &str) -> Option<Duration> {
     const UNITS: [(&str, u64); 5] =
         [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
     let mut rest = text;

@@ -1,5 +1,6 @@
 //! Opens a gate and waits until enough people agreed, one said no, or it closes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::journal::Journal;
@@ -169,17 +170,12 @@ impl<J: Journal> Walker<J> {
         if walks && !decided.value {
             return None;
         }
-        if walks && gate.rule.not_operator {
-            return Some(format!("{} walks this run; somebody else has to agree", decided.by));
-        }
+        let mut members = BTreeMap::new();
         for group in &gate.rule.groups {
-            match self.world.operator.is_member(&decided.by, group).await {
-                Some(true) => {}
-                Some(false) => return Some(format!("{} is no member of {group}", decided.by)),
-                None => return Some(format!("whether {} is a member of {group} is unknown", decided.by)),
-            }
+            let member = self.world.operator.is_member(&decided.by, group).await;
+            members.insert(group.as_str(), member);
         }
-        None
+        gate.rule.refusal(&decided.by, walks, |group| members.get(group).copied().flatten())
     }
 
     fn phase(&self, visit: u64) -> Option<&Phase> {
