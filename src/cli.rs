@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub(crate) use consent::{Answer, Approve, Deny, Pending};
+pub(crate) use consent::{Answer, Approve, Deny, Pending, Policy};
 
 /// Runs operational runbooks step by step: gathers evidence, shows every change before it is made, proves the cure.
 #[derive(Debug, Parser)]
@@ -50,6 +50,7 @@ pub(crate) enum Command {
     Answer(Answer),
     Rehearse(Rehearse),
     Check(Check),
+    Policy(Policy),
     Explain(Explain),
     Runs(Runs),
     List(List),

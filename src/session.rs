@@ -6,7 +6,7 @@ use engine::event::Event;
 use engine::journal::{Journal, Store};
 use engine::lock::MemoryLocks;
 use engine::plan::PlanData;
-use engine::policy::NoPolicy;
+use engine::policy::{NoPolicy, Policy};
 use engine::run::RunId;
 use engine::site::Site;
 use engine::step::Registry;
@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::CliError;
+use crate::policy::InForce;
 use crate::signals;
 use crate::terminal::{Consent, Elsewhere, Person, Reporter, Screen, Stream, last_words, unwritten};
 
@@ -67,6 +68,9 @@ impl Session {
         plan: &PlanData,
         elsewhere: Option<Elsewhere>,
     ) -> World {
+        // A rehearsal, which nobody answers from elsewhere, touches nothing that the site could protect.
+        let policy: Arc<dyn Policy> =
+            if elsewhere.is_some() { Arc::new(InForce) } else { Arc::new(NoPolicy) };
         let person = Person::new(
             account.to_owned(),
             consent,
@@ -80,7 +84,7 @@ impl Session {
             registry,
             site,
             operator: Arc::new(person),
-            policy: Arc::new(NoPolicy),
+            policy,
             locks: Arc::new(MemoryLocks::default()),
             listener: self.listener(),
             cancel: self.cancel.clone(),

@@ -7,6 +7,7 @@ mod dispatch;
 mod explain;
 mod list;
 mod pending;
+mod policy;
 mod rehearse;
 mod resume;
 mod rollback;

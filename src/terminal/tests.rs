@@ -321,6 +321,7 @@ fn dry() -> DryRun {
         flow: None,
         kind: None,
         how,
+        policy: None,
         branches,
     };
     let branch = |outcome: &str, standing, then| Branch {

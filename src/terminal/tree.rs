@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use engine::dry_run::{Branch, DryRun, How, Shown};
 use engine::plan::EndKind;
+use engine::policy::Demand;
 use engine::template::Standing;
 
-use super::card::{self, Detail};
+use super::card::{self, Detail, who};
 use super::clean::{clean, line};
 use super::screen::Screen;
 use super::wrap::{cut, wrap};
@@ -185,6 +186,15 @@ impl<'a> Tree<'a> {
                 return;
             }
             _ => self.lines.push(format!("{pad}{sign} {flow}  {title}{note}{}", paint.dim(&number))),
+        }
+        match &shown.policy {
+            Some(Demand::Gate(rule)) => {
+                self.text(&format!("the policy of this site: asks {}", who(rule, &BTreeSet::new())), pad);
+            }
+            Some(Demand::Forbidden(why)) => {
+                self.text(&format!("the policy of this site FORBIDS it: {}", line(why)), pad);
+            }
+            Some(Demand::Nothing) | None => {}
         }
         match &shown.how {
             How::Open { on, .. } if !on.is_empty() => {

@@ -6,10 +6,10 @@ use super::team::Team;
 const OOM: &str = "[rank3]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 3 has a total \
 capacity of 79.10 GiB of which 417.19 MiB is free. Including non-PyTorch memory, this process has 78.68 GiB memory in \
 use. Of the allocated memory 60.92 GiB is allocated by PyTorch, and 16.40 GiB is reserved by PyTorch but unallocated.\n";
-const RUN: &[&str] = &["run", "mend", "--log", "train.err", "--script", "train.sbatch"];
+pub(super) const RUN: &[&str] = &["run", "mend", "--log", "train.err", "--script", "train.sbatch"];
 
 /// A runbook that edits a script, with this gate.
-fn bench(approve: &str) -> Bench {
+pub(super) fn bench(approve: &str) -> Bench {
     let bench = Bench::new();
     bench.runbook("mend").write("train.err", OOM);
     bench.write("train.sbatch", "#!/bin/bash\n#SBATCH --nodes=2\nsrun python train.py\n");
@@ -30,7 +30,7 @@ fn with<'a>(args: &[&'a str]) -> Vec<&'a str> {
     [RUN, args].concat()
 }
 
-fn edited(bench: &Bench) -> bool {
+pub(super) fn edited(bench: &Bench) -> bool {
     bench.read("train.sbatch").contains("expandable_segments:True")
 }
 

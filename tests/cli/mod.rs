@@ -4,6 +4,7 @@ mod approval;
 mod bench;
 mod cut_off;
 mod help;
+mod policy;
 mod questions;
 mod rehearse;
 mod rollback;

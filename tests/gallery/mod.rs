@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use engine::check::{Checked, Context, Library, NoLibrary, check, codes};
 use engine::diagnostic::{Diagnostic, SourceFile};
 use engine::plan::PlanData;
+use engine::policy::SitePolicy;
 use engine::source::{from_bytes, from_reader};
 use runbook::diagnostics::{Style, render};
 
@@ -95,7 +96,10 @@ fn every_code_hangs_in_the_gallery() {
     // Two that no small file can show.
     let large = from_reader("core.1234", 100 << 20, std::io::empty()).unwrap_err();
     let unreadable = from_reader("broken-disk.yaml", 10, BrokenDisk).unwrap_err();
-    hanging.extend([large.code, unreadable.code, too_many_nodes()]);
+    // One that is not about runbooks.
+    let text = "rules: [{ match: {} }]".to_owned();
+    let policy = SitePolicy::read(&SourceFile { name: "policy.yaml".to_owned(), text }).unwrap_err();
+    hanging.extend([large.code, unreadable.code, too_many_nodes(), policy[0].code]);
     let known: BTreeSet<&str> = codes::ALL.iter().map(|known| known.code).collect();
     assert_eq!(known.difference(&hanging).collect::<Vec<_>>(), [] as [&&str; 0], "codes without a picture");
     assert_eq!(

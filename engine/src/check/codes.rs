@@ -179,6 +179,10 @@ codes! {
     RUNBOOK_INPUT_MISSING = "runbook::input_missing",
         "The runbook that this node runs needs this input: it has no default and is not optional. Give it under \
          `with: { inputs: … }`.";
+    POLICY_RULE = "policy::rule",
+        "A rule of the site's policy says for which changes (`match`) either who has to agree (`approve`) or that they are \
+         not made, and why (`forbid`). An empty list would match nothing. While the policy has a mistake every change is \
+         refused, because what it was to demand is not known.";
     GATE_NEVER = "gate::never",
         "`approve: never` lets a change happen without anybody seeing it first. It has to be written, and it is \
          listed here every time so that whoever reviews the runbook decides knowingly.";

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::overlay::{Overlay, Writes};
 use super::tree::{Branch, DryRun, How, Shown};
 use crate::plan::{Approve, Body, EndKind, Node, OnFailure, Plan, StepNode};
+use crate::policy::{Demand, Intended, NoPolicy, ruling};
 use crate::run::{Decision, Entry, GateItem, RunState, Started, decide};
 use crate::site::{Site, digest};
 use crate::step::{AnyPreview, Done, Effect, Performed, Step, StepCx, StepError, StepErrorKind};
@@ -132,6 +133,9 @@ impl Explorer<'_> {
         let effect = items.iter().map(|item| kind.effect(&item.params.value)).max();
         let effect = effect.unwrap_or(Effect::Pure);
         let open: Vec<String> = items.iter().flat_map(|item| item.params.open.iter().cloned()).collect();
+        if effect.changes() {
+            shown.policy = self.tightened(&path, node, step, &*kind, effect, &items);
+        }
         let declined = step.declined.is_some() && effect.changes();
         let possible = if !open.is_empty() {
             shown.how = How::Open { on: dedup(open), changes: effect.changes() };
@@ -221,6 +225,37 @@ impl Explorer<'_> {
         let Taken { outcome, summary, output, standing, .. } = taken;
         shown.branches.push(Branch { outcome, label, standing, summary, output, then });
         Ok(())
+    }
+
+    /// What the policy of the site adds to what the author wrote.
+    fn tightened(
+        &self,
+        path: &Path,
+        node: &Node,
+        step: &StepNode,
+        kind: &dyn Step,
+        effect: Effect,
+        items: &[Item],
+    ) -> Option<Demand> {
+        let started = &path.state.started;
+        // What only a real run can know hides what would be hit.
+        let open = items.is_empty() || items.iter().any(|item| !item.params.open.is_empty());
+        let targets = items.iter().filter(|_| !open).flat_map(|item| kind.targets(&item.params.value));
+        let targets: Vec<String> = targets.collect();
+        let change = Intended {
+            run: &started.run,
+            runbook: &started.plan.runbook,
+            node: &node.id,
+            kind: &step.kind,
+            effect,
+            targets: &targets,
+        };
+        let alone = ruling(&NoPolicy, &step.approve, &change);
+        match ruling(&*self.world.policy, &step.approve, &change) {
+            Err(why) => Some(Demand::Forbidden(why)),
+            Ok(Some(rule)) if alone != Ok(Some(rule.clone())) => Some(Demand::Gate(rule)),
+            Ok(_) => None,
+        }
     }
 
     /// Previews a change; its predicted outcomes come first.
@@ -447,6 +482,7 @@ impl Explorer<'_> {
             flow: node.flow.clone(),
             kind: node.step().map(|step| step.kind.clone()),
             how: How::Read,
+            policy: None,
             branches: Vec::new(),
         }
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::plan::EndKind;
+use crate::policy::Demand;
 use crate::run::GateItem;
 use crate::template::Standing;
 
@@ -31,6 +32,9 @@ pub struct Shown {
     pub kind: Option<String>,
     /// How it was treated.
     pub how: How,
+    /// What the policy of the site adds to what the author wrote; `None` if nothing, or if it is no change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Demand>,
     /// The outcomes it may have and what follows each.
     pub branches: Vec<Branch>,
 }

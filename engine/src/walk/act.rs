@@ -8,8 +8,8 @@ use tokio::task::JoinSet;
 
 use crate::journal::Journal;
 use crate::lock::Lease;
-use crate::plan::{Approve, Node, StepNode, Undo};
-use crate::policy::{Demand, Intended};
+use crate::plan::{Node, StepNode, Undo};
+use crate::policy::{Intended, ruling};
 use crate::run::{Act, Entry, GateItem, Rule, Verdict};
 use crate::step::{AnyPreview, Confirmation, Done, Effect, Performed, Step, StepError, StepErrorKind};
 use crate::template;
@@ -47,19 +47,21 @@ impl<J: Journal> Walker<J> {
         targets.sort();
         targets.dedup();
         let effect = params().map(|params| kind.effect(params)).max().unwrap_or(kind.spec().effect);
-        let rule = match self.rule(node, step, &step.kind, effect, &targets) {
-            Ok(rule) => rule,
-            Err(why) => {
-                let error = StepError::new(StepErrorKind::Denied, format!("the policy of this site: {why}"));
-                return self.fail(visit, &node.id, error);
-            }
-        };
         if let Some(flow) = self.hold(&node.id, &targets)? {
             return Ok(flow);
         }
         let mut items = items;
         let mut answers = Answers::new();
         loop {
+            // Asked each time: while people were asked, the site may have changed its mind.
+            let rule = match self.rule(node, step, &step.kind, effect, &targets) {
+                Ok(rule) => rule,
+                Err(why) => {
+                    let error =
+                        StepError::new(StepErrorKind::Denied, format!("the policy of this site: {why}"));
+                    return self.fail(visit, &node.id, error);
+                }
+            };
             let (ready, shown) = match self.previews(visit, node, kind, &mut items, &mut answers).await {
                 Ok(previews) => previews,
                 Err(error) => return self.fail(visit, &node.id, error),
@@ -85,8 +87,7 @@ impl<J: Journal> Walker<J> {
         }
     }
 
-    /// Who has to agree to a change: what its author wrote and what the site demands, the stricter of both. `None` if
-    /// nobody has to.
+    /// Who has to agree to a change; `None` if nobody has to.
     ///
     /// # Errors
     /// Why the site forbids it.
@@ -98,11 +99,6 @@ impl<J: Journal> Walker<J> {
         effect: Effect,
         targets: &[String],
     ) -> Result<Option<Rule>, String> {
-        let written = match &step.approve {
-            Approve::Default => Some(Rule::default()),
-            Approve::Required { rule, .. } => Some(rule.clone()),
-            Approve::Never => None,
-        };
         let started = &self.state.started;
         let change = Intended {
             run: &started.run,
@@ -112,11 +108,7 @@ impl<J: Journal> Walker<J> {
             effect,
             targets,
         };
-        match self.world.policy.demands(&change) {
-            Demand::Forbidden(why) => Err(why),
-            Demand::Nothing => Ok(written),
-            Demand::Gate(rule) => Ok(Some(written.map_or(rule.clone(), |written| written.tighten(&rule)))),
-        }
+        ruling(&*self.world.policy, &step.approve, &change)
     }
 
     /// Whether what was looked at then can be acted on. Even where a flag answers, a terminal or a disk may keep the walk waiting.

@@ -52,7 +52,7 @@ impl<J: Journal> Walker<J> {
             runbook: started.plan.source_digest.clone(),
             inputs: digest(format!("{:?}", started.inputs).as_bytes()),
             evidence: names.digest(),
-            policy: self.world.policy.digest().to_owned(),
+            policy: self.world.policy.digest(),
         };
         Gate {
             prompt,

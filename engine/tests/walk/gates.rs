@@ -238,8 +238,8 @@ impl Policy for Strict {
         self.0.clone()
     }
 
-    fn digest(&self) -> &str {
-        "p"
+    fn digest(&self) -> String {
+        "p".to_owned()
     }
 }
 

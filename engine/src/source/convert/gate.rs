@@ -1,7 +1,5 @@
 //! `approve`.
 
-use std::collections::BTreeSet;
-
 use crate::check::{Findings, codes};
 use crate::run::Rule;
 use crate::source::document::DocApprove;
@@ -29,16 +27,7 @@ pub(super) fn approve(fields: &Fields<'_>, findings: &mut Findings) -> DocApprov
             let Some(gate) = Fields::of(node, &key.span, "`approve`", &KEYS, findings) else {
                 return DocApprove::Default;
             };
-            let rule = Rule {
-                by: gate.count("by", 1, 9, findings).unwrap_or(1),
-                not_operator: gate.flag("not_operator", findings).unwrap_or(false),
-                groups: gate
-                    .word("group", findings)
-                    .map(|word| word.text)
-                    .into_iter()
-                    .collect::<BTreeSet<_>>(),
-                expires: gate.duration("expires", findings),
-            };
+            let rule = rule(&gate, findings);
             DocApprove::Required { prompt: gate.word("prompt", findings), rule }
         }
         _ => {
@@ -51,5 +40,15 @@ pub(super) fn approve(fields: &Fields<'_>, findings: &mut Findings) -> DocApprov
             );
             DocApprove::Default
         }
+    }
+}
+
+/// Reads who has to agree.
+pub(super) fn rule(gate: &Fields<'_>, findings: &mut Findings) -> Rule {
+    Rule {
+        by: gate.count("by", 1, 9, findings).unwrap_or(1),
+        not_operator: gate.flag("not_operator", findings).unwrap_or(false),
+        groups: gate.word("group", findings).map(|word| word.text).into_iter().collect(),
+        expires: gate.duration("expires", findings),
     }
 }
