@@ -25,6 +25,7 @@ fn must(command: &mut Command) {
 
 impl Team {
     /// `None`, and a word about it, where this is not root.
+    #[expect(clippy::print_stderr, reason = "what is not run is said")]
     pub(crate) fn new(bench: Bench) -> Option<Self> {
         let tools = Command::new("useradd").arg("--help").stdout(Stdio::null()).status();
         if !rustix::process::getuid().is_root() || tools.is_err() {

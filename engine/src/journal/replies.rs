@@ -143,7 +143,6 @@ fn account(uid: u32) -> Option<String> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that breaks says where")]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 

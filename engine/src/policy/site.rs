@@ -162,7 +162,6 @@ fn glob(pattern: &str, name: &str) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that breaks says where")]
 mod tests {
     use proptest::prelude::*;
 
