@@ -212,7 +212,7 @@ async fn an_answer_is_about_one_opening_of_a_gate() {
     let (things, people) = (Shared::default(), Scripted::with(vec![None, None], false));
     let rule = Rule { expires: Some(Duration::ZERO), ..Rule::default() };
     let (_, journal) = walk(started(ruled(rule), vec![]), world(&things, people.clone())).await;
-    resume(&journal, world(&things, people)).await.unwrap();
+    let _ = resume(&journal, world(&things, people)).await.unwrap();
     let opened: Vec<Gate> = journal
         .disk
         .lock()
