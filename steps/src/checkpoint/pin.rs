@@ -332,7 +332,7 @@ async fn marked(cx: &StepCx, intent: &Intent) -> Result<bool, StepError> {
 }
 
 async fn order(cx: &StepCx, command: &Command, intent: &Intent) -> Result<(), StepError> {
-    let output = cx.site.run(command).await?;
+    let output = cx.site.run(&command.clone().changing()).await?;
     if output.success() {
         return Ok(());
     }

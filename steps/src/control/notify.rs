@@ -102,7 +102,8 @@ fn command(params: &Params) -> Result<Command, StepError> {
         "proto = \"=http,https\"".to_owned(),
     ];
     let config = lines.join("\n") + "\n";
-    Ok(Command::argv(["curl", "--disable", "--config", "-"]).stdin(config).timeout(params.timeout.0 * 2))
+    let curl = Command::argv(["curl", "--disable", "--config", "-"]).changing();
+    Ok(curl.stdin(config).timeout(params.timeout.0 * 2))
 }
 
 #[async_trait]

@@ -161,7 +161,7 @@ impl Work {
             }
             blind = exit != Exit::Code(0);
         }
-        let undo = self.params.undo.as_ref().map(|undo| self.placed(Command::script(undo)));
+        let undo = self.params.undo.as_ref().map(|undo| self.placed(Command::script(undo).changing()));
         Ok(undo.map(|undo| (undo, blind)).ok_or_else(no_undo))
     }
 
@@ -196,6 +196,7 @@ impl Work {
             return wrong("`effect: reads` needs a `reason`");
         }
         command.stdin = self.params.stdin.clone().map(String::into_bytes);
+        command.changes = self.effect().changes();
         Ok(self.placed(command))
     }
 

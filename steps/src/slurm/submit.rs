@@ -387,6 +387,7 @@ async fn rehearse(
     intent: &Intent,
 ) -> Result<(Vec<String>, Option<bool>), StepError> {
     let mut test = sbatch(intent);
+    test.changes = false;
     let argv = intent.argv.iter().map(|word| if word == "--parsable" { "--test-only" } else { word });
     test.program = engine::site::Program::Argv(argv.map(str::to_owned).collect());
     let output = match run(cx, &test).await {
