@@ -9,6 +9,7 @@ mod inputs;
 mod library;
 mod load;
 mod place;
+mod probed;
 mod schema;
 mod session;
 mod signals;

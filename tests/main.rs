@@ -4,5 +4,6 @@
 
 mod cli;
 mod gallery;
+mod harness;
 mod on_cluster;
 mod shape;

@@ -17,6 +17,7 @@ use crate::inputs::{self, Inputs};
 use crate::library::{self, Found};
 use crate::load::{load, registry};
 use crate::place;
+use crate::probed::probed;
 use crate::session::{Session, TargetLock, fresh_run, left_open};
 use crate::site;
 use crate::terminal::{Consent, Gates, Screen, Stream, line, story, tree};
@@ -47,6 +48,7 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let consent = consent(&options.answers, plan.data())?;
     let session = Session::new(options.json)?;
     let site = site::live(options.record.as_deref(), &started)?;
+    let registry = if options.record.is_some() { probed(&registry) } else { registry };
     let world = session.world(registry, site.port(), &started.operator, consent, plan.data());
     let ending = if options.dry_run {
         explore(&session, started, &world, &options)
