@@ -30,6 +30,10 @@ impl Step for Probed {
         self.0.effect(params)
     }
 
+    fn targets(&self, params: &Value) -> Vec<String> {
+        self.0.targets(params)
+    }
+
     async fn preview(&self, cx: &StepCx, params: &Value) -> Result<AnyPreview, StepError> {
         self.0.preview(cx, params).await
     }

@@ -20,6 +20,9 @@ const ANSWERS: &[(&str, &str)] =
 const OTHERWISE: &[(&str, &str, &str)] =
     &[("reduced", "gpu_fault", "reduce"), ("reduced", "keep_or_revert", "keep")];
 
+/// Where the relaunched job dies by itself: a run that comes back later finds less of it.
+const RESTLESS: &[&str] = &["reduced"];
+
 /// One runbook on one recording.
 pub(crate) struct Case {
     /// `training-oom/true-oom`.
@@ -27,6 +30,8 @@ pub(crate) struct Case {
     pub plan: Arc<PlanData>,
     recording: Recording,
     pub answers: BTreeMap<String, String>,
+    /// What happened in this world by itself leads a run that comes back later by another way to the same end.
+    pub restless: bool,
 }
 
 impl Case {
@@ -48,6 +53,7 @@ impl Case {
             plan: plan(&file),
             recording: recording_of,
             answers,
+            restless: RESTLESS.contains(&recording),
         }
     }
 
@@ -77,7 +83,7 @@ impl Case {
 }
 
 /// The recordings of a runbook that ship, and those that are made for tests.
-pub(crate) fn recordings(runbook: &str) -> Vec<PathBuf> {
+fn recordings(runbook: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folders = [
         root.join("runbooks").join(runbook).join("rehearsals"),
@@ -88,6 +94,25 @@ pub(crate) fn recordings(runbook: &str) -> Vec<PathBuf> {
     let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|ext| ext == "yaml")).collect();
     files.sort();
     files
+}
+
+/// Every runbook that has recordings is among the known cases with each of them.
+#[track_caller]
+pub(crate) fn assert_all(known: &[&str]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shelves = ["runbooks", "examples"].map(|shelf| root.join(shelf));
+    let folders = shelves.iter().flat_map(fs::read_dir).flatten().map(|entry| entry.unwrap().path());
+    let mut all = Vec::new();
+    for runbook in folders.filter(|path| path.join("runbook.yaml").is_file()) {
+        let runbook = runbook.file_name().unwrap().to_str().unwrap();
+        let names = recordings(runbook);
+        assert!(!names.is_empty(), "{runbook} has no recording");
+        all.extend(names.iter().map(|path| format!("{runbook}/{}", path.file_stem().unwrap().to_str().unwrap())));
+    }
+    all.sort();
+    let mut known = known.to_vec();
+    known.sort_unstable();
+    assert_eq!(all, known);
 }
 
 /// The step kinds that ship.

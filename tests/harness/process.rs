@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use engine::event::Event;
-use engine::journal::{DirJournal, Journal, JournalError, Record, Store};
+use engine::journal::{DirStore, Journal, JournalError, Record, Store};
+use engine::lock::MemoryLocks;
+use engine::policy::NoPolicy;
 use engine::run::{Answer, AskedOf, Decided, Entry, Gate, Operator};
 use engine::step::{Question, Registry};
 use engine::walk::{Ending, Walker, World};
@@ -58,8 +60,8 @@ impl Disk {
         disk
     }
 
-    fn store(&self) -> Store {
-        Store::new(self.dir.path())
+    fn store(&self) -> DirStore {
+        DirStore::new(self.dir.path())
     }
 
     fn journal(&self) -> PathBuf {
@@ -80,6 +82,8 @@ impl Disk {
             operator: Arc::new(Person { stage: Arc::clone(stage), answers: self.case.answers.clone() }),
             listener: Arc::new(|_: &Event| {}),
             cancel: CancellationToken::new(),
+            policy: Arc::new(NoPolicy),
+            locks: Arc::new(MemoryLocks::default()),
         };
         let store = self.store();
         let run = self.case.started().run;
@@ -142,7 +146,7 @@ fn ended(records: &[Record]) -> Option<Ending> {
 
 /// A journal with whose process it can be over before or after each entry.
 struct Mortal {
-    journal: DirJournal,
+    journal: Box<dyn Journal>,
     stage: Arc<Stage>,
     path: PathBuf,
     /// Bytes that a loss of power does not take.
@@ -182,7 +186,7 @@ struct Person {
 }
 
 fn given<T>(value: T) -> Answer<T> {
-    Answer::Given(Decided { value, by: "anna".to_owned(), reason: None })
+    Answer::Given(Decided { value, by: "anna".to_owned(), via: None, reason: None })
 }
 
 #[async_trait]
@@ -191,14 +195,17 @@ impl Operator for Person {
         given(true)
     }
 
+    async fn is_member(&self, _account: &str, _group: &str) -> Option<bool> {
+        None
+    }
+
     async fn choose(&self, at: &AskedOf, question: &Question) -> Answer<String> {
         if question.choices.iter().any(|choice| choice.outcome == "not_done") {
             let seen = self.stage.seen();
             let happened = seen.announced.as_ref().is_none_or(|(_, before)| seen.changes.len() > *before);
             return given(if happened { "done" } else { "not_done" }.to_owned());
         }
-        let answer = self.answers.get(&at.node);
-        given(answer.unwrap_or_else(|| panic!("{} asks: {}", at.node, question.prompt)).clone())
+        self.answers.get(&at.node).map_or(Answer::Nobody, |answer| given(answer.clone()))
     }
 }
 

@@ -62,7 +62,9 @@ impl Reference {
         let seen = stage.seen();
         assert_eq!(seen.changes, self.changes, "{}, {how}: {ending:?}", self.case.name);
         assert_eq!(seen.wrong, Vec::<String>::new(), "{}, {how}", self.case.name);
-        assert_eq!(way(&records), way(&self.records), "{}, {how}", self.case.name);
+        if !self.case.restless {
+            assert_eq!(way(&records), way(&self.records), "{}, {how}", self.case.name);
+        }
         assert_eq!(ending, self.ending, "{}, {how}", self.case.name);
     }
 }

@@ -140,6 +140,8 @@ pub enum Confirmation<O> {
     Happened(Done<O>),
     /// It did not: it may be performed (again).
     DidNot,
+    /// It was cut off half-way, what it did so far is known, and performing it with the same intent brings it to its end.
+    Begun(String),
     /// It cannot be told; the reason. A person decides.
     Unknown(String),
 }

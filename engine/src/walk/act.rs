@@ -319,6 +319,7 @@ async fn performed(attempt: &Attempt, intent: &Value, leases: Vec<Arc<dyn Lease>
     match attempt.step.confirm(&attempt.cx, &attempt.params, intent).await {
         Ok(Confirmation::Happened(done)) => Settled::Answered(done),
         Ok(Confirmation::DidNot) => Settled::Not(error),
+        Ok(Confirmation::Begun(what)) => Settled::Doubt(format!("{error}; it is half-made: {what}")),
         Ok(Confirmation::Unknown(why)) => {
             Settled::Doubt(format!("{error}; whether it happened is unknown: {why}"))
         }

@@ -361,13 +361,16 @@ pub(super) async fn perform<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
         if drifted && matches!(present(cx, file).await?, Present::After) {
             continue;
         }
+        let mut all_back = true;
         for written in intent.files[..index].iter().rev() {
-            // Best effort: what cannot be given back is found by `confirm`.
             let back =
                 cx.site.replace(&written.path, Some(&written.after_digest), written.original.as_bytes());
-            let _ = back.await;
+            all_back &= back.await.is_ok();
         }
-        let error = StepError::from(error);
+        let mut error = StepError::from(error);
+        if !all_back {
+            error.kind = StepErrorKind::InDoubt; // some of it is there; `confirm` tells what
+        }
         return Err(match drifted {
             true => {
                 error.help(format!("Someone edited {} meanwhile; look at it and resume.", clean(&file.path)))
@@ -378,16 +381,15 @@ pub(super) async fn perform<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
     Ok(done.clone().into())
 }
 
-/// Whether the edit was made, by the files' digests. An edit that was made in part counts as not made: performing it goes on
-/// from there.
+/// Whether the edit was made, by the files' digests. One that was made in part is begun: performing it goes on from there.
 pub(super) async fn confirm<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result<Confirmation<O>, StepError> {
     let Some(done) = &intent.done else { return Ok(Confirmation::DidNot) };
-    let mut all = true;
+    let (mut made, mut open) = (Vec::new(), Vec::new());
     for file in &intent.files {
         let path = clean(&file.path);
         match present(cx, file).await? {
-            Present::After => {}
-            Present::Before => all = false,
+            Present::After => made.push(path),
+            Present::Before => open.push(path),
             Present::Gone => return Ok(Confirmation::Unknown(format!("{path} is gone"))),
             Present::Other => {
                 let why = format!("{path} is neither as it was nor as it was to be: someone else edited it");
@@ -395,7 +397,11 @@ pub(super) async fn confirm<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
             }
         }
     }
-    Ok(if all { Confirmation::Happened(done.clone()) } else { Confirmation::DidNot })
+    Ok(match (&made[..], &open[..]) {
+        (_, []) => Confirmation::Happened(done.clone()),
+        ([], _) => Confirmation::DidNot,
+        _ => Confirmation::Begun(format!("{} has its new content, {} has not", made.join(", "), open.join(", "))),
+    })
 }
 
 /// Which files still have the content that they were given, or why nothing is taken back.

@@ -442,9 +442,13 @@ fn several_files_are_one_change() {
         Confirmation::Happened(done.clone())
     );
 
-    // Cut off between the two: it did not happen as a whole, and doing it goes on from there.
+    // Cut off between the two: doing it again goes on from there.
     fake.file("/w/conf/ds_z2.json", DS);
-    assert_eq!(block(step.confirm(&cx, &params, &shown.intent)).unwrap(), Confirmation::DidNot);
+    let half = "/home/u/train.sbatch has its new content, /w/conf/ds_z2.json has not";
+    assert_eq!(
+        block(step.confirm(&cx, &params, &shown.intent)).unwrap(),
+        Confirmation::Begun(half.to_owned())
+    );
     assert!(matches!(block(step.perform(&cx, &params, &shown.intent)).unwrap(), Performed::Done(_)));
     assert_eq!(contents(&fake), after);
 
