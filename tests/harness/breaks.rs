@@ -114,18 +114,22 @@ fn brittle(what: &Arc<Break>) -> Registry {
     brittle
 }
 
-/// The breaks of one visit that tell something apart.
-fn breaks(kind: &dyn Step, params: Option<&Value>, retried: bool, number: usize) -> Vec<(Part, StepErrorKind)> {
-    let one = KINDS[number % KINDS.len()];
+/// The breaks of one visit. Kinds take turns: over a recording each has its turn at changes and at reads that are tried again.
+fn breaks(kind: &dyn Step, params: Option<&Value>, retried: bool, turn: usize) -> Vec<(Part, StepErrorKind)> {
+    let some = |part, kinds: &[StepErrorKind], count: usize| -> Vec<_> {
+        (0..count).map(|next| (part, kinds[(turn + next * 2) % kinds.len()])).collect()
+    };
     match params {
-        Some(params) if kind.effect(params).changes() => {
-            let before = KINDS.map(|kind| (Part::Before, kind));
-            let after = DOUBTFUL.map(|kind| (Part::After, kind));
-            [&before[..], &after, &[(Part::Preview, one), (Part::AfterUnasked, InDoubt)]].concat()
-        }
+        Some(params) if kind.effect(params).changes() => [
+            some(Part::Before, &KINDS, 4),
+            some(Part::After, &DOUBTFUL, 2),
+            some(Part::Preview, &KINDS, 1),
+            vec![(Part::AfterUnasked, InDoubt)],
+        ]
+        .concat(),
         // What a read broke of matters only to whoever tries again.
-        _ if retried => KINDS.map(|kind| (Part::Before, kind)).to_vec(),
-        _ => vec![(Part::Before, one)],
+        _ if retried => some(Part::Before, &KINDS, 4),
+        _ => some(Part::Before, &KINDS, 1),
     }
 }
 

@@ -41,3 +41,5 @@ mod crash;
 mod process;
 mod reference;
 mod stage;
+mod taken;
+mod undo;

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use steps::site::RecordedSite;
 use tokio::sync::Notify;
 
+use super::taken::Taken;
+
 /// A moment of a run, the first entry and the first change being 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
@@ -44,6 +46,8 @@ pub(crate) struct Seen {
     pub dead: Option<String>,
     /// The change that is announced on disk and has no answer, and how many had been made before it.
     pub announced: Option<(String, usize)>,
+    /// What was taken back after the end of the run, if that is what is tried.
+    pub taken: Option<Taken>,
     /// What broke a law.
     pub wrong: Vec<String>,
 }
@@ -76,6 +80,7 @@ impl Stage {
             changes: seen.changes.clone(),
             entries: seen.entries,
             announced: seen.announced.clone(),
+            taken: seen.taken.clone(),
             ..Seen::default()
         };
         stage
@@ -133,7 +138,8 @@ impl Stage {
     ) -> Result<T, SiteError> {
         self.gone().await;
         let number = self.seen().changes.len() + 1;
-        if self.seen().announced.is_none() {
+        let undo = self.seen().taken.is_some();
+        if self.seen().announced.is_none() && !undo {
             self.seen().wrong.push(format!("{what}: no intent is on disk"));
         }
         if self.fatal(Moment::BeforeChange(number), &what) {
@@ -159,9 +165,18 @@ impl Site for Stage {
     async fn run(&self, command: &Command) -> Result<Output, SiteError> {
         self.gone().await;
         if command.changes {
-            return self.change(command.to_string(), self.world.run(command)).await;
+            let making = async {
+                let answer = self.world.run(command).await;
+                let order = |error| self.seen().taken.as_mut().and_then(|taken| taken.order(command)).ok_or(error);
+                answer.or_else(order)
+            };
+            return self.change(command.to_string(), making).await;
         }
-        self.world.run(command).await
+        let output = self.world.run(command).await?;
+        Ok(match &self.seen().taken {
+            Some(taken) => taken.now(command, output),
+            None => output,
+        })
     }
 
     async fn read(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
