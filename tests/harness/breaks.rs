@@ -134,7 +134,7 @@ fn breaks(kind: &dyn Step, params: Option<&Value>, retried: bool, turn: usize) -
 }
 
 async fn broken_everywhere(runbook: &str, recording: &str) {
-    let reference = Reference::of(runbook, recording).await;
+    let reference = Reference::shared(runbook, recording).await;
     let (case, registry) = (&reference.case, registry());
     let mut broken = 0;
     for (at, record) in reference.records.iter().enumerate() {
@@ -169,11 +169,19 @@ async fn broken_everywhere(runbook: &str, recording: &str) {
             if tolerated {
                 let seen = stage.seen();
                 let mut all = reference.changes.iter();
-                assert!(seen.changes.iter().all(|change| all.any(|one| one == change)), "{}, {how}", case.name);
+                assert!(
+                    seen.changes.iter().all(|change| all.any(|one| one == change)),
+                    "{}, {how}",
+                    case.name
+                );
                 assert_eq!(seen.wrong, Vec::<String>::new(), "{}, {how}", case.name);
                 continue;
             }
-            assert!(matches!(&ending, Ending::Held { node: at, .. } if at == node), "{}, {how}: {ending:?}", case.name);
+            assert!(
+                matches!(&ending, Ending::Held { node: at, .. } if at == node),
+                "{}, {how}: {ending:?}",
+                case.name
+            );
             let failed = records.iter().rev().find_map(|record| match &record.entry {
                 Entry::Failed { visit, node, error } => Some((*visit, node.clone(), error.kind)),
                 _ => None,

@@ -107,7 +107,9 @@ pub(crate) fn assert_all(known: &[&str]) {
         let runbook = runbook.file_name().unwrap().to_str().unwrap();
         let names = recordings(runbook);
         assert!(!names.is_empty(), "{runbook} has no recording");
-        all.extend(names.iter().map(|path| format!("{runbook}/{}", path.file_stem().unwrap().to_str().unwrap())));
+        all.extend(
+            names.iter().map(|path| format!("{runbook}/{}", path.file_stem().unwrap().to_str().unwrap())),
+        );
     }
     all.sort();
     let mut known = known.to_vec();

@@ -12,14 +12,16 @@ type Cut<'r> = (Moment, usize, &'r str);
 fn at_entries(reference: &Reference) -> impl Iterator<Item = Cut<'_>> {
     reference.places.iter().enumerate().flat_map(|(at, place)| {
         let number = at + 1;
-        [Moment::BeforeEntry(number), Moment::AfterEntry(number)].map(|moment| (moment, number, place.as_str()))
+        [Moment::BeforeEntry(number), Moment::AfterEntry(number)]
+            .map(|moment| (moment, number, place.as_str()))
     })
 }
 
 fn at_changes(reference: &Reference) -> impl Iterator<Item = Cut<'_>> {
     reference.changes.iter().enumerate().flat_map(|(at, what)| {
         let entry = reference.entry_of(at + 1);
-        [Moment::BeforeChange(at + 1), Moment::AfterChange(at + 1)].map(|moment| (moment, entry, what.as_str()))
+        [Moment::BeforeChange(at + 1), Moment::AfterChange(at + 1)]
+            .map(|moment| (moment, entry, what.as_str()))
     })
 }
 
@@ -39,7 +41,7 @@ async fn cut_off(reference: &Reference, (moment, entry, place): Cut<'_>, left: L
 }
 
 async fn cut_off_everywhere(runbook: &str, recording: &str) {
-    let reference = Reference::of(runbook, recording).await;
+    let reference = Reference::shared(runbook, recording).await;
     let mut deaths = 0;
     for (number, cut) in at_entries(&reference).enumerate() {
         cut_off(&reference, cut, LEFT[number % 3]).await;

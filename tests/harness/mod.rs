@@ -38,6 +38,7 @@ macro_rules! on_every_recording {
 mod breaks;
 mod case;
 mod crash;
+mod drift;
 mod process;
 mod reference;
 mod stage;

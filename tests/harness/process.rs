@@ -76,10 +76,22 @@ impl Disk {
 
     /// A process that begins the run, or takes it up from what is on the disk.
     pub(crate) async fn process(&self, stage: &Arc<Stage>, registry: Registry, left: Left) -> End {
+        let person = Person { stage: Arc::clone(stage), answers: self.case.answers.clone() };
+        self.walk(stage, registry, Arc::new(person), left).await
+    }
+
+    /// The same with somebody else at the terminal.
+    pub(crate) async fn walk(
+        &self,
+        stage: &Arc<Stage>,
+        registry: Registry,
+        operator: Arc<dyn Operator>,
+        left: Left,
+    ) -> End {
         let world = World {
             registry,
             site: Arc::clone(stage) as _,
-            operator: Arc::new(Person { stage: Arc::clone(stage), answers: self.case.answers.clone() }),
+            operator,
             listener: Arc::new(|_: &Event| {}),
             cancel: CancellationToken::new(),
             policy: Arc::new(NoPolicy),
@@ -116,7 +128,9 @@ impl Disk {
         };
         drop(walker);
         match ending {
-            Some(Ok(ending)) if stage.seen().dead.is_none() => End::Rest(ending, store.records(&run).unwrap()),
+            Some(Ok(ending)) if stage.seen().dead.is_none() => {
+                End::Rest(ending, store.records(&run).unwrap())
+            }
             Some(Err(error)) if stage.seen().dead.is_none() => panic!("{}: {error}", self.case.name),
             _ => self.dead(stage, if left == Left::PowerLost { synced } else { killed }, left, ""),
         }
@@ -185,7 +199,8 @@ struct Person {
     answers: BTreeMap<String, String>,
 }
 
-fn given<T>(value: T) -> Answer<T> {
+/// An answer of the one person.
+pub(crate) fn given<T>(value: T) -> Answer<T> {
     Answer::Given(Decided { value, by: "anna".to_owned(), via: None, reason: None })
 }
 
@@ -215,7 +230,9 @@ pub(crate) fn way(records: &[Record]) -> BTreeMap<u64, (String, String, BTreeMap
         Entry::Finished { visit, node, outcome, set, .. } => {
             Some((*visit, (node.clone(), outcome.clone(), set.clone())))
         }
-        Entry::Ended { node, end, .. } => Some((u64::MAX, (node.clone(), end.word().to_owned(), BTreeMap::new()))),
+        Entry::Ended { node, end, .. } => {
+            Some((u64::MAX, (node.clone(), end.word().to_owned(), BTreeMap::new())))
+        }
         _ => None,
     };
     records.iter().filter_map(visit).collect()

@@ -1,10 +1,12 @@
 //! The run that nothing happens to, and what every other run of the case must come to.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use engine::journal::Record;
 use engine::run::Entry;
 use engine::walk::Ending;
+use tokio::sync::OnceCell;
 
 use super::case::{Case, registry};
 use super::process::{Disk, End, Left, place, way};
@@ -25,7 +27,16 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    pub(crate) async fn of(runbook: &str, recording: &str) -> Self {
+    /// The same for all tests of this process: nothing is changed in it.
+    pub(crate) async fn shared(runbook: &str, recording: &str) -> Arc<Self> {
+        type Slot = Arc<OnceCell<Arc<Reference>>>;
+        static ALL: Mutex<BTreeMap<String, Slot>> = Mutex::new(BTreeMap::new());
+        let slot = Arc::clone(ALL.lock().unwrap().entry(format!("{runbook}/{recording}")).or_default());
+        let made = slot.get_or_init(async || Arc::new(Self::of(runbook, recording).await));
+        Arc::clone(made.await)
+    }
+
+    async fn of(runbook: &str, recording: &str) -> Self {
         let case = Arc::new(Case::of(runbook, recording));
         let stage = Stage::keeping(case.world());
         let disk = Disk::new(&case);

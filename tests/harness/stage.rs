@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::run::Entry;
-use engine::site::{Command, DirEntry, FileStat, Found, Output, Search, Site, SiteError, SiteErrorKind, digest};
+use engine::site::{
+    Command, DirEntry, FileStat, Found, Output, Program, Search, Site, SiteError, SiteErrorKind, digest,
+};
 use jiff::Timestamp;
 use steps::site::RecordedSite;
 use tokio::sync::Notify;
@@ -48,11 +50,58 @@ pub(crate) struct Seen {
     pub announced: Option<(String, usize)>,
     /// What was taken back after the end of the run, if that is what is tried.
     pub taken: Option<Taken>,
+    /// What the world says otherwise than it was recorded.
+    pub told: Vec<Told>,
     /// What broke a law.
     pub wrong: Vec<String>,
 }
 
+/// Another word in the answers to a question.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    /// The first words of the command.
+    question: Vec<String>,
+    /// What the new word follows, and whether the old one is taken out.
+    after: String,
+    instead: bool,
+    word: String,
+}
+
+impl Told {
+    /// The field `name=` has another value.
+    pub(crate) fn field(question: Vec<String>, name: &str, value: &str) -> Self {
+        Self { question, after: format!(" {name}="), instead: true, word: value.to_owned() }
+    }
+
+    /// The whole answer is this line.
+    pub(crate) fn line(question: Vec<String>, line: &str) -> Self {
+        Self { question, after: String::new(), instead: true, word: line.to_owned() }
+    }
+
+    /// Behind this text stands this word.
+    pub(crate) fn after(question: Vec<String>, text: &str, word: &str) -> Self {
+        Self { question, after: text.to_owned(), instead: false, word: word.to_owned() }
+    }
+
+    fn apply(&self, command: &Command, output: &mut Output) {
+        let Program::Argv(argv) = &command.program else { return };
+        let text = output.text().into_owned();
+        if !argv.starts_with(&self.question) {
+            return;
+        }
+        let Some(at) = text.find(&self.after) else { return };
+        let (head, tail) = text.split_at(at + self.after.len());
+        let kept = if self.instead { tail.find(char::is_whitespace).unwrap_or(tail.len()) } else { 0 };
+        output.stdout = format!("{head}{}{}", self.word, &tail[kept..]).into_bytes();
+    }
+}
+
 impl Stage {
+    /// The world itself, for whatever is done to it by others.
+    pub(crate) fn world(&self) -> &RecordedSite {
+        &self.world
+    }
+
     pub(crate) fn new(world: RecordedSite) -> Arc<Self> {
         Arc::new(Self { world, seen: Mutex::default(), died: Notify::new(), kept: None })
     }
@@ -115,7 +164,9 @@ impl Stage {
             Entry::Intended { visit, node, .. } => {
                 seen.announced = Some((format!("{node} {visit}"), seen.changes.len()));
             }
-            Entry::Finished { .. } | Entry::Confirmed { .. } | Entry::ItemDone { .. } => seen.announced = None,
+            Entry::Finished { .. } | Entry::Confirmed { .. } | Entry::ItemDone { .. } => {
+                seen.announced = None
+            }
             _ => {}
         }
         drop(seen);
@@ -167,16 +218,21 @@ impl Site for Stage {
         if command.changes {
             let making = async {
                 let answer = self.world.run(command).await;
-                let order = |error| self.seen().taken.as_mut().and_then(|taken| taken.order(command)).ok_or(error);
+                let order =
+                    |error| self.seen().taken.as_mut().and_then(|taken| taken.order(command)).ok_or(error);
                 answer.or_else(order)
             };
             return self.change(command.to_string(), making).await;
         }
-        let output = self.world.run(command).await?;
-        Ok(match &self.seen().taken {
-            Some(taken) => taken.now(command, output),
-            None => output,
-        })
+        let mut output = self.world.run(command).await?;
+        let seen = self.seen();
+        if let Some(taken) = &seen.taken {
+            taken.now(command, &mut output);
+        }
+        for told in &seen.told {
+            told.apply(command, &mut output);
+        }
+        Ok(output)
     }
 
     async fn read(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {

@@ -34,21 +34,21 @@ impl Taken {
     }
 
     /// The recorded answer to a question as it is by now.
-    pub(crate) fn now(&self, command: &Command, mut output: Output) -> Output {
+    pub(crate) fn now(&self, command: &Command, output: &mut Output) {
         let text = output.text().into_owned();
         let about = |list: &[String], name: &str| list.iter().any(|known| known == name);
         let text = match words(command)[..] {
-            ["scontrol", "-o", "show", "job", job] if about(&self.jobs, job) => {
-                text.replace("JobState=RUNNING", "JobState=CANCELLED")
-                    .replace("JobState=PENDING", "JobState=CANCELLED")
-            }
+            ["scontrol", "-o", "show", "job", job] if about(&self.jobs, job) => text
+                .replace("JobState=RUNNING", "JobState=CANCELLED")
+                .replace("JobState=PENDING", "JobState=CANCELLED"),
             ["squeue", "-h", "-j", job, ..] if about(&self.jobs, job) => {
                 text.replace("RUNNING", "CANCELLED").replace("PENDING", "CANCELLED")
             }
-            ["scontrol", "-o", "show", "node", node] if about(&self.nodes, node) => text.replace("+DRAIN", ""),
-            _ => return output,
+            ["scontrol", "-o", "show", "node", node] if about(&self.nodes, node) => {
+                text.replace("+DRAIN", "")
+            }
+            _ => return,
         };
         output.stdout = text.into_bytes();
-        output
     }
 }

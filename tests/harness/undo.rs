@@ -28,7 +28,7 @@ async fn undo(stage: &Arc<Stage>, act: &Act, token: &str, dies: Option<Moment>) 
 }
 
 async fn taken_back_twice(runbook: &str, recording: &str) {
-    let reference = Reference::of(runbook, recording).await;
+    let reference = Reference::shared(runbook, recording).await;
     let name = &reference.case.name;
     let stage = reference.stages.last().unwrap().fork();
     stage.seen().taken = Some(Taken::default());
@@ -50,7 +50,11 @@ async fn taken_back_twice(runbook: &str, recording: &str) {
             None => {
                 assert!(act.reversible.is_some(), "{how}: it said that it cannot be taken back");
                 let cut = stage.fork();
-                assert_eq!(undo(&cut, act, &token, Some(Moment::AfterChange(before + 1))).await, None, "{how}");
+                assert_eq!(
+                    undo(&cut, act, &token, Some(Moment::AfterChange(before + 1))).await,
+                    None,
+                    "{how}"
+                );
                 assert_eq!(made(&cut), before + 1, "{how}");
                 // What was cut off after one of several effects does the rest.
                 undo(&cut, act, &token, None).await;
@@ -68,7 +72,7 @@ async fn taken_back_twice(runbook: &str, recording: &str) {
     }
     let intents = reference.records.iter().filter(|record| matches!(record.entry, Entry::Intended { .. }));
     assert_eq!(acts, intents.count(), "{name}");
-    eprintln!("{name}: {restored} of {acts}");
+    assert!(restored > 0 || acts < 2, "{name}: nothing was taken back");
     assert_eq!(stage.seen().wrong, Vec::<String>::new(), "{name}");
 }
 

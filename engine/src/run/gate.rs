@@ -132,6 +132,8 @@ impl Gate {
                 parts.push("what it is pinned to");
             }
             lines.push(format!("{}: {}", now.target, parts.join(", ")));
+            let new = now.notes.iter().filter(|note| !then.notes.contains(note));
+            lines.extend(new.map(|note| format!("now: {note}")));
         }
         lines
     }

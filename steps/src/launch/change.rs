@@ -354,6 +354,15 @@ pub(super) async fn perform<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
     let Some(done) = &intent.done else {
         return Err(StepError::failed("there is no agreed edit to make"));
     };
+    // All are looked at before the first is written: what can be known is no reason to write and take back.
+    if intent.files.len() > 1 {
+        for file in &intent.files {
+            if matches!(present(cx, file).await?, Present::Other | Present::Gone) {
+                let message = format!("{} is no longer what it was when it was shown", clean(&file.path));
+                return Err(edited_meanwhile(StepError::new(StepErrorKind::Drifted, message), &file.path));
+            }
+        }
+    }
     for (index, file) in intent.files.iter().enumerate() {
         let replaced = cx.site.replace(&file.path, Some(&file.before_digest), file.content.as_bytes()).await;
         let Err(error) = replaced else { continue };
@@ -371,14 +380,13 @@ pub(super) async fn perform<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
         if !all_back {
             error.kind = StepErrorKind::InDoubt; // some of it is there; `confirm` tells what
         }
-        return Err(match drifted {
-            true => {
-                error.help(format!("Someone edited {} meanwhile; look at it and resume.", clean(&file.path)))
-            }
-            false => error,
-        });
+        return Err(if drifted { edited_meanwhile(error, &file.path) } else { error });
     }
     Ok(done.clone().into())
+}
+
+fn edited_meanwhile(error: StepError, path: &str) -> StepError {
+    error.help(format!("Someone edited {} meanwhile; look at it and resume.", clean(path)))
 }
 
 /// Whether the edit was made, by the files' digests. One that was made in part is begun: performing it goes on from there.
@@ -400,7 +408,11 @@ pub(super) async fn confirm<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
     Ok(match (&made[..], &open[..]) {
         (_, []) => Confirmation::Happened(done.clone()),
         ([], _) => Confirmation::DidNot,
-        _ => Confirmation::Begun(format!("{} has its new content, {} has not", made.join(", "), open.join(", "))),
+        _ => Confirmation::Begun(format!(
+            "{} has its new content, {} has not",
+            made.join(", "),
+            open.join(", ")
+        )),
     })
 }
 

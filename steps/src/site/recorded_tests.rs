@@ -203,7 +203,10 @@ async fn causes_come_before_their_effects_however_often_is_asked() {
     // A run that was cut off before it asked does not get what is stale by now.
     let other = RecordedSite::fork(&site);
     cancel(&site, "7").await;
-    assert_eq!([ask(&site).await, ask(&site).await, ask(&site).await], ["COMPLETING", "CANCELLED", "CANCELLED"]);
+    assert_eq!(
+        [ask(&site).await, ask(&site).await, ask(&site).await],
+        ["COMPLETING", "CANCELLED", "CANCELLED"]
+    );
     cancel(&site, "8").await;
     assert_eq!((ask(&site).await.as_str(), site.stat("/new").await.unwrap()), ("CANCELLED", None));
     assert_eq!(ask(&other).await, "RUNNING", "a fork goes its own way");

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use engine::site::SiteErrorKind;
 use engine::step::{
     ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    UndoPreview,
+    StepErrorKind, UndoPreview,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -133,7 +133,7 @@ impl ChangeStep for Cancel {
             return Ok(forgotten(&params.job).into());
         };
         intent.pin.check(&Pin::of(&record))?;
-        if !record.state.as_ref().is_some_and(State::is_released)
+        if !ends_by_itself(&record, intent)?
             && let Err(said) = stop(cx, &record).await?
         {
             return Ok(denied(&record, intent, &said).into());
@@ -196,6 +196,28 @@ async fn target(cx: &StepCx, params: &Params) -> Result<Option<Record>, StepErro
         pin.check(&Pin::of(&record))?;
     }
     Ok(Some(record))
+}
+
+/// Whether the job has ended, or began to, since it was shown: then there is nothing left to order.
+///
+/// # Errors
+/// [`StepErrorKind::Drifted`] if it is in any other state than it was shown in.
+fn ends_by_itself(record: &Record, intent: &Intent) -> Result<bool, StepError> {
+    let Some(now) = &record.state else { return Ok(false) };
+    if now.is_released() {
+        return Ok(true);
+    }
+    match &intent.state {
+        Some(then) if then != now.word() => match now.is_completing() {
+            true => Ok(true),
+            false => Err(StepError::new(
+                StepErrorKind::Drifted,
+                format!("job {} is {} by now; it was {then} when it was shown", record.job, now.word()),
+            )
+            .help("Nothing was done. Resume to see it as it is now.")),
+        },
+        _ => Ok(false),
+    }
 }
 
 pub(crate) fn scancel(record: &Record) -> engine::site::Command {

@@ -30,6 +30,9 @@ pub(crate) struct Intent {
     reason: String,
     token: String,
     state: String,
+    /// The reason that stood there.
+    #[serde(default)]
+    old_reason: Option<String>,
 }
 
 /// How the node stands.
@@ -83,6 +86,7 @@ impl ChangeStep for Drain {
             reason: marked(&reason, &cx.token),
             token: cx.token.clone(),
             state: node.state.clone(),
+            old_reason: node.reason.clone(),
         };
         let mut notes =
             vec![format!("{} is {}: running jobs go on, no new one starts", params.node, clean(&node.state))];
@@ -134,6 +138,7 @@ impl ChangeStep for Drain {
         if out_of_service(&before) {
             return Ok(already(&intent.node, &before).into());
         }
+        same(&before, intent)?;
         let output = run(cx, &update(intent, "DRAIN")).await.map_err(doubt)?;
         if !output.success() {
             return match refusal(&output) {
@@ -230,6 +235,25 @@ fn left_alone(node: &Node, intent: &Intent) -> Option<String> {
     }
     let reason = clean(node.reason.as_deref().unwrap_or("none"));
     (!is_ours(node, intent)).then(|| format!("{name} stays drained for another reason: {reason}"))
+}
+
+/// Whether the node is still as it was shown: a job that started on it meanwhile is hit, too.
+///
+/// # Errors
+/// [`StepErrorKind::Drifted`] if it is not.
+fn same(now: &Node, intent: &Intent) -> Result<(), StepError> {
+    let told = |state: &str, reason: Option<&str>| {
+        let reason = reason.map_or_else(String::new, |reason| format!(" ({})", clean(reason)));
+        format!("{}{reason}", clean(state))
+    };
+    let (is, was) =
+        (told(&now.state, now.reason.as_deref()), told(&intent.state, intent.old_reason.as_deref()));
+    if is == was {
+        return Ok(());
+    }
+    let message = format!("{} is {is} by now; it was {was} when it was shown", intent.node);
+    Err(StepError::new(StepErrorKind::Drifted, message)
+        .help("Nothing was done. Resume to see it as it is now."))
 }
 
 fn update(intent: &Intent, state: &str) -> engine::site::Command {

@@ -70,6 +70,9 @@ pub(crate) struct Intent {
     /// Digest of the script's content when it was shown.
     script_digest: Option<String>,
     stdin: Option<String>,
+    /// The first job had not ended when this was shown, and that was said.
+    #[serde(default)]
+    alive: bool,
 }
 
 /// The new job.
@@ -135,6 +138,9 @@ impl ChangeStep for Submit {
         let intent = intend(cx, params, &record, work_dir, plan.clone()).await?;
         let (mut notes, accepted) = rehearse(cx, &record, &intent).await?;
         notes.extend(plan.notes);
+        if let (Some(path), Some(digest)) = (&intent.script, &intent.script_digest) {
+            notes.push(format!("{} as it is now, SHA-256 {}…", clean(path), &digest[..12]));
+        }
         if let Some(script) = &intent.stdin {
             let lines = count(script.lines().count(), "line");
             notes.push(format!(
@@ -172,9 +178,20 @@ impl ChangeStep for Submit {
         if let Ok(Search::Found(job)) = find(cx, &intent.token, &intent.pin, intent.name.as_deref()).await? {
             return Ok(submitted(intent, &job, "found by its comment").into());
         }
-        if let Ok(Some((record, _))) = query::live(cx, &params.job).await? {
-            let now = Pin::of(&record);
-            intent.pin.check(&now)?;
+        match query::live(cx, &params.job).await? {
+            Ok(Some((mut record, _))) => {
+                record.cluster = query::cluster(cx).await?;
+                intent.pin.check(&Pin::of(&record))?;
+                if alive(&record) && !intent.alive {
+                    let state = record.state.as_ref().map_or("in an unknown state", State::word);
+                    let message =
+                        format!("job {} is {state} by now; it had ended when this was shown", record.job);
+                    return Err(StepError::new(StepErrorKind::Drifted, message)
+                        .help("Nothing was submitted. Resume to see it as it is now."));
+                }
+            }
+            Ok(None) => {} // slurmctld has forgotten it: it has ended
+            Err(refusal) => return Err(refusal.error("scontrol show job; nothing was submitted")),
         }
         if let (Some(path), Some(shown)) = (&intent.script, &intent.script_digest) {
             let now = digest(&cx.site.read_all(path, SCRIPT_LIMIT).await?);
@@ -370,7 +387,13 @@ async fn intend(
         script: plan.script,
         script_digest,
         stdin,
+        alive: alive(record),
     })
+}
+
+/// Whether a job may still write.
+fn alive(record: &Record) -> bool {
+    !record.state.as_ref().is_some_and(|state| state.is_released() || state.is_completing())
 }
 
 fn sbatch(intent: &Intent) -> Command {
@@ -417,8 +440,7 @@ async fn rehearse(
 /// What is odd about submitting it again from here.
 async fn warnings(cx: &StepCx, params: &Params, record: &Record) -> Result<Vec<String>, StepError> {
     let mut notes = Vec::new();
-    let ended = record.state.as_ref().is_some_and(|state| state.is_released() || state.is_completing());
-    if !ended && params.after.is_none() {
+    if alive(record) && params.after.is_none() {
         let state = record.state.as_ref().map_or("in an unknown state", State::word);
         notes.push(format!("job {} is {state}: both would run and write to the same places", record.job));
     }
