@@ -476,6 +476,7 @@ fn a_change_of_several_files_is_made_whole_or_not_at_all() {
     fake.file("/w/conf/ds_z2.json", "{\"someone\": \"else\"}");
     let error = block(step.perform(&cx, &params, &shown.intent)).unwrap_err();
     assert_eq!(error.kind, StepErrorKind::Drifted);
+    assert!(fake.files_untouched(), "the first was written before the second was looked at");
     assert_eq!(contents(&fake), [HF, "{\"someone\": \"else\"}"]);
     assert!(matches!(block(step.undo(&cx, &params, &shown.intent)).unwrap(), Undone::Cannot(_)));
 }

@@ -46,6 +46,7 @@ async fn the_gate_shows_the_whole_line() {
     job 123456 again, in /home/kim
     A='b c' sbatch --parsable -N2 --exclude=gpu-21 '--comment=nightly runbook:run/1' train.sbatch
     sbatch --test-only accepts it
+    /home/kim/train.sbatch as it is now, SHA-256 63466bea15dc…
     the job gets the environment of this shell, unless --export in the line or script says otherwise
     ");
     assert_eq!(shown.predicted[0].outcome, "submitted");
