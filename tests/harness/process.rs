@@ -139,7 +139,7 @@ impl Disk {
     /// Leaves on the disk what is left of it.
     fn dead(&self, stage: &Stage, length: u64, left: Left, why: &str) -> End {
         let place = stage.seen().dead.clone().unwrap_or_else(|| panic!("{}: {why}", self.case.name));
-        let mut file = OpenOptions::new().write(true).append(true).open(self.journal()).unwrap();
+        let mut file = OpenOptions::new().append(true).open(self.journal()).unwrap();
         file.set_len(length).unwrap();
         if left == Left::Torn {
             file.write_all(br#"{"seq":7,"at":"2026-11-2"#).unwrap();
