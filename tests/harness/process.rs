@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use engine::event::Event;
@@ -88,30 +88,41 @@ impl Disk {
         operator: Arc<dyn Operator>,
         left: Left,
     ) -> End {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&written);
         let world = World {
             registry,
             site: Arc::clone(stage) as _,
             operator,
-            listener: Arc::new(|_: &Event| {}),
+            listener: Arc::new(move |event: &Event| {
+                if let Event::Recorded(record) = event {
+                    heard.lock().unwrap().push(record.clone());
+                }
+            }),
             cancel: CancellationToken::new(),
             policy: Arc::new(NoPolicy),
             locks: Arc::new(MemoryLocks::default()),
         };
         let store = self.store();
         let run = self.case.started().run;
-        let records = store.records(&run).unwrap_or_default();
-        if let Some(ending) = ended(&records) {
-            return End::Rest(ending, records);
-        }
-        let at = |journal| Mortal { journal, stage: Arc::clone(stage), path: self.journal(), synced: 0 };
-        let walker = if records.is_empty() {
-            let _ = fs::remove_dir_all(self.dir.path().join("runs"));
-            Walker::start(self.case.started(), at(store.create(&run).unwrap()), world)
-        } else {
-            let (journal, records) = store.open(&run).unwrap();
-            let mut journal = at(journal);
-            journal.synced = fs::metadata(self.journal()).unwrap().len();
-            Walker::resume(journal, &records, "ben".to_owned(), "login2".to_owned(), world)
+        let at = |journal, synced| Mortal { journal, stage: Arc::clone(stage), path: self.journal(), synced };
+        let mut records = Vec::new();
+        let walker = match store.open(&run) {
+            Ok((journal, before)) if !before.is_empty() => {
+                if let Some(ending) = ended(&before) {
+                    return End::Rest(ending, before);
+                }
+                let synced = fs::metadata(self.journal()).unwrap().len();
+                records = before;
+                let journal = at(journal, synced);
+                Walker::resume(journal, &records, "ben".to_owned(), "login2".to_owned(), world)
+            }
+            // It died before its first entry: nothing is known of it.
+            opened => {
+                drop(opened);
+                let _ = fs::remove_dir_all(self.dir.path().join("runs"));
+                Walker::start(self.case.started(), at(store.create(&run).unwrap(), 0), world)
+            }
         };
         let mut walker = match walker {
             Ok(walker) => walker,
@@ -129,7 +140,9 @@ impl Disk {
         drop(walker);
         match ending {
             Some(Ok(ending)) if stage.seen().dead.is_none() => {
-                End::Rest(ending, store.records(&run).unwrap())
+                records.append(&mut written.lock().unwrap());
+                assert_eq!(self.lines().len(), records.len(), "{}: what is on disk", self.case.name);
+                End::Rest(ending, records)
             }
             Some(Err(error)) if stage.seen().dead.is_none() => panic!("{}: {error}", self.case.name),
             _ => self.dead(stage, if left == Left::PowerLost { synced } else { killed }, left, ""),
