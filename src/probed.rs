@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use engine::step::{
-    AnyPreview, Confirmation, Effect, Performed, Registry, Step, StepCx, StepError, StepSpec, Undone,
+    AnyPreview, Confirmation, Effect, Performed, Registry, Step, StepCx, StepError, StepSpec, UndoPreview,
+    Undone,
 };
 use serde_json::Value;
 
@@ -61,6 +62,15 @@ impl Step for Probed {
         intent: &Value,
     ) -> Result<Confirmation<Value>, StepError> {
         self.0.confirm(cx, params, intent).await
+    }
+
+    async fn preview_undo(
+        &self,
+        cx: &StepCx,
+        params: &Value,
+        intent: &Value,
+    ) -> Result<UndoPreview, StepError> {
+        self.0.preview_undo(cx, params, intent).await
     }
 
     async fn undo(&self, cx: &StepCx, params: &Value, intent: &Value) -> Result<Undone, StepError> {

@@ -9,7 +9,8 @@ use engine::step::StepErrorKind::{
     self, Denied, Drifted, Failed, InDoubt, Malformed, NotRecorded, Params, Timeout, Unreachable,
 };
 use engine::step::{
-    AnyPreview, Confirmation, Effect, Performed, Registry, Step, StepCx, StepError, StepSpec, Undone,
+    AnyPreview, Confirmation, Effect, Performed, Registry, Step, StepCx, StepError, StepSpec, UndoPreview,
+    Undone,
 };
 use engine::walk::Ending;
 use serde_json::Value;
@@ -99,6 +100,15 @@ impl Step for Brittle {
     ) -> Result<Confirmation<Value>, StepError> {
         self.1.here(cx, &[Part::AfterUnasked])?;
         self.0.confirm(cx, params, intent).await
+    }
+
+    async fn preview_undo(
+        &self,
+        cx: &StepCx,
+        params: &Value,
+        intent: &Value,
+    ) -> Result<UndoPreview, StepError> {
+        self.0.preview_undo(cx, params, intent).await
     }
 
     async fn undo(&self, cx: &StepCx, params: &Value, intent: &Value) -> Result<Undone, StepError> {

@@ -10,7 +10,7 @@ use engine::run::{Answer, AskedOf, Entry, Gate, Operator};
 use engine::site::{Site, digest};
 use engine::step::{
     AnyPreview, Confirmation, Effect, Performed, Question, Registry, Step, StepCx, StepError, StepSpec,
-    Undone,
+    UndoPreview, Undone,
 };
 use engine::walk::Ending;
 use serde_json::{Value, json};
@@ -248,6 +248,15 @@ impl Step for Drifting {
         intent: &Value,
     ) -> Result<Confirmation<Value>, StepError> {
         self.0.confirm(cx, params, intent).await
+    }
+
+    async fn preview_undo(
+        &self,
+        cx: &StepCx,
+        params: &Value,
+        intent: &Value,
+    ) -> Result<UndoPreview, StepError> {
+        self.0.preview_undo(cx, params, intent).await
     }
 
     async fn undo(&self, cx: &StepCx, params: &Value, intent: &Value) -> Result<Undone, StepError> {

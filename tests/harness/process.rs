@@ -214,7 +214,7 @@ struct Person {
 
 /// An answer of the one person.
 pub(crate) fn given<T>(value: T) -> Answer<T> {
-    Answer::Given(Decided { value, by: "anna".to_owned(), via: None, reason: None })
+    Answer::Given(Decided { value, by: "anna".to_owned(), via: None, reason: None, at_once: false })
 }
 
 #[async_trait]

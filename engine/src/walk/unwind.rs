@@ -200,7 +200,8 @@ impl<J: Journal> Walker<J> {
         let act = &past.intended.act;
         let step = self.step_of(&act.kind).ok()?;
         match step.confirm(&self.past_cx(past), &act.params, &act.intent).await {
-            Ok(Confirmation::Happened(_)) => Some(Verdict::Happened),
+            // Half of it is to be taken back, too.
+            Ok(Confirmation::Happened(_) | Confirmation::Begun(_)) => Some(Verdict::Happened),
             Ok(Confirmation::DidNot) => Some(Verdict::DidNot),
             Ok(Confirmation::Unknown(_)) | Err(_) => None,
         }
@@ -272,7 +273,7 @@ impl<J: Journal> Walker<J> {
                         let undone = of_outcome(&*step, done, Undone::Restored);
                         return self.undone(past, Ok(undone)).map(Some);
                     }
-                    Ok(Confirmation::DidNot) => return Ok(None),
+                    Ok(Confirmation::DidNot | Confirmation::Begun(_)) => return Ok(None),
                     Ok(Confirmation::Unknown(why)) => why,
                     Err(error) => error.message,
                 };
