@@ -7,6 +7,7 @@ pub mod check;
 pub mod diagnostic;
 pub mod dry_run;
 pub mod event;
+mod files;
 pub mod journal;
 pub mod lock;
 pub mod plan;
