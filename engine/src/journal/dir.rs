@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::chain::{Chain, Wrong};
 use super::summary::{fold, summarize};
 use super::{Head, Journal, JournalError, Record, Store, Summary, SummaryState, replies};
-use crate::lock::{Locks, MemoryLocks};
+use crate::lock::{DirLocks, Locks};
 use crate::plan::Plan;
 use crate::run::{Entry, Replied, Reply, RunId, RunState};
 
@@ -163,7 +163,7 @@ impl Store for DirStore {
     }
 
     fn locks(&self) -> Arc<dyn Locks> {
-        Arc::new(MemoryLocks::default())
+        Arc::new(DirLocks::new(&self.root))
     }
 }
 
