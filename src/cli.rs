@@ -91,9 +91,19 @@ pub(crate) struct RunOptions {
     /// One JSON object per event on stdout (with --dry-run: one object); words for people go to stderr
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub takes: TakeOver,
     /// Write every exchange with the site into FILE, for rehearsals
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+}
+
+/// Locks of others.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TakeOver {
+    /// Take locks over from this run, which is fenced off; asks first
+    #[arg(long, value_name = "RUN")]
+    pub take_over: Option<String>,
 }
 
 /// Who answers gates.
@@ -127,6 +137,8 @@ pub(crate) struct Resume {
     pub run: String,
     #[command(flatten)]
     pub answers: Answers,
+    #[command(flatten)]
+    pub takes: TakeOver,
     /// One JSON object per event on stdout; words for people go to stderr
     #[arg(long)]
     pub json: bool,
@@ -157,6 +169,8 @@ pub(crate) struct Rollback {
     pub leave: Vec<String>,
     #[command(flatten)]
     pub answers: Answers,
+    #[command(flatten)]
+    pub takes: TakeOver,
     /// One JSON object per event on stdout (with --dry-run: one array); words for people go to stderr
     #[arg(long)]
     pub json: bool,

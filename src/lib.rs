@@ -13,6 +13,7 @@ mod schema;
 mod session;
 mod signals;
 mod site;
+mod target;
 mod terminal;
 mod witness;
 

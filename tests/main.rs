@@ -5,4 +5,5 @@
 mod cli;
 mod gallery;
 mod on_cluster;
+mod race;
 mod shape;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args as _, FromArgMatches};
 use engine::event::Event;
 use engine::journal::MemoryJournal;
+use engine::lock::MemoryLocks;
 use engine::run::{Mode, Started};
 use engine::walk::Walker;
 
@@ -56,8 +57,14 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let run = options.keep.then(|| started.run.clone());
     session.listen(run.clone())?;
     let consent = Consent { gates: Gates::Rehearsal, questions: questions(&options.questions, plan.data())? };
-    let mut world =
-        session.world(registry, recorded.port(started.run.as_str()), &started.operator, consent, plan.data());
+    let mut world = session.world(
+        registry,
+        recorded.port(started.run.as_str()),
+        &started.operator,
+        consent,
+        plan.data(),
+        Arc::new(MemoryLocks::default()),
+    );
     world.listener = paced(world.listener, &session, &options);
     let ending = match run {
         Some(run) => {

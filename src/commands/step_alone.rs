@@ -52,7 +52,14 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
     let consent = Consent { gates, ..Consent::default() };
     let session = Session::quiet(args.json)?;
     let site = site::live(None, &started)?;
-    let world = session.world(registry.clone(), site.port(), &started.operator, consent, &started.plan);
+    let world = session.world(
+        registry.clone(),
+        site.port(),
+        &started.operator,
+        consent,
+        &started.plan,
+        place::store().locks(),
+    );
     let out = Screen::on(Stream::Out);
     if args.dry_run {
         let dry = session.runtime.block_on(dry_run(started, &world))?;

@@ -3,6 +3,7 @@
 mod bench;
 mod cut_off;
 mod help;
+mod locks;
 mod questions;
 mod rehearse;
 mod rollback;

@@ -66,8 +66,8 @@ impl From<io::Error> for Obstacle {
 struct Free {
     /// The number that is next.
     next: u64,
-    /// Who had it and is gone without having let go of it.
-    lost: Option<Claim>,
+    before: Option<Claim>,
+    lost: bool,
 }
 
 impl DirLocks {
@@ -126,9 +126,9 @@ impl DirLocks {
             .and_then(|()| claim_next(place, &draft, &file, claim, from));
         // What is left of it nobody looks at.
         let _ = fs::remove_file(&draft);
-        let (fence, lost) = taken?;
+        let Free { next: fence, before, lost } = taken?;
         let lease = DirLease { place: place.to_owned(), target: claim.target.clone(), fence, _file: file };
-        Ok(Taken { lease: Box::new(lease), lost })
+        Ok(Taken { lease: Box::new(lease), before, lost })
     }
 
     /// Makes the place of a target, if it is not there. It begins with a number from the clock that is let go of already, so
@@ -227,7 +227,9 @@ fn free(place: &Path, claim: &Claim, from: Option<&RunId>) -> Result<Free, Obsta
     let Some((fence, let_go)) = numbers(place)?.pop() else { return Err(Obstacle::Changed) };
     let next = fence + 1;
     if let_go {
-        return Ok(Free { next, lost: None });
+        let before = fs::read(place.join(name(fence, true))).ok();
+        let before = before.and_then(|text| serde_json::from_slice(&text).ok());
+        return Ok(Free { next, before, lost: false });
     }
     let path = place.join(fence.to_string());
     let changed =
@@ -235,14 +237,18 @@ fn free(place: &Path, claim: &Claim, from: Option<&RunId>) -> Result<Free, Obsta
     let (holder, gone) = standing(place, fence, &claim.host).map_err(changed)?;
     if gone {
         // Letting go renames it before it unlocks it.
-        return if path.exists() { Ok(Free { next, lost: holder }) } else { Err(Obstacle::Changed) };
+        return if path.exists() {
+            Ok(Free { next, before: holder, lost: true })
+        } else {
+            Err(Obstacle::Changed)
+        };
     }
     let Some(holder) = holder else {
         let why = format!("{fence} is locked, and who holds it cannot be read");
         return Err(io::Error::new(ErrorKind::InvalidData, why).into());
     };
     if from == Some(&holder.run) {
-        return Ok(Free { next, lost: None });
+        return Ok(Free { next, before: Some(holder), lost: true });
     }
     Err(Obstacle::Held(Box::new(Held { claim: holder, fence })))
 }
@@ -254,8 +260,9 @@ fn claim_next(
     file: &File,
     claim: &Claim,
     from: Option<&RunId>,
-) -> Result<(u64, Option<Claim>), Obstacle> {
-    let Free { next, lost } = free(place, claim, from)?;
+) -> Result<Free, Obstacle> {
+    let free = free(place, claim, from)?;
+    let next = free.next;
     let path = place.join(next.to_string());
     if let Err(error) = fs::hard_link(draft, &path) {
         let about = file.metadata()?;
@@ -275,7 +282,7 @@ fn claim_next(
     for (number, let_go) in numbers.into_iter().filter(|(number, _)| *number < next) {
         let _ = fs::remove_file(place.join(name(number, let_go)));
     }
-    Ok((next, lost))
+    Ok(free)
 }
 
 /// Who has this number, and whether they are provably gone.

@@ -44,12 +44,13 @@ impl MemoryLocks {
         if let Some(holder) = slot.holder().filter(|holder| !may(holder)) {
             return Err(LockError::Taken(Box::new(Held { claim: holder.clone(), fence: slot.fence })));
         }
+        let lost = slot.holder().is_some();
         slot.fence += 1;
-        slot.last = Some(claim.clone());
+        let before = slot.last.replace(claim.clone());
         slot.free = false;
         let lease =
             MemoryLease { slots: Arc::clone(&self.slots), target: claim.target.clone(), fence: slot.fence };
-        Ok(Taken { lease: Box::new(lease), lost: None })
+        Ok(Taken { lease: Box::new(lease), before, lost })
     }
 }
 

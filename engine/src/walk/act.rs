@@ -54,7 +54,7 @@ impl<J: Journal> Walker<J> {
                 return self.fail(visit, &node.id, error);
             }
         };
-        if let Some(flow) = self.hold(&node.id, &targets)? {
+        if let Some(flow) = self.hold(visit, node, &targets).await? {
             return Ok(flow);
         }
         let mut items = items;

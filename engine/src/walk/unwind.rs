@@ -101,7 +101,7 @@ impl<J: Journal> Walker<J> {
                 }
             };
             let targets = self.step_of(&does.kind).map(|step| step.targets(&does.params));
-            if let Some(flow) = self.hold(&node.id, &targets.unwrap_or_default())? {
+            if let Some(flow) = self.hold(visit, node, &targets.unwrap_or_default()).await? {
                 return Ok(flow);
             }
             let mut gate = self.gate(node, step, &Names::default(), rule, vec![item], true);

@@ -155,6 +155,8 @@ pub struct Walker<J> {
     seal: (u64, Option<String>),
     /// What steps answered that is not in the journal yet.
     pub(super) unwritten: Vec<String>,
+    /// The run from which locks may be taken over.
+    pub(super) over: Option<RunId>,
 }
 
 impl<J: Journal> Walker<J> {
@@ -222,6 +224,7 @@ impl<J: Journal> Walker<J> {
             leases: BTreeMap::new(),
             seal,
             unwritten: Vec::new(),
+            over: None,
         })
     }
 

@@ -18,6 +18,7 @@ use super::latest;
 use super::layout::root_of;
 use super::room::{Room, room};
 use crate::size::show;
+use crate::target;
 use crate::text::{clean_to, count};
 
 /// How long copying may take: a checkpoint can be a terabyte.
@@ -91,6 +92,10 @@ impl ChangeStep for Pin {
                 "it is not complete, or there is no room, or links are not possible; `reason` says it",
             ),
         ])
+    }
+
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::file(&params.path)]
     }
 
     async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {

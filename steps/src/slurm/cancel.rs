@@ -18,6 +18,7 @@ use super::release::{Standing, Waited, standing, stuck, wait};
 use super::sacct::{SEPARATOR, rows};
 use super::state::State;
 use crate::duration::Timespan;
+use crate::target;
 use crate::text::{clean, count, names, span};
 
 /// Parameters of `slurm.cancel`.
@@ -84,6 +85,10 @@ impl ChangeStep for Cancel {
             ("stuck", "The job still held nodes when the time was up; the output names them"),
             ("denied", "It takes the job's owner or an operator; the output holds a message to them"),
         ])
+    }
+
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::job(params.job.as_str())]
     }
 
     async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {

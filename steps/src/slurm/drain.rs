@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::call::{Refusal, command, refusal, run};
 use super::mine::{carries, marked};
 use super::node::{Node, check_name, is_down, show};
+use crate::target;
 use crate::text::clean;
 
 /// Parameters of `slurm.drain`.
@@ -66,6 +67,10 @@ impl ChangeStep for Drain {
             ("drained", "No new job starts on the node (or it was out of service already)"),
             ("denied", "It takes an administrator; the output holds a message to them"),
         ])
+    }
+
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::node(&params.node)]
     }
 
     async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {

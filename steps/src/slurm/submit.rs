@@ -24,6 +24,7 @@ use super::release::{stuck, wait};
 use super::script::{absolute, batch_script, on_disk};
 use super::state::State;
 use super::submission::{Plan, Request, plan};
+use crate::target;
 use crate::text::{clean, count};
 
 /// `sbatch` waits by itself when the controller is busy.
@@ -105,6 +106,10 @@ impl ChangeStep for Submit {
             ("submitted", "Slurm took the job; the output holds its id"),
             ("refused", "Slurm did not take it; the output holds what it said"),
         ])
+    }
+
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::job(params.job.as_str())]
     }
 
     async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {
