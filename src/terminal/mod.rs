@@ -8,6 +8,7 @@ mod entry;
 mod glyphs;
 mod keyboard;
 mod ledger;
+mod price;
 mod reporter;
 mod screen;
 mod spinner;

@@ -7,7 +7,7 @@ use crate::lock::{Claim, Held, Lease, LockError};
 use crate::plan::Node;
 use crate::run::{Answer, AskedOf, Bound, Entry, Gate, GateItem, Rule, RunId};
 use crate::site::digest;
-use crate::step::{StepError, StepErrorKind};
+use crate::step::{Price, StepError, StepErrorKind};
 
 use super::walker::{Ending, Flow, WalkError, Walker, World};
 
@@ -83,6 +83,7 @@ fn gate(held: &Held, opened: jiff::Timestamp) -> Gate {
                 .to_owned(),
         ],
         undo: None,
+        price: Price::nothing(),
         digest: digest(format!("take over {} {fence}", claim.target).as_bytes()),
     }];
     let (bound, rule) = (Bound::default(), Rule::default());

@@ -10,7 +10,7 @@ use crate::plan::{Approve, Node, StepNode};
 use crate::run::{Act, Change, Entry, GateItem, Intended, Phase, Rule, Verdict};
 use crate::site::digest;
 use crate::step::{
-    Confirmation, Done, Effect, Performed, Step, StepCx, StepError, UndoPlan, UndoPreview, Undone,
+    Confirmation, Done, Effect, Performed, Price, Step, StepCx, StepError, UndoPlan, UndoPreview, Undone,
 };
 use crate::template::Names;
 

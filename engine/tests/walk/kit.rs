@@ -13,8 +13,8 @@ use engine::plan::{
 use engine::run::{Answer, AskedOf, Decided, Entry, Gate, Mode, Operator, RunId, Started};
 use engine::site::{Command, DirEntry, FileStat, Output, Site, SiteError, SiteErrorKind};
 use engine::step::{
-    Change, ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Question, Read,
-    ReadStep, Registry, StepCx, StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
+    Change, ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, Question,
+    Read, ReadStep, Registry, StepCx, StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use engine::walk::{Ending, Rollback, WalkError, Walker, World};
 use jiff::Timestamp;
@@ -153,6 +153,7 @@ impl ChangeStep for Put {
             diffs: vec![],
             notes: cx.head.iter().map(|head| format!("the journal is at {head}")).collect(),
             undo: Some("put it back".to_owned()),
+            price: Price::nothing(),
             intent: PutIntent { before: before.clone() },
             predicted: vec![Predicted { outcome: "done".to_owned(), output: output() }],
             writes: vec![],

@@ -7,8 +7,8 @@
 use async_trait::async_trait;
 use engine::site::{Command, SiteErrorKind, digest};
 use engine::step::{
-    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, UndoPlan, UndoPreview, Undone,
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, StepCx,
+    StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -117,6 +117,7 @@ impl ChangeStep for Pin {
             diffs: Vec::new(),
             notes: notes(&intent, &room),
             undo: Some(format!("{} (only while the checkpoint itself is still there)", intent.removal())),
+            price: Price::nothing(),
             predicted: vec![Predicted { outcome, output }],
             intent,
             writes: Vec::new(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::site::{Command, SiteErrorKind, digest};
 use engine::step::{
-    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, UndoPlan, UndoPreview, Undone,
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, StepCx,
+    StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::call::{Refusal, command, refusal, run};
 use super::cancel::{scancel, stop};
 use super::id::JobId;
 use super::mine::{Search, carries, find};
-use super::options::read_list;
+use super::options::{SbatchOption, read_list};
 use super::pin::{Pin, same_cluster};
 use super::query::{self, Found};
 use super::record::Record;
@@ -31,6 +31,23 @@ use crate::text::{clean, count};
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Most of a script that is read, in bytes (slurm.conf `max_script_size` is 4 MiB unless set otherwise).
 const SCRIPT_LIMIT: usize = 16 << 20;
+/// Options by which a job may get another number of GPUs.
+const SIZES: &[&str] = &[
+    "array",
+    "exclusive",
+    "gpus",
+    "gpus-per-node",
+    "gpus-per-socket",
+    "gpus-per-task",
+    "gres",
+    "nodelist",
+    "nodes",
+    "ntasks",
+    "ntasks-per-gpu",
+    "ntasks-per-node",
+    "sockets-per-node",
+    "tres-per-task",
+];
 /// How long an undo waits for the nodes of the job that it cancels.
 const UNDO_WAIT: Duration = Duration::from_secs(300);
 
@@ -160,6 +177,7 @@ impl ChangeStep for Submit {
             diffs: Vec::new(),
             notes,
             undo: Some("scancel of the new job".to_owned()),
+            price: Price { gpus: gpus(&record, &options), ..Price::nothing() },
             intent,
             predicted: predicted.into(),
             writes: Vec::new(),
@@ -333,6 +351,11 @@ async fn first_job(cx: &StepCx, params: &Params) -> Result<Record, StepError> {
         Found::Missing(why) => Err(StepError::failed(why).help("Submit the job by hand.")),
         Found::Unknown(why) => Err(StepError::new(StepErrorKind::Unreachable, why)),
     }
+}
+
+/// GPUs that the new job takes: those of the first one, unless an option says how many.
+fn gpus(record: &Record, options: &[SbatchOption]) -> Option<u64> {
+    record.gpus.filter(|_| !options.iter().any(|option| SIZES.contains(&option.name.as_str())))
 }
 
 async fn intend(
