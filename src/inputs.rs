@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn the_target_is_what_is_acted_on() {
         let values = parse(&["--job", "1"]).unwrap();
-        assert_eq!(target(&inputs(), &values), ("job 1".to_owned(), true));
-        assert_eq!(target(&Inputs::new(), &values), (String::new(), false));
+        assert_eq!(target(&inputs(), &values), ("job 1".to_owned(), Some("job/1".to_owned())));
+        assert_eq!(target(&Inputs::new(), &values), (String::new(), None));
     }
 }

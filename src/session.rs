@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use engine::budget::NoBudget;
 use engine::event::Event;
-use engine::journal::Journal;
-use engine::lock::Locks;
+use engine::journal::{Journal, Store};
+use engine::lock::MemoryLocks;
 use engine::plan::PlanData;
-use engine::policy::NoPolicy;
+use engine::policy::{NoPolicy, Policy};
 use engine::run::RunId;
 use engine::site::Site;
 use engine::step::Registry;
@@ -57,7 +58,7 @@ impl Session {
         signals::listen(self.cancel.clone(), Arc::clone(&self.reporter), run)
     }
 
-    /// The world of a walk.
+    /// The world of a walk; `shared` is the state that it shares with other runs, if what it does is real.
     #[expect(clippy::too_many_arguments, reason = "what a world is made of")]
     pub(crate) fn world(
         &self,
@@ -66,7 +67,7 @@ impl Session {
         account: &str,
         consent: Consent,
         plan: &PlanData,
-        locks: Arc<dyn Locks>,
+        shared: Option<&dyn Store>,
     ) -> World {
         let person = Person::new(
             account.to_owned(),
@@ -76,12 +77,14 @@ impl Session {
             self.cancel.clone(),
             plan,
         );
+        let policy: Arc<dyn Policy> = Arc::new(NoPolicy);
         World {
             registry,
             site,
             operator: Arc::new(person),
-            policy: Arc::new(NoPolicy),
-            locks,
+            locks: shared.map_or_else(|| Arc::new(MemoryLocks::default()) as _, |store| store.locks()),
+            budget: shared.map_or_else(|| Arc::new(NoBudget) as _, |store| store.budget(policy.limits())),
+            policy,
             listener: self.listener(),
             cancel: self.cancel.clone(),
         }

@@ -90,7 +90,6 @@ impl Sharing {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that breaks says where")]
 mod tests {
     use super::*;
 

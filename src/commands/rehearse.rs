@@ -6,7 +6,6 @@ use std::time::Duration;
 use clap::{Args as _, FromArgMatches};
 use engine::event::Event;
 use engine::journal::MemoryJournal;
-use engine::lock::MemoryLocks;
 use engine::run::{Mode, Started};
 use engine::walk::Walker;
 
@@ -63,7 +62,7 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
         &started.operator,
         consent,
         plan.data(),
-        Arc::new(MemoryLocks::default()),
+        None,
     );
     world.listener = paced(world.listener, &session, &options);
     let ending = match run {

@@ -45,7 +45,7 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     session.reporter.recall(&records);
     session.reporter.head(started, "");
     let site = site::live(None, started)?;
-    let world = session.world(registry(), site.port(), &account, consent, &started.plan, store.locks());
+    let world = session.world(registry(), site.port(), &account, consent, &started.plan, Some(&*store));
     let hold = lock.map(|lock| target::hold(&session, &world, &lock, &run, over.as_ref())).transpose()?;
     let mut walker = Walker::resume(witnessed(journal, &run), &records, account, place::host(), world)?;
     walker.take_over_from(over);

@@ -47,7 +47,7 @@ pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
     let session = if args.dry_run { Session::quiet(args.json) } else { Session::new(args.json) }?;
     session.reporter.recall(&records);
     let site = site::live(None, started)?;
-    let world = session.world(registry(), site.port(), &account, consent, &started.plan, store.locks());
+    let world = session.world(registry(), site.port(), &account, consent, &started.plan, Some(&*store));
     let Some(journal) = journal else { return preview(&session, &records, world, &asked, args.json) };
     session.listen(Some(run.clone()))?;
     session.reporter.head(started, "");

@@ -51,7 +51,7 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let session = Session::new(options.json)?;
     let site = site::live(options.record.as_deref(), &started)?;
     let store = place::store();
-    let world = session.world(registry, site.port(), &started.operator, consent, plan.data(), store.locks());
+    let world = session.world(registry, site.port(), &started.operator, consent, plan.data(), Some(&*store));
     let ending = if options.dry_run {
         explore(&session, started, &world, &options)
     } else {

@@ -58,7 +58,7 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
         &started.operator,
         consent,
         &started.plan,
-        place::store().locks(),
+        Some(&*place::store()),
     );
     let out = Screen::on(Stream::Out);
     if args.dry_run {

@@ -18,7 +18,6 @@ pub(crate) fn file(path: &str) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that breaks says where")]
 mod tests {
     use serde_json::json;
 

@@ -14,6 +14,7 @@ use rustix::fs::{FlockOperation, flock};
 use super::chain::{Chain, Wrong};
 use super::summary::{fold, summarize};
 use super::{Head, Journal, JournalError, Record, Store, Summary, SummaryState, replies};
+use crate::budget::{Budget, DirBudget, Limits};
 use crate::lock::{DirLocks, Locks};
 use crate::plan::Plan;
 use crate::run::{Entry, Replied, Reply, RunId, RunState};
@@ -164,6 +165,10 @@ impl Store for DirStore {
 
     fn locks(&self) -> Arc<dyn Locks> {
         Arc::new(DirLocks::new(&self.root))
+    }
+
+    fn budget(&self, limits: Limits) -> Arc<dyn Budget> {
+        Arc::new(DirBudget::new(&self.root, limits))
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Head, Record, Summary};
+use crate::budget::{Budget, Limits};
 use crate::lock::Locks;
 use crate::run::{Entry, Replied, Reply, RunId, RunState};
 
@@ -160,4 +161,7 @@ pub trait Store: Send + Sync {
 
     /// The locks of all runs.
     fn locks(&self) -> Arc<dyn Locks>;
+
+    /// The budget of all runs, with these limits.
+    fn budget(&self, limits: Limits) -> Arc<dyn Budget>;
 }

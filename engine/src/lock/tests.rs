@@ -1,7 +1,5 @@
 //! The locks in a directory beside those in memory, and what only a directory can meet.
 
-#![expect(clippy::unwrap_used, reason = "a test that breaks says where")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -87,6 +85,9 @@ fn said<T>(result: &Result<T, LockError>) -> String {
     }
 }
 
+/// What was taken in the directory and in memory.
+type Both = (Box<dyn Lease>, Box<dyn Lease>, Claim);
+
 fn holders(locks: &dyn Locks) -> Vec<Claim> {
     locks.held().unwrap().into_iter().map(|held| held.claim).collect()
 }
@@ -98,7 +99,7 @@ proptest! {
     fn a_directory_does_what_memory_does(ops in prop::collection::vec(op(), 1..30)) {
         let root = tempfile::tempdir().unwrap();
         let (dir, memory) = (DirLocks::new(root.path()), MemoryLocks::default());
-        let mut leases: Vec<(Box<dyn Lease>, Box<dyn Lease>, Claim)> = Vec::new();
+        let mut leases: Vec<Both> = Vec::new();
         let mut fences: BTreeMap<String, u64> = BTreeMap::new();
         let mut lost: BTreeSet<String> = BTreeSet::new();
         for op in ops {
