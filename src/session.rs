@@ -59,7 +59,6 @@ impl Session {
     }
 
     /// The world of a walk; `shared` is the state that it shares with other runs, if what it does is real.
-    #[expect(clippy::too_many_arguments, reason = "what a world is made of")]
     pub(crate) fn world(
         &self,
         registry: Registry,

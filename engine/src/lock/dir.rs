@@ -17,7 +17,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
@@ -29,8 +29,8 @@ use crate::files::Sharing;
 use crate::run::RunId;
 use crate::site::digest;
 
-/// Times that a lock is tried to be taken while others come and go.
-const TRIES: usize = 200;
+/// Time for which a lock is tried to be taken, or looked at, while others come and go.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Time after which what was kept of a target that nobody holds is removed. It is far more than the clocks of hosts differ.
 const KEEP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -89,15 +89,16 @@ impl DirLocks {
         };
         let mut text = serde_json::to_vec(claim).map_err(|error| broken(error.to_string()))?;
         text.push(b'\n');
-        for _ in 0..TRIES {
+        let begin = Instant::now();
+        loop {
             match self.try_once(&place, claim, from, &text) {
                 Ok(taken) => return Ok(taken),
-                Err(Obstacle::Changed) => {}
+                Err(Obstacle::Changed) if begin.elapsed() < PATIENCE => give_way(),
+                Err(Obstacle::Changed) => return Err(broken("it changes hands all the time".to_owned())),
                 Err(Obstacle::Held(held)) => return Err(LockError::Taken(held)),
                 Err(Obstacle::Io(error)) => return Err(broken(error.to_string())),
             }
         }
-        Err(broken("it changes hands all the time".to_owned()))
     }
 
     fn try_once(
@@ -207,14 +208,15 @@ impl Locks for DirLocks {
             if entry.file_name().to_string_lossy().starts_with('.') {
                 continue;
             }
-            // One that is let go of or put away meanwhile is not held.
-            let numbers = numbers(&place).map_err(|error| broken(&place, error))?;
-            let Some((fence, false)) = numbers.last() else { continue };
-            match standing(&place, *fence, &host) {
-                Ok((Some(claim), false)) => held.push(Held { claim, fence: *fence }),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(broken(&place, error)),
+            while let Some((fence, false)) = numbers(&place).map_err(|error| broken(&place, error))?.pop() {
+                match standing(&place, fence, &host) {
+                    Ok((Some(claim), false)) => held.push(Held { claim, fence }),
+                    Ok(_) => {}
+                    // It changed hands.
+                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                    Err(error) => return Err(broken(&place, error)),
+                }
+                break;
             }
         }
         held.sort_by(|one, other| one.claim.target.cmp(&other.claim.target));
@@ -324,6 +326,13 @@ fn name(number: u64, let_go: bool) -> String {
     format!("{number}{}", if let_go { ".free" } else { "" })
 }
 
+/// Waits a moment, not as long as others do.
+fn give_way() {
+    std::thread::sleep(Duration::from_millis(
+        1 + u64::from(Timestamp::now().subsec_nanosecond().unsigned_abs()) % 8,
+    ));
+}
+
 /// A name that no other process uses.
 fn unique(word: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -351,17 +360,21 @@ impl Lease for DirLease {
             target: self.target.clone(),
             why: format!("{}: {why}", self.place.display()),
         };
-        let highest = numbers(&self.place).map_err(|error| broken(error.to_string()))?.pop();
-        match highest {
-            Some((fence, false)) if fence == self.fence => Ok(()),
-            Some((fence, let_go)) if fence > self.fence => {
-                let claim = fs::read(self.place.join(name(fence, let_go))).ok();
-                match claim.and_then(|text| serde_json::from_slice(&text).ok()) {
-                    Some(claim) => Err(LockError::Fenced(Box::new(Held { claim, fence }))),
-                    None => Err(broken(format!("{fence} was taken after {}", self.fence))),
-                }
+        let begin = Instant::now();
+        loop {
+            let highest = numbers(&self.place).map_err(|error| broken(error.to_string()))?.pop();
+            let (fence, let_go) = match highest {
+                Some((fence, false)) if fence == self.fence => return Ok(()),
+                Some((fence, let_go)) if fence > self.fence => (fence, let_go),
+                _ => return Err(broken(format!("{} is no longer there", self.fence))),
+            };
+            // It is lost; what is left to say is to whom, and that may change while it is read.
+            let claim = fs::read(self.place.join(name(fence, let_go))).ok();
+            match claim.and_then(|text| serde_json::from_slice(&text).ok()) {
+                Some(claim) => return Err(LockError::Fenced(Box::new(Held { claim, fence }))),
+                None if begin.elapsed() < PATIENCE => give_way(),
+                None => return Err(broken(format!("{fence} was taken after {}", self.fence))),
             }
-            _ => Err(broken(format!("{} is no longer there", self.fence))),
         }
     }
 }
