@@ -265,6 +265,7 @@ impl ChangeStep for Burn {
             commands: vec![format!("burn {}", params.thing)],
             diffs: vec![],
             notes: vec![],
+            price: Price::nothing(),
             undo: None,
             intent: (),
             predicted: vec![],
