@@ -7,3 +7,5 @@ mod gallery;
 mod on_cluster;
 mod race;
 mod shape;
+#[cfg(feature = "postgres")]
+mod state;

@@ -5,6 +5,8 @@
 
 pub mod budget;
 pub mod check;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod diagnostic;
 pub mod dry_run;
 pub mod event;

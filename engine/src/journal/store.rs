@@ -98,6 +98,11 @@ pub trait Store: Send + Sync {
     /// Where it is, for people; without credentials.
     fn place(&self) -> String;
 
+    /// The account in whose name this process writes here, if that is not the one by which the host knows it.
+    fn account(&self) -> Option<String> {
+        None
+    }
+
     /// Begins the journal of a new run, which this process walks.
     ///
     /// # Errors
