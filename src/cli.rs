@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Check(Check),
     Explain(Explain),
     Runs(Runs),
+    State(State),
     List(List),
     Steps(Steps),
     Completions(Completions),
@@ -242,6 +243,28 @@ pub(crate) struct Check {
 pub(crate) struct Explain {
     /// The code; without it, all codes
     pub code: Option<String>,
+}
+
+/// Prepare where runs are kept
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct State {
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+/// What to do about where runs are kept.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// Make the tables of a database, or bring them up to date
+    ///
+    /// Runs in the name of the account that shall own them. Operators are let in as members of a role: they
+    /// can add entries and answers, and change or remove none.
+    Init {
+        /// The role whose members run runbooks
+        #[arg(long, value_name = "ROLE")]
+        operators: Option<String>,
+    },
 }
 
 /// Look at runs [default: list]

@@ -47,6 +47,14 @@ pub(crate) enum CliError {
     /// The walk broke down.
     #[error(transparent)]
     Walk(#[from] WalkError),
+    /// Where runs are kept cannot be used.
+    #[error("{message}")]
+    State {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -74,14 +82,16 @@ impl CliError {
             Self::Journal(error) | Self::Walk(WalkError::Journal(error)) => journal_exit(error),
             Self::Lock(LockError::Taken(_) | LockError::Fenced(_)) => Exit::Locked,
             Self::Walk(WalkError::NoStep(_)) => Exit::Usage,
-            Self::File { .. } | Self::Lock(_) | Self::Walk(_) | Self::Internal(_) => Exit::Internal,
+            Self::File { .. } | Self::State { .. } | Self::Lock(_) | Self::Walk(_) | Self::Internal(_) => {
+                Exit::Internal
+            }
         }
     }
 
     /// What to do about it.
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::State { hint, .. } => hint.clone(),
             Self::NotChecked { .. } => Some("`runbook explain CODE` says more about a code".to_owned()),
             Self::Lock(error) | Self::Walk(WalkError::Locks(error)) => Some(lock_hint(error)),
             Self::Journal(error) | Self::Walk(WalkError::Journal(error)) => journal_hint(error),
@@ -111,6 +121,17 @@ impl CliError {
                 _ => line,
             };
             screen.line(painted);
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<state_postgres::DatabaseError> for CliError {
+    fn from(error: state_postgres::DatabaseError) -> Self {
+        let (message, hint) = (error.to_string(), error.help().map(str::to_owned));
+        match error {
+            state_postgres::DatabaseError::Address(_) => Self::Usage { message, hint },
+            _ => Self::State { message, hint },
         }
     }
 }
@@ -161,6 +182,9 @@ fn journal_hint(error: &JournalError) -> Option<String> {
                 }
                 ErrorKind::StaleNetworkFileHandle | ErrorKind::NotConnected | ErrorKind::HostUnreachable => {
                     format!("the file server of {at} is gone: go on when it is back, or from another host")
+                }
+                ErrorKind::ConnectionAborted => {
+                    "go on with `runbook resume RUN` when it is back; nothing was done that is not in the journal".to_owned()
                 }
                 _ => "runs are kept in $RUNBOOK_STATE (default ~/.local/state/runbook); nothing is done without a journal"
                     .to_owned(),

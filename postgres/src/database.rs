@@ -106,6 +106,10 @@ impl Store for Database {
         self.place.clone()
     }
 
+    fn journal(&self, run: &RunId) -> String {
+        self.path(run).display().to_string()
+    }
+
     fn account(&self) -> Option<String> {
         Some(self.account.clone())
     }

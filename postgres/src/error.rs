@@ -1,5 +1,6 @@
 //! What can go wrong with a database, without ever repeating an address as it was given: it may hold a password.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use engine::journal::JournalError;
@@ -113,7 +114,7 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Refused { message, .. } => f.write_str(message),
-            Self::Lost(why) => write!(f, "the connection was lost: {why}"),
+            Self::Lost(why) => write!(f, "the database does not answer: {why}"),
         }
     }
 }
@@ -129,7 +130,15 @@ impl Fault {
 
     /// As an error of a journal.
     pub(crate) fn journal(self, action: &'static str, path: &Path) -> JournalError {
-        JournalError::Io { action, path: path.to_owned(), source: std::io::Error::other(self.to_string()) }
+        let kind = match self {
+            Self::Refused { .. } => ErrorKind::Other,
+            Self::Lost(_) => ErrorKind::ConnectionAborted,
+        };
+        JournalError::Io {
+            action,
+            path: path.to_owned(),
+            source: std::io::Error::new(kind, self.to_string()),
+        }
     }
 }
 

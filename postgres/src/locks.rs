@@ -57,7 +57,7 @@ fn unreadable(target: &str) -> Claim {
 
 /// What came of it inside the transaction.
 enum Came {
-    Ours { fence: i64, lost: Option<Claim> },
+    Ours { fence: i64, before: Option<Claim>, lost: bool },
     Taken(Row),
 }
 
@@ -68,13 +68,11 @@ async fn take(client: &Client, key: i64, claim: &Claim, from: Option<&RunId>) ->
         client.query_typed(sql, &[(&target, Type::TEXT)]).await?;
         let sql = "SELECT fence, session, claim FROM runbook.locks WHERE target = $1 FOR UPDATE";
         let row = Row::read(&client.query_typed_one(sql, &[(&target, Type::TEXT)]).await?);
-        let mut lost = None;
         if let Some(session) = row.session {
             let named = from.is_some() && row.claim.as_ref().map(|claim| &claim.run) == from;
             if !named && (session == key || !gone(client, session).await?) {
                 return Ok(Came::Taken(row));
             }
-            lost = row.claim;
         }
         let text = serde_json::to_string(claim).unwrap_or_default();
         let sql = "UPDATE runbook.locks SET fence = fence + 1, session = $2, claim = $3 WHERE target = $1
@@ -82,7 +80,7 @@ async fn take(client: &Client, key: i64, claim: &Claim, from: Option<&RunId>) ->
         let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
             [(&target, Type::TEXT), (&key, Type::INT8), (&text, Type::TEXT)];
         let fence = client.query_typed_one(sql, &params).await?.get(0);
-        Ok(Came::Ours { fence, lost })
+        Ok(Came::Ours { fence, before: row.claim, lost: row.session.is_some() })
     })
     .await
 }
@@ -100,9 +98,9 @@ impl DatabaseLocks {
         let target = claim.target.clone();
         match came.map_err(|fault| broken("take", &target, &self.place, &fault))? {
             Came::Taken(row) => Err(LockError::Taken(Box::new(row.held(&target)))),
-            Came::Ours { fence, lost } => {
+            Came::Ours { fence, before, lost } => {
                 let (session, place) = (Arc::clone(&self.session), self.place.clone());
-                Ok(Taken { lease: Box::new(DatabaseLease { session, place, target, fence }), lost })
+                Ok(Taken { lease: Box::new(DatabaseLease { session, place, target, fence }), before, lost })
             }
         }
     }

@@ -176,7 +176,7 @@ impl Session {
             let left = until.saturating_duration_since(Instant::now());
             match self.connect_once(left) {
                 Ok(client) => return Ok(client),
-                Err(error) if left.is_zero() => return Err(Fault::Lost(error.to_string())),
+                Err(error) if left.is_zero() => return Err(Fault::Lost(why(error))),
                 Err(_) => std::thread::sleep(PAUSE.min(left)),
             }
         }
@@ -205,6 +205,14 @@ impl Session {
         result.unwrap_or_else(|_| {
             Err(DatabaseError::Connect { place, why: format!("no answer within {} s", patience.as_secs()) })
         })
+    }
+}
+
+/// What went wrong, without the place, which whoever hears it names.
+fn why(error: DatabaseError) -> String {
+    match error {
+        DatabaseError::Connect { why, .. } | DatabaseError::Refused { why, .. } => why,
+        error => error.to_string(),
     }
 }
 

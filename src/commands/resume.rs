@@ -22,7 +22,7 @@ use crate::witness::witnessed;
 use super::run::{consent, inputs_of};
 
 pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
-    let store = place::store();
+    let store = place::store()?;
     let run = parse_run(&*store, &args.run)?;
     let (journal, records) = store.open(&run)?;
     let Some(Entry::Started(started)) = records.first().map(|record| &record.entry) else {
@@ -38,7 +38,7 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     }
     let (_, lock) = inputs::target(&inputs_of(&started.plan), &started.inputs);
     let over = args.takes.take_over.as_deref().map(|text| parse_run(&*store, text)).transpose()?;
-    let account = place::account();
+    let account = place::account_in(&*store);
     let consent = consent(&args.answers, &started.plan)?;
     let session = Session::new(args.json)?;
     session.listen(Some(run.clone()))?;

@@ -23,7 +23,7 @@ use super::resume::{parse_run, real};
 use super::run::{consent, inputs_of};
 
 pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
-    let store = place::store();
+    let store = place::store()?;
     let run = parse_run(&*store, &args.run)?;
     let (journal, records) = match args.dry_run {
         true => (None, store.records(&run)?),
@@ -42,7 +42,7 @@ pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
     }
     let (_, lock) = inputs::target(&inputs_of(&started.plan), &started.inputs);
     let over = args.takes.take_over.as_deref().map(|text| parse_run(&*store, text)).transpose()?;
-    let account = place::account();
+    let account = place::account_in(&*store);
     let consent = consent(&args.answers, &started.plan)?;
     let session = if args.dry_run { Session::quiet(args.json) } else { Session::new(args.json) }?;
     session.reporter.recall(&records);

@@ -37,12 +37,14 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let options = RunOptions::from_arg_matches(&matches)?;
     let values = inputs::values(&matches, &inputs, &BTreeMap::new());
     let (target, lock) = inputs::target(&inputs, &values);
+    // Before anything starts; a dry run leaves nothing there and needs nothing of it.
+    let store = (!options.dry_run).then(place::store).transpose()?;
     let started = Started {
         run: fresh_run(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         plan: Arc::clone(plan.data()),
         inputs: values,
-        operator: place::account(),
+        operator: store.as_deref().map_or_else(place::account, place::account_in),
         host: place::host(),
         mode: Mode::Live,
         target,
@@ -50,12 +52,19 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let consent = consent(&options.answers, plan.data())?;
     let session = Session::new(options.json)?;
     let site = site::live(options.record.as_deref(), &started)?;
-    let store = place::store();
-    let world = session.world(registry, site.port(), &started.operator, consent, plan.data(), Some(&*store));
-    let ending = if options.dry_run {
-        explore(&session, started, &world, &options)
-    } else {
-        walk(&session, &*store, started, world, lock.as_deref(), options.takes.take_over.as_deref())
+    let world = session.world(
+        registry,
+        site.port(),
+        &started.operator,
+        consent,
+        plan.data(),
+        store.as_deref(),
+    );
+    let ending = match &store {
+        None => explore(&session, started, &world, &options),
+        Some(store) => {
+            walk(&session, &**store, started, world, lock.as_deref(), options.takes.take_over.as_deref())
+        }
     };
     site.finish()?;
     ending

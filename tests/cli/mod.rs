@@ -1,6 +1,6 @@
 //! The `runbook` command.
 
-mod bench;
+pub(crate) mod bench;
 mod cut_off;
 mod help;
 mod locks;

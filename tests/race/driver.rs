@@ -34,6 +34,10 @@ pub(super) enum Part {
 
 /// The store of a race: `$RUNBOOK_STATE` as the program takes it.
 pub(super) fn store(state: &str) -> Arc<dyn Store> {
+    #[cfg(feature = "postgres")]
+    if state_postgres::is_address(state) {
+        return Arc::new(state_postgres::Database::open(state).unwrap());
+    }
     Arc::new(DirStore::new(state))
 }
 

@@ -109,3 +109,10 @@ fn of_fifty_engines_on_two_hosts_never_two_hold_one_target_of_a_directory() {
     let state = tempfile::tempdir().unwrap();
     race(&state.path().to_string_lossy());
 }
+
+#[cfg(feature = "postgres")]
+#[test]
+fn of_fifty_engines_on_two_hosts_never_two_hold_one_target_of_a_database() {
+    let Some(server) = crate::state::Server::shared() else { return };
+    race(&server.database().address("ada"));
+}

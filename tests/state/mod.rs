@@ -4,3 +4,5 @@ mod lost;
 mod program;
 mod server;
 mod stores;
+
+pub(crate) use server::Server;

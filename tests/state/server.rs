@@ -12,13 +12,20 @@ use std::time::Duration;
 /// ends), and cleans up.
 const KEEPER: &str = r#"
     set -eu
-    bin=$1 dir=$2 fsync=$3
+    bin=$1 dir=$2 fsync=$3 port=$4
     "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-sync >"$dir/initdb.log" 2>&1
     printf 'local all secretive scram-sha-256\nlocal all all trust\n' >"$dir/data/pg_hba.conf"
     printf "host all all 127.0.0.1/32 trust\n" >>"$dir/data/pg_hba.conf"
-    [ -z "${4:-}" ] || printf '%s\n' "$4" >>"$dir/data/postgresql.conf"
+    listen=
+    if [ "$port" != 5432 ]; then
+        listen=127.0.0.1
+        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+            -addext basicConstraints=critical,CA:FALSE -keyout "$dir/data/server.key" -out "$dir/server.crt" 2>/dev/null
+        chmod 600 "$dir/data/server.key"
+        printf "ssl = on\nssl_cert_file = '%s/server.crt'\n" "$dir" >>"$dir/data/postgresql.conf"
+    fi
     serve() {
-        "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses="${5:-}" -c fsync="$fsync" -c max_connections=250 \
+        "$bin/postgres" -D "$dir/data" -k "$dir" -p "$port" -c listen_addresses="$listen" -c fsync="$fsync" -c max_connections=250 \
             >>"$dir/server.log" 2>&1 </dev/null &
         server=$!
     }
@@ -36,6 +43,7 @@ const KEEPER: &str = r#"
 pub(crate) struct Server {
     dir: PathBuf,
     bin: PathBuf,
+    port: u16,
     keeper: std::sync::Mutex<Child>,
 }
 
@@ -51,17 +59,23 @@ impl Server {
                 if bin.is_none() {
                     not_run("the tests of the state in PostgreSQL: it is not installed");
                 }
-                bin.map(|bin| Self::start(bin, "off"))
+                bin.map(|bin| Self::start(bin, "off", 5432))
             })
             .as_ref()
     }
 
     /// One of its own, that loses nothing that it acknowledged, to be crashed.
     pub(crate) fn own() -> Option<Self> {
-        installed().map(|bin| Self::start(bin, "on"))
+        installed().map(|bin| Self::start(bin, "on", 5432))
     }
 
-    fn start(bin: PathBuf, fsync: &str) -> Self {
+    /// One of its own that can be reached over the network, encrypted or not.
+    pub(crate) fn on_the_network() -> Option<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        installed().map(|bin| Self::start(bin, "off", port))
+    }
+
+    fn start(bin: PathBuf, fsync: &str, port: u16) -> Self {
         let dir = tempfile::Builder::new().prefix("rb-pg").tempdir_in("/tmp").unwrap().keep();
         std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
         // PostgreSQL does not run as root.
@@ -79,12 +93,13 @@ impl Server {
             .arg(&bin)
             .arg(&dir)
             .arg(fsync)
+            .arg(port.to_string())
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let server = Self { dir, bin, keeper: std::sync::Mutex::new(keeper) };
+        let server = Self { dir, bin, port, keeper: std::sync::Mutex::new(keeper) };
         server.wait_until_up();
         let postgres = server.postgres();
         postgres.sql("CREATE ROLE operators");
@@ -100,8 +115,11 @@ impl Server {
 
     fn wait_until_up(&self) {
         for _ in 0..600 {
-            let up =
-                Command::new(self.bin.join("pg_isready")).args(["-q", "-h"]).arg(&self.dir).status().unwrap();
+            let up = Command::new(self.bin.join("pg_isready"))
+                .args(["-q", "-p", &self.port.to_string(), "-h"])
+                .arg(&self.dir)
+                .status()
+                .unwrap();
             if up.success() {
                 return;
             }
@@ -125,6 +143,11 @@ impl Server {
         let base = Base { server: self, name };
         self.postgres().sql(&format!("CREATE DATABASE {}", base.name));
         base
+    }
+
+    /// The certificate by which it is known as `localhost`.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.dir.join("server.crt")
     }
 
     fn tell(&self, word: &str) {
@@ -164,7 +187,13 @@ pub(crate) struct Base<'s> {
 impl Base<'_> {
     /// How a role reaches it.
     pub(crate) fn address(&self, role: &str) -> String {
-        format!("postgres://{role}@/{}?host={}", self.name, self.server.dir.display())
+        let (dir, port) = (self.server.dir.display(), self.server.port);
+        format!("postgres://{role}@/{}?host={dir}&port={port}", self.name)
+    }
+
+    /// How a role reaches it over the network.
+    pub(crate) fn network_address(&self, role: &str, host: &str) -> String {
+        format!("postgres://{role}@{host}:{}/{}", self.server.port, self.name)
     }
 
     /// Asks something as its owner, and gives the answer as `psql` shows it.
@@ -181,6 +210,7 @@ impl Base<'_> {
         let mut child = Command::new(self.server.bin.join("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", role, "-d", &self.name, "-h"])
             .arg(&self.server.dir)
+            .args(["-p", &self.server.port.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -78,6 +78,7 @@ fn a_directory_does_what_every_store_has_to() {
     let subject = Directory(dir.path().to_owned());
     conformance::journals(&subject);
     conformance::replies(&subject);
+    conformance::locks(&subject);
 }
 
 #[test]

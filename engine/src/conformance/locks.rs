@@ -26,7 +26,7 @@ fn one_holder_at_a_time(subject: &impl Subject) {
     let (one, other) = (here.locks(), there.locks());
     let (job, node) = (claim("job/1", 40), claim("node/gpu \u{1b}[2J/../'x'", 40));
     let taken = one.take(&job).unwrap();
-    assert!(taken.lost.is_none());
+    assert!(taken.before.is_none() && !taken.lost);
     assert!(taken.lease.check().is_ok());
     let second = one.take(&node).unwrap();
     for locks in [&one, &other] {
@@ -42,7 +42,8 @@ fn one_holder_at_a_time(subject: &impl Subject) {
     let first = taken.lease.fence();
     drop(taken);
     let taken = other.take(&claim("job/1", 41)).unwrap();
-    assert!(taken.lost.is_none(), "the one before let go of it");
+    assert_eq!(taken.before.as_ref(), Some(&job));
+    assert!(!taken.lost, "the one before let go of it");
     assert!(taken.lease.fence() > first, "the number grows with every holder");
     drop((taken, second));
     assert!(one.held().unwrap().is_empty());
@@ -70,6 +71,7 @@ fn who_is_named_is_fenced_off(subject: &impl Subject) {
     let other = there.locks();
     assert!(matches!(other.take_over(&claim("job/3", 45), &run(46)).map(|_| ()), Err(LockError::Taken(_))));
     let taken = other.take_over(&claim("job/3", 45), &run(44)).unwrap();
+    assert!(taken.lost && taken.before.is_some_and(|before| before.run == run(44)));
     assert!(taken.lease.fence() > paused.lease.fence());
     let Err(LockError::Fenced(held)) = paused.lease.check() else { panic!("it was not fenced off") };
     assert_eq!((held.claim.run, held.fence), (run(45), taken.lease.fence()));

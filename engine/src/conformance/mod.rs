@@ -10,4 +10,4 @@ mod subject;
 pub use journals::journals;
 pub use locks::locks;
 pub use replies::replies;
-pub use subject::Subject;
+pub use subject::{Subject, begun, now, run, stopped};

@@ -28,11 +28,12 @@ pub trait Subject {
 }
 
 /// A run of its own for every test.
-pub(super) fn run(number: i64) -> RunId {
+pub fn run(number: i64) -> RunId {
     RunId::new(Timestamp::from_second(1_000_000_000 + number).unwrap(), 7)
 }
 
-pub(super) fn now() -> Timestamp {
+/// The moment at which everything happens.
+pub fn now() -> Timestamp {
     // A clock of its own: what is kept must come back to the nanosecond.
     Timestamp::new(1_100_000_000, 123_456_789).unwrap()
 }
@@ -71,7 +72,7 @@ pub(super) fn started(run: &RunId, format: u32) -> Entry {
 }
 
 /// An entry that must last.
-pub(super) fn stopped(why: &str) -> Entry {
+pub fn stopped(why: &str) -> Entry {
     let entry = Entry::Stopped { why: why.to_owned() };
     assert!(entry.durable());
     entry
@@ -95,7 +96,7 @@ pub(super) fn looked(summary: &str) -> Entry {
 }
 
 /// Begins a run.
-pub(super) fn begun(store: &dyn Store, run: &RunId) -> Box<dyn Journal> {
+pub fn begun(store: &dyn Store, run: &RunId) -> Box<dyn Journal> {
     let mut journal = store.create(run).unwrap();
     journal.append(now(), started(run, Plan::FORMAT)).unwrap();
     journal

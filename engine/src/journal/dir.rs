@@ -40,6 +40,10 @@ impl Store for DirStore {
         self.root.display().to_string()
     }
 
+    fn journal(&self, run: &RunId) -> String {
+        self.dir(run).display().to_string()
+    }
+
     fn create(&self, run: &RunId) -> Result<Box<dyn Journal>, JournalError> {
         let dir = self.dir(run);
         let io = |action, path: &Path| {

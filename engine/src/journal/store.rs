@@ -98,6 +98,9 @@ pub trait Store: Send + Sync {
     /// Where it is, for people; without credentials.
     fn place(&self) -> String;
 
+    /// Where the journal of a run is, for people; without credentials.
+    fn journal(&self, run: &RunId) -> String;
+
     /// The account in whose name this process writes here, if that is not the one by which the host knows it.
     fn account(&self) -> Option<String> {
         None
