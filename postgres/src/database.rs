@@ -152,6 +152,20 @@ impl Store for Database {
         Ok(self.read(run)?.0)
     }
 
+    fn runs(&self) -> Result<Vec<RunId>, JournalError> {
+        let kept = self.kept(None, &PathBuf::from(&self.place))?;
+        Ok(kept.iter().filter_map(|kept| RunId::parse(&kept.run).ok()).collect())
+    }
+
+    fn lines(&self, run: &RunId) -> Result<Vec<u8>, JournalError> {
+        let mut text = String::new();
+        for line in self.lines_of(run)? {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        Ok(text.into_bytes())
+    }
+
     fn summary(&self, run: &RunId) -> Result<Summary, JournalError> {
         let kept = self.kept(Some(run), &self.path(run))?;
         let kept = kept.first().ok_or_else(|| JournalError::NoRun(run.to_string()))?;

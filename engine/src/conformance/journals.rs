@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::subject::{Subject, begun, looked, now, run, soon, started, stopped, words};
-use crate::journal::{JournalError, Store, SummaryState, fold};
+use crate::journal::{JournalError, Store, SummaryState, audit, fold};
 use crate::plan::{EndKind, Plan};
 use crate::run::{Entry, RunId};
 use crate::step::Question;
@@ -24,7 +24,9 @@ fn nothing_is_there(subject: &impl Subject) {
     let store = subject.store();
     assert!(store.list().unwrap().0.is_empty(), "that there is no run is no error");
     let none = run(0);
+    assert!(store.runs().unwrap().is_empty());
     assert!(matches!(store.records(&none), Err(JournalError::NoRun(_))));
+    assert!(matches!(store.lines(&none), Err(JournalError::NoRun(_))));
     assert!(matches!(store.open(&none).map(|_| ()), Err(JournalError::NoRun(_))));
     assert!(matches!(store.summary(&none), Err(JournalError::NoRun(_))));
 }
@@ -49,9 +51,15 @@ fn what_was_written_comes_back(subject: &impl Subject) {
     assert_eq!(read.len(), 4);
     let next = journal.append(now(), stopped("taken up")).unwrap();
     assert_eq!(next.seq, 5);
+    let head = journal.head();
     drop(journal);
     assert_eq!(one.records(&id).unwrap()[4], next);
     assert_eq!(subject.lines(&id).len(), 5);
+    let lines = one.lines(&id).unwrap();
+    assert_eq!(lines, (subject.lines(&id).join("\n") + "\n").into_bytes());
+    let found = audit(&id, &lines);
+    assert!(found.holds(), "{found:?}");
+    assert_eq!(found.head, head);
 }
 
 fn one_process_walks_a_run(subject: &impl Subject) {
@@ -95,7 +103,7 @@ fn what_waits_is_seen_at_once(subject: &impl Subject) {
     let mut journal = begun(&*store, &id);
     let question = Entry::Asked {
         visit: 1,
-        node: "ask".to_owned(),
+        node: "which".to_owned(),
         question: Question { prompt: "Which?".to_owned(), details: vec![], choices: vec![] },
         output: serde_json::Value::Null,
     };
@@ -115,6 +123,9 @@ fn lists_say_how_far_runs_are(subject: &impl Subject) {
         if id == &late {
             let (_, state) = fold(&store.records(id).unwrap()).unwrap();
             journal.let_go(&state).unwrap();
+            let head = journal.head();
+            drop(journal);
+            assert_eq!(store.summary(id).unwrap().head, head, "a tail that is cut off later is missed");
         }
     }
     for id in [&early, &late] {
@@ -128,6 +139,9 @@ fn lists_say_how_far_runs_are(subject: &impl Subject) {
     sorted.sort();
     sorted.reverse();
     assert_eq!(listed, sorted);
+    // Those, too, whose entries do not fit one another.
+    let runs = other.runs().unwrap();
+    assert!(runs.is_sorted_by(|one, next| one > next) && listed.iter().all(|run| runs.contains(run)));
 
     // What was kept of it is not believed once somebody has taken it up again.
     let (mut journal, _) = other.open(&late).unwrap();
@@ -158,6 +172,8 @@ fn what_was_done_to_a_journal_is_named(subject: &impl Subject) {
             assert_eq!(line, at);
             assert!(path.to_string_lossy().contains(id.as_str()), "{}", path.display());
         }
+        assert!(!audit(&id, &store.lines(&id).unwrap()).holds());
+        assert!(store.runs().unwrap().contains(&id), "whatever became of it");
         let (listed, broken) = store.list().unwrap();
         assert!(!broken.is_empty() && !listed.is_empty(), "one damaged run does not hide the others");
     }
