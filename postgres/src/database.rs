@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::budget::{Budget, Limits};
 use engine::journal::{Chain, Journal, JournalError, Record, Store, Summary, SummaryState, fold, summarize};
 use engine::lock::Locks;
 use engine::run::{Replied, Reply, RunId};
 use jiff::Timestamp;
 
 use crate::address::Address;
+use crate::budget::DatabaseBudget;
 use crate::error::{DatabaseError, TWICE};
 use crate::journal::DatabaseJournal;
 use crate::listener::Listener;
@@ -211,6 +213,10 @@ impl Store for Database {
     fn wait(&self, run: &RunId, limit: Duration) -> Result<(), JournalError> {
         self.listener.wait(run.as_str(), limit);
         Ok(())
+    }
+
+    fn budget(&self, limits: Limits) -> Arc<dyn Budget> {
+        Arc::new(DatabaseBudget::new(Arc::clone(&self.session), self.place.clone(), limits))
     }
 
     fn locks(&self) -> Arc<dyn Locks> {

@@ -5,6 +5,7 @@
 //! refuses whatever does not follow, and attests which account wrote what.
 
 mod address;
+mod budget;
 mod database;
 mod error;
 mod journal;

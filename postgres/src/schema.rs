@@ -18,12 +18,13 @@ const VERSION: i32 = STEPS.len() as i32;
 const MAKING: i64 = 0x0072_756e_626f_6f6b;
 
 /// What operators may do. Entries and answers can be added, and of those only what nobody else attests.
-const GRANTS: [&str; 6] = [
+const GRANTS: [&str; 7] = [
     "GRANT USAGE ON SCHEMA runbook TO",
     "GRANT SELECT ON ALL TABLES IN SCHEMA runbook TO",
     "GRANT INSERT (run, epoch, session, holder), UPDATE (epoch, session, holder, summary) ON runbook.runs TO",
     "GRANT INSERT (run, seq, epoch, line) ON runbook.entries TO",
     "GRANT INSERT (run, reply) ON runbook.replies TO",
+    "GRANT INSERT (spending) ON runbook.spendings TO",
     "GRANT INSERT (target, fence), UPDATE (fence, session, claim) ON runbook.locks TO",
 ];
 

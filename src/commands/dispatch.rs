@@ -5,7 +5,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 
 use super::{
-    check, completions, explain, list, rehearse, resume, rollback, run, runs, state, step_alone, steps, verify,
+    check, completions, explain, list, rehearse, resume, rollback, run, runs, state, step_alone, steps,
+    verify,
 };
 
 /// Does what was asked.

@@ -52,14 +52,8 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let consent = consent(&options.answers, plan.data())?;
     let session = Session::new(options.json)?;
     let site = site::live(options.record.as_deref(), &started)?;
-    let world = session.world(
-        registry,
-        site.port(),
-        &started.operator,
-        consent,
-        plan.data(),
-        store.as_deref(),
-    );
+    let world =
+        session.world(registry, site.port(), &started.operator, consent, plan.data(), store.as_deref());
     let ending = match &store {
         None => explore(&session, started, &world, &options),
         Some(store) => {

@@ -82,6 +82,7 @@ fn operators_add_and_neither_they_nor_the_owner_change_what_is_there() {
         "TRUNCATE runbook.entries",
         "UPDATE runbook.replies SET account = 'ada'",
         "DELETE FROM runbook.replies",
+        "DELETE FROM runbook.spendings",
         "DELETE FROM runbook.runs",
         "DELETE FROM runbook.locks",
         "DROP TABLE runbook.entries",

@@ -79,6 +79,7 @@ fn a_directory_does_what_every_store_has_to() {
     conformance::journals(&subject);
     conformance::replies(&subject);
     conformance::locks(&subject);
+    conformance::budgets(&subject);
 }
 
 #[test]
@@ -88,4 +89,5 @@ fn a_database_does_what_every_store_has_to() {
     conformance::journals(&subject);
     conformance::replies(&subject);
     conformance::locks(&subject);
+    conformance::budgets(&subject);
 }

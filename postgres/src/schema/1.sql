@@ -53,6 +53,15 @@ CREATE TABLE runbook.locks (
     claim text
 );
 
+-- What changes used up of the site's budget.
+CREATE TABLE runbook.spendings (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    spending text NOT NULL CHECK (octet_length(spending) <= 16384),
+    account text NOT NULL DEFAULT session_user,
+    at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX spendings_since ON runbook.spendings (at);
+
 -- Lets in only the next link of a chain, from the process that walks the run.
 CREATE FUNCTION runbook.follow() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -90,6 +99,8 @@ BEGIN
 END $$;
 CREATE TRIGGER attest BEFORE INSERT ON runbook.replies FOR EACH ROW EXECUTE FUNCTION runbook.attest();
 
+CREATE TRIGGER attest BEFORE INSERT ON runbook.spendings FOR EACH ROW EXECUTE FUNCTION runbook.attest();
+
 CREATE FUNCTION runbook.tell() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM pg_notify('runbook_reply', NEW.run);
@@ -105,6 +116,8 @@ END $$;
 CREATE TRIGGER keep BEFORE UPDATE OR DELETE OR TRUNCATE ON runbook.entries
     FOR EACH STATEMENT EXECUTE FUNCTION runbook.keep();
 CREATE TRIGGER keep BEFORE UPDATE OR DELETE OR TRUNCATE ON runbook.replies
+    FOR EACH STATEMENT EXECUTE FUNCTION runbook.keep();
+CREATE TRIGGER keep BEFORE UPDATE OR DELETE OR TRUNCATE ON runbook.spendings
     FOR EACH STATEMENT EXECUTE FUNCTION runbook.keep();
 CREATE TRIGGER keep BEFORE DELETE OR TRUNCATE ON runbook.runs
     FOR EACH STATEMENT EXECUTE FUNCTION runbook.keep();
