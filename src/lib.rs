@@ -14,6 +14,7 @@ mod schema;
 mod session;
 mod signals;
 mod site;
+mod target;
 mod terminal;
 mod witness;
 

@@ -1,5 +1,6 @@
 //! The port to the site's policy: what its administrators demand of every change, whatever an author wrote.
 
+use crate::budget::Limits;
 use crate::run::{Rule, RunId};
 use crate::step::Effect;
 
@@ -35,6 +36,11 @@ pub enum Demand {
 pub trait Policy: Send + Sync {
     /// What it demands of this change.
     fn demands(&self, change: &Intended<'_>) -> Demand;
+
+    /// How much all changes together may use up.
+    fn limits(&self) -> Limits {
+        Limits::new()
+    }
 
     /// A digest of its text: consent is bound to it.
     fn digest(&self) -> &str;

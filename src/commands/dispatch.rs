@@ -1,11 +1,12 @@
 //! From the command line to the command.
 
-use crate::cli::{Command, RunsCommand, StepsCommand};
+use crate::cli::{Command, RunsCommand, StateCommand, StepsCommand};
 use crate::error::CliError;
 use crate::exit::Exit;
 
 use super::{
-    check, completions, explain, list, rehearse, resume, rollback, run, runs, step_alone, steps, verify,
+    check, completions, explain, list, rehearse, resume, rollback, run, runs, state, step_alone, steps,
+    verify,
 };
 
 /// Does what was asked.
@@ -22,6 +23,9 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
             Some(RunsCommand::List { json }) => runs::list(json),
             Some(RunsCommand::Verify(args)) => verify::execute(&args),
             Some(RunsCommand::Show { run, json }) => runs::show(&run, json),
+        },
+        Command::State(args) => match args.command {
+            StateCommand::Init { operators } => state::init(operators.as_deref()),
         },
         Command::List(args) => list::execute(&args),
         Command::Steps(args) => match args.command {

@@ -56,12 +56,18 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let run = options.keep.then(|| started.run.clone());
     session.listen(run.clone())?;
     let consent = Consent { gates: Gates::Rehearsal, questions: questions(&options.questions, plan.data())? };
-    let mut world =
-        session.world(registry, recorded.port(started.run.as_str()), &started.operator, consent, plan.data());
+    let mut world = session.world(
+        registry,
+        recorded.port(started.run.as_str()),
+        &started.operator,
+        consent,
+        plan.data(),
+        None,
+    );
     world.listener = paced(world.listener, &session, &options);
     let ending = match run {
         Some(run) => {
-            let mut walker = Walker::start(started, place::store().create(&run)?, world)?;
+            let mut walker = Walker::start(started, place::store()?.create(&run)?, world)?;
             let ending = session.walk(&mut walker, false)?;
             let (journal, state) = walker.journal();
             journal.let_go(state)?;

@@ -122,6 +122,7 @@ impl Ledger {
             | Entry::RollbackBegan { .. }
             | Entry::UndoIntended { .. }
             | Entry::RolledBack { .. }
+            | Entry::TookOver { .. }
             | Entry::Stopped { .. }
             | Entry::Ended { .. } => {}
         }

@@ -8,6 +8,7 @@ mod entry;
 mod glyphs;
 mod keyboard;
 mod ledger;
+mod price;
 mod reporter;
 mod screen;
 mod spinner;
@@ -21,7 +22,7 @@ mod wrap;
 
 pub(crate) use ask::{Consent, Gates, Person};
 pub(crate) use clean::{clean, exact, line};
-pub(crate) use ending::{interrupted_hint, last_words, unwritten};
+pub(crate) use ending::{interrupted_hint, last_words, locked_hint, unwritten};
 pub(crate) use keyboard::Keyboard;
 pub(crate) use reporter::Reporter;
 pub(crate) use screen::{Paint, Screen, Stream};

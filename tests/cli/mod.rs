@@ -1,8 +1,9 @@
 //! The `runbook` command.
 
-mod bench;
+pub(crate) mod bench;
 mod cut_off;
 mod help;
+mod locks;
 mod questions;
 mod rehearse;
 mod rollback;

@@ -102,6 +102,7 @@ impl Disk {
             cancel: CancellationToken::new(),
             policy: Arc::new(NoPolicy),
             locks: Arc::new(MemoryLocks::default()),
+            budget: Arc::new(engine::budget::NoBudget),
         };
         let store = self.store();
         let run = self.case.started().run;

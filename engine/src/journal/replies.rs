@@ -53,12 +53,15 @@ pub(super) fn all(dir: &Path, run: &RunId) -> Result<Vec<Replied>, JournalError>
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(io("list", &place)(error)),
     };
-    let mut replies: Vec<Replied> = entries
+    let mut paths: Vec<PathBuf> = entries
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().ends_with(".json"))
-        .filter_map(|entry| one(&entry.path()))
-        .filter(|replied| replied.reply.run == *run)
+        .map(|entry| entry.path())
         .collect();
+    // A file system's clock is coarse: of two answers of the same moment the names say which came first.
+    paths.sort();
+    let mut replies: Vec<Replied> =
+        paths.iter().filter_map(|path| one(path)).filter(|replied| replied.reply.run == *run).collect();
     replies.sort_by_key(|replied| replied.at);
     Ok(replies)
 }

@@ -369,6 +369,7 @@ impl RunState {
                 visit.phase = Phase::Acting;
             }
             Entry::RolledBack { .. } => self.position = Position::RolledBack,
+            Entry::TookOver { .. } => {}
             Entry::Stopped { why } => self.stopped = Some(why.clone()),
             Entry::Resumed { operator, .. } => {
                 self.operators.insert(operator.clone());

@@ -250,6 +250,7 @@ impl<T: ChangeStep> Step for Change<T> {
             diffs: preview.diffs,
             notes: preview.notes,
             undo: preview.undo,
+            price: preview.price,
             intent: erase(preview.intent)?,
             predicted,
             writes: preview.writes,

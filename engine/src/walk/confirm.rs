@@ -44,7 +44,7 @@ impl<J: Journal> Walker<J> {
                 Ok(Confirmation::DidNot) => (None, PROBE.to_owned()),
                 // What was agreed to is this whole act, so it is brought to its end without asking once more.
                 Ok(Confirmation::Begun(what)) => {
-                    if let Some(flow) = self.hold(id, &kind.targets(&act.params))? {
+                    if let Some(flow) = self.hold(visit, node, &kind.targets(&act.params)).await? {
                         return Ok(flow);
                     }
                     if let Some(why) = self.lost() {

@@ -6,8 +6,8 @@
 use async_trait::async_trait;
 use engine::site::{Command, Exit};
 use engine::step::{
-    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind,
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, StepCx,
+    StepError, StepErrorKind,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -130,6 +130,7 @@ impl ChangeStep for Notify {
             diffs: vec![],
             notes: vec![],
             undo: None,
+            price: Price::nothing(),
             intent: (),
             predicted: vec![Predicted { outcome: "sent".to_owned(), output: Output { status: None } }],
             writes: vec![],

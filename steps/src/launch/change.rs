@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use engine::site::{SiteErrorKind, digest};
 use engine::step::{
-    Confirmation, Done, FileDiff, FileWrite, Performed, Predicted, Preview, StepCx, StepError, StepErrorKind,
-    UndoPlan, UndoPreview, Undone,
+    Confirmation, Done, FileDiff, FileWrite, Performed, Predicted, Preview, Price, StepCx, StepError,
+    StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -306,6 +306,7 @@ pub(super) fn propose_files<O: Clone>(
         diffs,
         notes,
         undo: Some(undo),
+        price: Price::nothing(),
         predicted: vec![Predicted { outcome: done.outcome.clone(), output: done.output.clone() }],
         writes: files.iter().map(write).collect(),
         intent: Intent { files, done: Some(done) },

@@ -2,8 +2,8 @@
 
 use engine::site::{Command, Exit};
 use engine::step::{
-    Confirmation, Done, Effect, Performed, Predicted, Preview, StepCx, StepError, StepErrorKind, UndoPlan,
-    UndoPreview, Undone,
+    Confirmation, Done, Effect, Performed, Predicted, Preview, Price, StepCx, StepError, StepErrorKind,
+    UndoPlan, UndoPreview, Undone,
 };
 
 use super::answer::{Answer, done};
@@ -81,6 +81,7 @@ impl Work {
             diffs: Vec::new(),
             notes,
             undo: self.params.undo.as_ref().map(|text| format!("runs: {text}")),
+            price: Price::default(),
             intent: (),
             predicted: vec![predicted("ok"), predicted("nonzero")],
             writes: Vec::new(),

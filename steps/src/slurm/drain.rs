@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use engine::step::{
-    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, UndoPlan, UndoPreview, Undone,
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, StepCx,
+    StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::call::{Refusal, command, refusal, run};
 use super::mine::{carries, marked};
 use super::node::{Node, check_name, is_down, show};
+use crate::target;
 use crate::text::clean;
 
 /// Parameters of `slurm.drain`.
@@ -71,6 +72,10 @@ impl ChangeStep for Drain {
         ])
     }
 
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::node(&params.node)]
+    }
+
     async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {
         check_name(&params.node)?;
         let reason = clean(&params.reason);
@@ -116,6 +121,8 @@ impl ChangeStep for Drain {
             commands: vec![update(&intent, "DRAIN").to_string()],
             diffs: Vec::new(),
             notes,
+            // Jobs that run there go on: nobody's work is lost.
+            price: Price { gpus: node.gpus, nodes: vec![params.node.clone()], ..Price::nothing() },
             undo: Some(format!(
                 "{} (only while the reason is still this one)",
                 update(&intent, intent.back())
@@ -354,6 +361,8 @@ mod tests {
             shown.commands,
             ["scontrol update NodeName=gpu-23 State=DRAIN 'Reason=Xid 95 job 123 runbook:run/1'"]
         );
+        let price = Price { gpus: Some(8), nodes: vec!["gpu-23".to_owned()], ..Price::nothing() };
+        assert_eq!(shown.price, price);
         shown.intent
     }
 

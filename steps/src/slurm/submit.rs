@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::site::{Command, SiteErrorKind, digest};
 use engine::step::{
-    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, UndoPlan, UndoPreview, Undone,
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, StepCx,
+    StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::call::{Refusal, command, refusal, run};
 use super::cancel::{scancel, stop};
 use super::id::JobId;
 use super::mine::{Search, carries, find};
-use super::options::read_list;
+use super::options::{SbatchOption, read_list};
 use super::pin::{Pin, same_cluster};
 use super::query::{self, Found};
 use super::record::Record;
@@ -24,12 +24,30 @@ use super::release::{stuck, wait};
 use super::script::{absolute, batch_script, on_disk};
 use super::state::State;
 use super::submission::{Plan, Request, plan};
+use crate::target;
 use crate::text::{clean, count};
 
 /// `sbatch` waits by itself when the controller is busy.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Most of a script that is read, in bytes (slurm.conf `max_script_size` is 4 MiB unless set otherwise).
 const SCRIPT_LIMIT: usize = 16 << 20;
+/// Options by which a job may get another number of GPUs.
+const SIZES: &[&str] = &[
+    "array",
+    "exclusive",
+    "gpus",
+    "gpus-per-node",
+    "gpus-per-socket",
+    "gpus-per-task",
+    "gres",
+    "nodelist",
+    "nodes",
+    "ntasks",
+    "ntasks-per-gpu",
+    "ntasks-per-node",
+    "sockets-per-node",
+    "tres-per-task",
+];
 /// How long an undo waits for the nodes of the job that it cancels.
 const UNDO_WAIT: Duration = Duration::from_secs(300);
 
@@ -110,6 +128,10 @@ impl ChangeStep for Submit {
         ])
     }
 
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::job(params.job.as_str())]
+    }
+
     async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {
         if let Some(name) = params.env.keys().find(|name| !is_variable(name)) {
             let message = format!("{} is not the name of an environment variable", clean(name));
@@ -161,6 +183,7 @@ impl ChangeStep for Submit {
             diffs: Vec::new(),
             notes,
             undo: Some("scancel of the new job".to_owned()),
+            price: Price { gpus: gpus(&record, &options), ..Price::nothing() },
             intent,
             predicted: predicted.into(),
             writes: Vec::new(),
@@ -345,6 +368,11 @@ async fn first_job(cx: &StepCx, params: &Params) -> Result<Record, StepError> {
         Found::Missing(why) => Err(StepError::failed(why).help("Submit the job by hand.")),
         Found::Unknown(why) => Err(StepError::new(StepErrorKind::Unreachable, why)),
     }
+}
+
+/// GPUs that the new job takes: those of the first one, unless an option says how many.
+fn gpus(record: &Record, options: &[SbatchOption]) -> Option<u64> {
+    record.gpus.filter(|_| !options.iter().any(|option| SIZES.contains(&option.name.as_str())))
 }
 
 async fn intend(
