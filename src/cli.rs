@@ -53,6 +53,7 @@ pub(crate) enum Command {
     Policy(Policy),
     Explain(Explain),
     Runs(Runs),
+    State(State),
     List(List),
     Steps(Steps),
     Completions(Completions),
@@ -101,9 +102,19 @@ pub(crate) struct RunOptions {
     /// One JSON object per event on stdout (with --dry-run: one object); words for people go to stderr
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub takes: TakeOver,
     /// Write every exchange with the site into FILE, for rehearsals
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+}
+
+/// Locks of others.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TakeOver {
+    /// Take locks over from this run, which is fenced off; asks first
+    #[arg(long, value_name = "RUN")]
+    pub take_over: Option<String>,
 }
 
 /// Who answers gates.
@@ -140,6 +151,8 @@ pub(crate) struct Resume {
     pub run: String,
     #[command(flatten)]
     pub answers: Answers,
+    #[command(flatten)]
+    pub takes: TakeOver,
     /// One JSON object per event on stdout; words for people go to stderr
     #[arg(long)]
     pub json: bool,
@@ -170,6 +183,8 @@ pub(crate) struct Rollback {
     pub leave: Vec<String>,
     #[command(flatten)]
     pub answers: Answers,
+    #[command(flatten)]
+    pub takes: TakeOver,
     /// One JSON object per event on stdout (with --dry-run: one array); words for people go to stderr
     #[arg(long)]
     pub json: bool,
@@ -241,6 +256,28 @@ pub(crate) struct Check {
 pub(crate) struct Explain {
     /// The code; without it, all codes
     pub code: Option<String>,
+}
+
+/// Prepare where runs are kept
+#[derive(Debug, Args)]
+#[command(disable_help_subcommand = true)]
+pub(crate) struct State {
+    #[command(subcommand)]
+    pub command: StateCommand,
+}
+
+/// What to do about where runs are kept.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// Make the tables of a database, or bring them up to date
+    ///
+    /// Runs in the name of the account that shall own them. Operators are let in as members of a role: they
+    /// can add entries and answers, and change or remove none.
+    Init {
+        /// The role whose members run runbooks
+        #[arg(long, value_name = "ROLE")]
+        operators: Option<String>,
+    },
 }
 
 /// Look at runs [default: list]

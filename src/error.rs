@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use engine::journal::JournalError;
+use engine::lock::LockError;
 use engine::walk::WalkError;
 
 use crate::exit::Exit;
-use crate::terminal::{Screen, clean, labelled};
+use crate::terminal::{self, Screen, clean, labelled};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -40,17 +41,20 @@ pub(crate) enum CliError {
         /// Why.
         source: std::io::Error,
     },
-    /// Another run has the target.
-    #[error("{target} is being worked on by {holder}")]
-    TargetLocked {
-        /// The target.
-        target: String,
-        /// Who: `run 20261124-031244-k7f2, pid 4711 on login2`.
-        holder: String,
-    },
+    /// Another run has the target, or that cannot be told.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The walk broke down.
     #[error(transparent)]
     Walk(#[from] WalkError),
+    /// Where runs are kept cannot be used.
+    #[error("{message}")]
+    State {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -76,20 +80,20 @@ impl CliError {
             Self::Clap(error) if !error.use_stderr() => Exit::Done,
             Self::Clap(_) | Self::Usage { .. } | Self::NotChecked { .. } => Exit::Usage,
             Self::Journal(error) | Self::Walk(WalkError::Journal(error)) => journal_exit(error),
-            Self::TargetLocked { .. } => Exit::Locked,
+            Self::Lock(LockError::Taken(_) | LockError::Fenced(_)) => Exit::Locked,
             Self::Walk(WalkError::NoStep(_)) => Exit::Usage,
-            Self::File { .. } | Self::Walk(_) | Self::Internal(_) => Exit::Internal,
+            Self::File { .. } | Self::State { .. } | Self::Lock(_) | Self::Walk(_) | Self::Internal(_) => {
+                Exit::Internal
+            }
         }
     }
 
     /// What to do about it.
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. } | Self::State { hint, .. } => hint.clone(),
             Self::NotChecked { .. } => Some("`runbook explain CODE` says more about a code".to_owned()),
-            Self::TargetLocked { .. } => Some(
-                "look at it with `runbook runs list`; two runs must not treat the same target".to_owned(),
-            ),
+            Self::Lock(error) | Self::Walk(WalkError::Locks(error)) => Some(lock_hint(error)),
             Self::Journal(error) | Self::Walk(WalkError::Journal(error)) => journal_hint(error),
             Self::Walk(WalkError::NoStep(_)) => {
                 Some("`runbook steps list` shows the steps it has".to_owned())
@@ -121,6 +125,17 @@ impl CliError {
     }
 }
 
+#[cfg(feature = "postgres")]
+impl From<state_postgres::DatabaseError> for CliError {
+    fn from(error: state_postgres::DatabaseError) -> Self {
+        let (message, hint) = (error.to_string(), error.help().map(str::to_owned));
+        match error {
+            state_postgres::DatabaseError::Address(_) => Self::Usage { message, hint },
+            _ => Self::State { message, hint },
+        }
+    }
+}
+
 impl From<clap::Error> for CliError {
     fn from(error: clap::Error) -> Self {
         Self::Clap(Box::new(error))
@@ -132,6 +147,17 @@ fn journal_exit(error: &JournalError) -> Exit {
         JournalError::Locked { .. } => Exit::Locked,
         JournalError::NoRun(_) => Exit::Usage,
         JournalError::Io { .. } | JournalError::Damaged { .. } | JournalError::Newer { .. } => Exit::Internal,
+    }
+}
+
+fn lock_hint(error: &LockError) -> String {
+    match error {
+        LockError::Taken(held) => terminal::locked_hint(&held.claim.run),
+        LockError::Fenced(held) => format!("look at what it did: runbook runs show {}", held.claim.run),
+        LockError::Broken { .. } => {
+            "locks are kept in $RUNBOOK_STATE (default ~/.local/state/runbook); nothing is done without them"
+                .to_owned()
+        }
     }
 }
 
@@ -164,6 +190,9 @@ fn journal_hint(error: &JournalError) -> Option<String> {
                 }
                 ErrorKind::StaleNetworkFileHandle | ErrorKind::NotConnected | ErrorKind::HostUnreachable => {
                     format!("the file server of {at} is gone: go on when it is back, or from another host")
+                }
+                ErrorKind::ConnectionAborted => {
+                    "go on with `runbook resume RUN` when it is back; nothing was done that is not in the journal".to_owned()
                 }
                 _ => "runs are kept in $RUNBOOK_STATE (default ~/.local/state/runbook); nothing is done without a journal"
                     .to_owned(),

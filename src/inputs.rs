@@ -43,19 +43,19 @@ pub(crate) fn unknown(inputs: &Inputs) -> BTreeMap<String, Value> {
     inputs.keys().map(|name| (name.clone(), Value::Null)).collect()
 }
 
-/// What a run is about, for lists, and whether two runs must not treat it at the same time.
-pub(crate) fn target(inputs: &Inputs, values: &BTreeMap<String, Value>) -> (String, bool) {
-    let of = |word: &str, wanted: fn(&InputType) -> bool| {
+/// What a run is about, for lists, and the target to lock if two runs must not treat it at the same time.
+pub(crate) fn target(inputs: &Inputs, values: &BTreeMap<String, Value>) -> (String, Option<String>) {
+    let of = |wanted: fn(&InputType) -> bool| {
         let mut named = inputs.iter().filter(|(_, spec)| wanted(&spec.r#type) && !spec.secret);
-        let text = named.find_map(|(name, _)| values.get(name).and_then(Value::as_str))?;
-        Some(format!("{word} {text}"))
+        named.find_map(|(name, _)| values.get(name).and_then(Value::as_str))
     };
-    let acted_on = of("job", |kind| *kind == InputType::SlurmJob)
-        .or_else(|| of("host", |kind| *kind == InputType::Host));
-    match acted_on {
-        Some(target) => (target, true),
-        None => (of("file", |kind| *kind == InputType::Path).unwrap_or_default(), false),
+    if let Some(job) = of(|kind| *kind == InputType::SlurmJob) {
+        return (format!("job {job}"), Some(steps::target::job(job)));
     }
+    if let Some(host) = of(|kind| *kind == InputType::Host) {
+        return (format!("host {host}"), Some(steps::target::node(host)));
+    }
+    (of(|kind| *kind == InputType::Path).map(|path| format!("file {path}")).unwrap_or_default(), None)
 }
 
 /// The flag of an input; the checker has made sure that it is none of the program's own.
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn the_target_is_what_is_acted_on() {
         let values = parse(&["--job", "1"]).unwrap();
-        assert_eq!(target(&inputs(), &values), ("job 1".to_owned(), true));
-        assert_eq!(target(&Inputs::new(), &values), (String::new(), false));
+        assert_eq!(target(&inputs(), &values), ("job 1".to_owned(), Some("job/1".to_owned())));
+        assert_eq!(target(&Inputs::new(), &values), (String::new(), None));
     }
 }

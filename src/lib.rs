@@ -10,10 +10,12 @@ mod library;
 mod load;
 mod place;
 mod policy;
+mod probed;
 mod schema;
 mod session;
 mod signals;
 mod site;
+mod target;
 mod terminal;
 mod witness;
 

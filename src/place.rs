@@ -5,9 +5,48 @@ use std::sync::Arc;
 
 use engine::journal::{DirStore, Store};
 
-/// The directory of all runs: `$RUNBOOK_STATE`, else `$XDG_STATE_HOME/runbook`, else `~/.local/state/runbook`.
-pub(crate) fn store() -> Arc<dyn Store> {
-    Arc::new(DirStore::new(state_dir()))
+use crate::error::CliError;
+
+/// Where runs are kept: the database or directory `$RUNBOOK_STATE`, else `$XDG_STATE_HOME/runbook`, else
+/// `~/.local/state/runbook`.
+///
+/// # Errors
+/// If it is a database that cannot be used.
+pub(crate) fn store() -> Result<Arc<dyn Store>, CliError> {
+    match address() {
+        Some(address) => database(&address),
+        None => Ok(Arc::new(DirStore::new(state_dir()))),
+    }
+}
+
+/// The address of the database, if runs are kept in one.
+pub(crate) fn address() -> Option<String> {
+    std::env::var("RUNBOOK_STATE").ok().filter(|state| state.contains("://"))
+}
+
+#[cfg(feature = "postgres")]
+fn database(address: &str) -> Result<Arc<dyn Store>, CliError> {
+    if !state_postgres::is_address(address) {
+        // Not repeated: it may hold a password.
+        return Err(CliError::usage(
+            "the address in $RUNBOOK_STATE is none of a database that this program knows",
+            "write a directory or postgres://HOST/DATABASE",
+        ));
+    }
+    Ok(Arc::new(state_postgres::Database::open(address)?))
+}
+
+#[cfg(not(feature = "postgres"))]
+fn database(_: &str) -> Result<Arc<dyn Store>, CliError> {
+    Err(CliError::usage(
+        "this program was built without databases, and $RUNBOOK_STATE names one",
+        "build it with `--features postgres`",
+    ))
+}
+
+/// The account in whose name this process acts in a store.
+pub(crate) fn account_in(store: &dyn Store) -> String {
+    store.account().unwrap_or_else(account)
 }
 
 /// The state directory.

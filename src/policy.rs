@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use engine::budget::Limits;
 use engine::diagnostic::{Diagnostic, SourceFile};
-use engine::policy::{Budget, Closed, Demand, Intended, NoPolicy, Policy, SitePolicy};
+use engine::policy::{Closed, Demand, Intended, NoPolicy, Policy, SitePolicy};
 use engine::source::from_reader;
 
 /// Where it is.
@@ -60,8 +61,8 @@ impl Policy for InForce {
         Self::now().digest()
     }
 
-    fn budget(&self) -> Budget {
-        Self::now().budget()
+    fn limits(&self) -> Limits {
+        Self::now().limits()
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use engine::budget::NoBudget;
 use engine::event::Event;
-use engine::journal::{Journal, Store};
+use engine::journal::Journal;
 use engine::lock::MemoryLocks;
 use engine::plan::PlanData;
-use engine::policy::{NoPolicy, Policy};
+use engine::policy::Policy;
 use engine::run::RunId;
 use engine::site::Site;
 use engine::step::Registry;
@@ -58,7 +59,7 @@ impl Session {
         signals::listen(self.cancel.clone(), Arc::clone(&self.reporter), run)
     }
 
-    /// The world of a walk.
+    /// The world of a walk; with `elsewhere` it shares the state there with other runs: what it does is real.
     pub(crate) fn world(
         &self,
         registry: Registry,
@@ -68,9 +69,7 @@ impl Session {
         plan: &PlanData,
         elsewhere: Option<Elsewhere>,
     ) -> World {
-        // A rehearsal, which nobody answers from elsewhere, touches nothing that the site could protect.
-        let policy: Arc<dyn Policy> =
-            if elsewhere.is_some() { Arc::new(InForce) } else { Arc::new(NoPolicy) };
+        let shared = elsewhere.as_ref().map(Elsewhere::store);
         let person = Person::new(
             account.to_owned(),
             consent,
@@ -80,12 +79,18 @@ impl Session {
             plan,
             elsewhere,
         );
+        let policy: Arc<dyn Policy> = Arc::new(InForce);
         World {
             registry,
             site,
             operator: Arc::new(person),
+            locks: shared
+                .as_ref()
+                .map_or_else(|| Arc::new(MemoryLocks::default()) as _, |store| store.locks()),
+            budget: shared
+                .as_ref()
+                .map_or_else(|| Arc::new(NoBudget) as _, |store| store.budget(policy.limits())),
             policy,
-            locks: Arc::new(MemoryLocks::default()),
             listener: self.listener(),
             cancel: self.cancel.clone(),
         }
@@ -135,60 +140,4 @@ impl Session {
 /// A fresh run id.
 pub(crate) fn fresh_run() -> RunId {
     RunId::new(jiff::Timestamp::now(), crate::place::entropy())
-}
-
-/// Where the target of a run is locked against other runs.
-pub(crate) struct TargetLock {
-    _file: std::fs::File,
-}
-
-impl TargetLock {
-    /// Takes the lock, and gives the run that had it before.
-    ///
-    /// # Errors
-    /// If another process has it.
-    pub(crate) fn take(target: &str, run: &RunId) -> Result<(Self, Option<RunId>), CliError> {
-        use std::io::{Read, Seek, SeekFrom, Write};
-        use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-
-        let directory = crate::place::state_dir().join("targets");
-        let path = directory.join(format!("{}.lock", &engine::site::digest(target.as_bytes())[..32]));
-        let failed = |source| CliError::File { action: "lock", path: path.clone(), source };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(failed)?;
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
-        let mut holder = String::new();
-        (&mut file).take(300).read_to_string(&mut holder).map_err(failed)?;
-        let holder = holder.trim().to_owned();
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(CliError::TargetLocked { target: target.to_owned(), holder });
-            }
-            Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        let line = format!("run {run}, pid {} on {}", std::process::id(), crate::place::host());
-        let written = file
-            .set_len(0)
-            .and_then(|()| file.seek(SeekFrom::Start(0)))
-            .and_then(|_| file.write_all(line.as_bytes()));
-        written.map_err(failed)?;
-        let before = holder.strip_prefix("run ").and_then(|rest| rest.split(',').next());
-        let before = before.and_then(|id| RunId::parse(id).ok()).filter(|before| before != run);
-        Ok((Self { _file: file }, before))
-    }
-}
-
-/// A run about the same target that was left open.
-pub(crate) fn left_open(store: &dyn Store, before: Option<RunId>) -> Option<RunId> {
-    use engine::journal::SummaryState;
-    let summary = store.summary(&before?).ok()?;
-    (!matches!(summary.state, SummaryState::Ended | SummaryState::RolledBack)).then_some(summary.run)
 }

@@ -4,5 +4,9 @@
 
 mod cli;
 mod gallery;
+mod harness;
 mod on_cluster;
+mod race;
 mod shape;
+#[cfg(feature = "postgres")]
+mod state;

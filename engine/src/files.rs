@@ -80,6 +80,14 @@ impl Sharing {
         }
     }
 
+    /// Opens a file that everybody who shares the directory may write to, as `options` say.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub(crate) fn open(self, options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+        self.make(options, path, self.mode(0o600, 0o660))
+    }
+
     /// Opens a file that everybody who shares the directory may read, and only its owner may write to.
     ///
     /// # Errors
@@ -116,7 +124,7 @@ mod tests {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
     }
 
-    fn made(root: u32) -> (u32, u32) {
+    fn made(root: u32) -> (u32, u32, u32) {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), Permissions::from_mode(root)).unwrap();
         let sharing = Sharing::of(dir.path());
@@ -124,17 +132,18 @@ mod tests {
         sharing.dirs(&below).unwrap();
         sharing.dirs(&below).unwrap();
         assert_eq!(sharing.dir(&below).unwrap_err().kind(), ErrorKind::AlreadyExists);
-        let own = below.join("own");
+        let (all, own) = (below.join("all"), below.join("own"));
+        sharing.open(OpenOptions::new().create_new(true).write(true), &all).unwrap();
         sharing.open_own(OpenOptions::new().create_new(true).write(true), &own).unwrap();
         assert_eq!(mode(&below), mode(&dir.path().join("a")));
-        (mode(&below), mode(&own))
+        (mode(&below), mode(&all), mode(&own))
     }
 
     #[test]
     fn what_is_made_is_for_whom_the_directory_is() {
-        assert_eq!(made(0o700), (0o700, 0o600));
-        assert_eq!(made(0o755), (0o700, 0o600));
-        assert_eq!(made(0o2770), (0o2770, 0o640));
+        assert_eq!(made(0o700), (0o700, 0o600, 0o600));
+        assert_eq!(made(0o755), (0o700, 0o600, 0o600));
+        assert_eq!(made(0o2770), (0o2770, 0o660, 0o640));
     }
 
     #[test]

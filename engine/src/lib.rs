@@ -3,7 +3,10 @@
 //! It knows no step kind and no terminal: steps come in through the [`step::Registry`], the outside world through
 //! [`site::Site`], people through the operator port, and everything that happens leaves as events.
 
+pub mod budget;
 pub mod check;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod diagnostic;
 pub mod dry_run;
 pub mod event;

@@ -111,13 +111,14 @@ impl Desk {
             let message = format!("the reason is longer than {LONGEST_REASON} characters");
             return Err(CliError::usage(message, "say it shorter; what is longer belongs into the ticket"));
         }
-        let store = place::store();
+        let store = place::store()?;
         let run = parse_run(&*store, run)?;
         let waiting = Waiting::of(&*store, &run)?.map_err(|instead| {
             let message = format!("run {run} does not wait for an answer: {instead}");
             CliError::usage(message, "`runbook pending` shows what does")
         })?;
-        Ok(Self { store, screen: Screen::on(Stream::Out), account: place::account(), waiting })
+        let account = place::account_in(&*store);
+        Ok(Self { store, screen: Screen::on(Stream::Out), account, waiting })
     }
 
     fn gate(&self) -> Result<&Gate, CliError> {

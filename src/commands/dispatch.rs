@@ -1,11 +1,11 @@
 //! From the command line to the command.
 
-use crate::cli::{Command, RunsCommand, StepsCommand};
+use crate::cli::{Command, RunsCommand, StateCommand, StepsCommand};
 use crate::error::CliError;
 use crate::exit::Exit;
 
 use super::{
-    answer, check, completions, explain, list, pending, policy, rehearse, resume, rollback, run, runs,
+    answer, check, completions, explain, list, pending, policy, rehearse, resume, rollback, run, runs, state,
     step_alone, steps, verify,
 };
 
@@ -28,6 +28,9 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
             Some(RunsCommand::List { json }) => runs::list(json),
             Some(RunsCommand::Verify(args)) => verify::execute(&args),
             Some(RunsCommand::Show { run, json }) => runs::show(&run, json),
+        },
+        Command::State(args) => match args.command {
+            StateCommand::Init { operators } => state::init(operators.as_deref()),
         },
         Command::List(args) => list::execute(&args),
         Command::Steps(args) => match args.command {

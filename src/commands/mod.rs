@@ -13,6 +13,7 @@ mod resume;
 mod rollback;
 mod run;
 mod runs;
+mod state;
 mod step_alone;
 mod steps;
 mod verify;

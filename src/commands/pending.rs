@@ -14,7 +14,7 @@ use crate::terminal::{Screen, Stream, clock, labelled, line, span, table};
 use super::waiting::{Asks, Waiting};
 
 pub(super) fn execute(args: &Pending) -> Result<Exit, CliError> {
-    let store = place::store();
+    let store = place::store()?;
     let waiting = waiting(&*store)?;
     let locks = store.locks().held().map_err(engine::walk::WalkError::Locks)?;
     let screen = Screen::on(Stream::Out);

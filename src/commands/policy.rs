@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::path::Path;
 
+use engine::budget::{Limit, Measure};
 use engine::diagnostic::SourceFile;
-use engine::policy::{Answer, Budget, Effects, Quota, SitePolicy, SiteRule};
+use engine::policy::{Answer, Effects, SitePolicy, SiteRule};
 use engine::source::from_reader;
 
 use crate::cli::Policy;
@@ -79,15 +80,13 @@ fn show(screen: &Screen, policy: &SitePolicy) {
         screen.line(format!("  {}", matched(rule)));
         screen.line(format!("      {}", screen.paint.warn(&answer)));
     }
-    let Budget { nodes_drained, gpu_hours_stopped, jobs_stopped } = &policy.budget;
-    for (what, quota) in [
-        ("nodes drained", nodes_drained),
-        ("GPU-hours stopped", gpu_hours_stopped),
-        ("jobs stopped", jobs_stopped),
-    ] {
-        if let Some(Quota { most, per }) = quota {
-            screen.line(format!("  all runs together: at most {most} {what} in {}", span(*per)));
-        }
+    for (measure, Limit { most, per }) in &policy.limits {
+        let what = match measure {
+            Measure::NodesDrained => "nodes drained",
+            Measure::GpuHoursStopped => "GPU-hours stopped",
+            Measure::JobsStopped => "jobs stopped",
+        };
+        screen.line(format!("  all runs together: at most {most} {what} in {}", span(*per)));
     }
 }
 

@@ -12,8 +12,9 @@ use crate::exit::Exit;
 use crate::inputs;
 use crate::load::registry;
 use crate::place;
-use crate::session::{Session, TargetLock};
+use crate::session::Session;
 use crate::site;
+use crate::target;
 use crate::terminal::{Reporter, Screen, Stream, last_words};
 
 use crate::witness::witnessed;
@@ -21,7 +22,7 @@ use crate::witness::witnessed;
 use super::run::{consent, elsewhere, inputs_of};
 
 pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
-    let store = place::store();
+    let store = place::store()?;
     let run = parse_run(&*store, &args.run)?;
     let (journal, records) = store.open(&run)?;
     let Some(Entry::Started(started)) = records.first().map(|record| &record.entry) else {
@@ -35,18 +36,21 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
         screen.lines(&last_words(&screen, &reporter, &ending, true));
         return Ok(Exit::from(&ending));
     }
-    let (target, exclusive) = inputs::target(&inputs_of(&started.plan), &started.inputs);
-    let _lock = exclusive.then(|| TargetLock::take(&target, &run)).transpose()?;
-    let account = place::account();
+    let (_, lock) = inputs::target(&inputs_of(&started.plan), &started.inputs);
+    let over = args.takes.take_over.as_deref().map(|text| parse_run(&*store, text)).transpose()?;
+    let account = place::account_in(&*store);
     let consent = consent(&args.answers, &started.plan)?;
-    let elsewhere = elsewhere(&args.answers, &run)?;
+    let elsewhere = elsewhere(&args.answers, &store, &run)?;
     let session = Session::new(args.json)?;
     session.listen(Some(run.clone()))?;
     session.reporter.recall(&records);
     session.reporter.head(started, "");
     let site = site::live(None, started)?;
     let world = session.world(registry(), site.port(), &account, consent, &started.plan, Some(elsewhere));
+    let hold = lock.map(|lock| target::hold(&session, &world, &lock, &run, over.as_ref())).transpose()?;
     let mut walker = Walker::resume(witnessed(journal, &run), &records, account, place::host(), world)?;
+    walker.take_over_from(over);
+    hold.map(|hold| walker.keep(hold)).transpose()?;
     let ending = session.walk(&mut walker, true);
     let (journal, state) = walker.journal();
     let let_go = journal.let_go(state);

@@ -13,8 +13,9 @@ use crate::exit::Exit;
 use crate::inputs;
 use crate::load::registry;
 use crate::place;
-use crate::session::{Session, TargetLock};
+use crate::session::Session;
 use crate::site;
+use crate::target;
 use crate::terminal::{Screen, Stream, undoable};
 use crate::witness::witnessed;
 
@@ -22,7 +23,7 @@ use super::resume::{parse_run, real};
 use super::run::{consent, elsewhere, inputs_of};
 
 pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
-    let store = place::store();
+    let store = place::store()?;
     let run = parse_run(&*store, &args.run)?;
     let (journal, records) = match args.dry_run {
         true => (None, store.records(&run)?),
@@ -39,20 +40,23 @@ pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
         screen.line(format!("Nothing to take back: run {run} changed nothing that is still there."));
         return Ok(Exit::Done);
     }
-    let (target, exclusive) = inputs::target(&inputs_of(&started.plan), &started.inputs);
-    let account = place::account();
+    let (_, lock) = inputs::target(&inputs_of(&started.plan), &started.inputs);
+    let over = args.takes.take_over.as_deref().map(|text| parse_run(&*store, text)).transpose()?;
+    let account = place::account_in(&*store);
     let consent = consent(&args.answers, &started.plan)?;
-    let elsewhere = elsewhere(&args.answers, &run)?;
+    let elsewhere = elsewhere(&args.answers, &store, &run)?;
     let session = if args.dry_run { Session::quiet(args.json) } else { Session::new(args.json) }?;
     session.reporter.recall(&records);
     let site = site::live(None, started)?;
     let world = session.world(registry(), site.port(), &account, consent, &started.plan, Some(elsewhere));
     let Some(journal) = journal else { return preview(&session, &records, world, &asked, args.json) };
-    let _lock = exclusive.then(|| TargetLock::take(&target, &run)).transpose()?;
     session.listen(Some(run.clone()))?;
     session.reporter.head(started, "");
+    let hold = lock.map(|lock| target::hold(&session, &world, &lock, &run, over.as_ref())).transpose()?;
     let mut walker =
         Walker::roll_back(witnessed(journal, &run), &records, account, place::host(), world, &asked)?;
+    walker.take_over_from(over);
+    hold.map(|hold| walker.keep(hold)).transpose()?;
     let ending = session.walk(&mut walker, true);
     let (journal, state) = walker.journal();
     let let_go = journal.let_go(state);

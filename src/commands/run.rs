@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use clap::{ArgMatches, Args as _, FromArgMatches};
 use engine::dry_run::dry_run;
+use engine::journal::Store;
 use engine::plan::{PlanData, StepNode};
 use engine::run::{Mode, RunId, Started};
 use engine::source::parse_duration;
 use engine::walk::{Walker, World};
 
+use super::resume::parse_run;
 use crate::cli::{Answers, Named, Questions, Run, RunOptions};
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -18,8 +20,10 @@ use crate::inputs::{self, Inputs};
 use crate::library::{self, Found};
 use crate::load::{load, registry};
 use crate::place;
-use crate::session::{Session, TargetLock, fresh_run, left_open};
+use crate::probed::probed;
+use crate::session::{Session, fresh_run};
 use crate::site;
+use crate::target;
 use crate::terminal::{Consent, Elsewhere, Gates, Patience, Screen, Stream, line, story, tree};
 use crate::witness::witnessed;
 
@@ -34,13 +38,15 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let matches = parse("run", inputs::flags(command, &inputs, &BTreeMap::new()), &words)?;
     let options = RunOptions::from_arg_matches(&matches)?;
     let values = inputs::values(&matches, &inputs, &BTreeMap::new());
-    let (target, exclusive) = inputs::target(&inputs, &values);
+    let (target, lock) = inputs::target(&inputs, &values);
+    // Before anything starts; a dry run leaves nothing there and needs nothing of it.
+    let store = (!options.dry_run).then(place::store).transpose()?;
     let started = Started {
         run: fresh_run(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         plan: Arc::clone(plan.data()),
         inputs: values,
-        operator: place::account(),
+        operator: store.as_deref().map_or_else(place::account, place::account_in),
         host: place::host(),
         mode: Mode::Live,
         target,
@@ -48,13 +54,15 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let consent = consent(&options.answers, plan.data())?;
     let session = Session::new(options.json)?;
     let site = site::live(options.record.as_deref(), &started)?;
-    let elsewhere = elsewhere(&options.answers, &started.run)?;
-    let world =
-        session.world(registry, site.port(), &started.operator, consent, plan.data(), Some(elsewhere));
-    let ending = if options.dry_run {
-        explore(&session, started, &world, &options)
-    } else {
-        walk(&session, started, world, exclusive)
+    let registry = if options.record.is_some() { probed(&registry) } else { registry };
+    let elsewhere =
+        store.as_ref().map(|store| elsewhere(&options.answers, store, &started.run)).transpose()?;
+    let world = session.world(registry, site.port(), &started.operator, consent, plan.data(), elsewhere);
+    let ending = match &store {
+        None => explore(&session, started, &world, &options),
+        Some(store) => {
+            walk(&session, &**store, started, world, lock.as_deref(), options.takes.take_over.as_deref())
+        }
     };
     site.finish()?;
     ending
@@ -82,18 +90,25 @@ fn explore(
     Ok(if dry.complete { Exit::Done } else { Exit::Held })
 }
 
-/// Walks for real. A target that is `exclusive` is treated by one run at a time.
-fn walk(session: &Session, started: Started, world: World, exclusive: bool) -> Result<Exit, CliError> {
-    let store = place::store();
+/// Walks for real, with the lock of the target `lock`.
+fn walk(
+    session: &Session,
+    store: &dyn Store,
+    started: Started,
+    world: World,
+    lock: Option<&str>,
+    take_over: Option<&str>,
+) -> Result<Exit, CliError> {
     let run = started.run.clone();
-    let lock = exclusive.then(|| TargetLock::take(&started.target, &run)).transpose()?;
-    let (_lock, before) = lock.unzip();
-    if let Some(open) = left_open(&*store, before.flatten()) {
-        let target = line(&started.target);
-        session.screen.line(format!("note: {open} about {target} was left open: runbook resume {open}"));
-    }
+    let over = take_over.map(|text| parse_run(store, text)).transpose()?;
     session.listen(Some(run.clone()))?;
+    let hold = lock.map(|lock| target::hold(session, &world, lock, &run, over.as_ref())).transpose()?;
+    if let Some(hold) = &hold {
+        target::point_out_left_open(session, store, hold, &run);
+    }
     let mut walker = Walker::start(started, witnessed(store.create(&run)?, &run), world)?;
+    walker.take_over_from(over);
+    hold.map(|hold| walker.keep(hold)).transpose()?;
     let ending = session.walk(&mut walker, true);
     let (journal, state) = walker.journal();
     let let_go = journal.let_go(state);
@@ -157,7 +172,11 @@ pub(super) fn consent(answers: &Answers, plan: &PlanData) -> Result<Consent, Cli
 }
 
 /// Where others leave their answers, and how long the run waits for them.
-pub(super) fn elsewhere(answers: &Answers, run: &RunId) -> Result<Elsewhere, CliError> {
+pub(super) fn elsewhere(
+    answers: &Answers,
+    store: &Arc<dyn Store>,
+    run: &RunId,
+) -> Result<Elsewhere, CliError> {
     let patience = match answers.wait.as_deref() {
         None => Patience::Parks,
         Some("") => Patience::Endless,
@@ -165,7 +184,7 @@ pub(super) fn elsewhere(answers: &Answers, run: &RunId) -> Result<Elsewhere, Cli
             CliError::usage(format!("`--wait={text}` is no duration"), "write --wait=30m, or --wait alone")
         })?),
     };
-    Ok(Elsewhere::new(place::store(), run.clone(), patience))
+    Ok(Elsewhere::new(Arc::clone(store), run.clone(), patience))
 }
 
 /// Answers to questions of this plan.

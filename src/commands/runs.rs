@@ -12,13 +12,14 @@ use crate::terminal::{Paint, Reporter, Screen, Stream, last_words, line, table};
 use super::resume::{ended, parse_run};
 
 pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
-    let (runs, broken) = place::store().list()?;
+    let store = place::store()?;
+    let (runs, broken) = store.list()?;
     let screen = Screen::on(Stream::Out);
     if as_json {
         let rows: Vec<_> = runs.iter().map(row).collect();
         screen.line(serde_json::to_string_pretty(&rows).unwrap_or_default());
     } else if runs.is_empty() && broken.is_empty() {
-        screen.line(format!("No runs in {}.", place::state_dir().display()));
+        screen.line(format!("No runs in {}.", line(&store.place())));
     } else {
         let rows: Vec<Vec<String>> = runs.iter().map(|summary| cells(screen.paint, summary)).collect();
         screen.lines(&table(screen.paint, &["run", "runbook", "state", "target", "started", "at"], &rows));
@@ -31,7 +32,7 @@ pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
 }
 
 pub(super) fn show(run: &str, as_json: bool) -> Result<Exit, CliError> {
-    let store = place::store();
+    let store = place::store()?;
     let run = parse_run(&*store, run)?;
     let summary = store.summary(&run)?;
     let records = store.records(&run)?;
@@ -60,11 +61,7 @@ pub(super) fn show(run: &str, as_json: bool) -> Result<Exit, CliError> {
             }
         }
     }
-    screen.line(
-        screen
-            .paint
-            .dim(&format!("journal  {}", place::state_dir().join("runs").join(run.as_str()).display())),
-    );
+    screen.line(screen.paint.dim(&format!("journal  {}", line(&store.journal(&run)))));
     Ok(Exit::Done)
 }
 

@@ -38,12 +38,14 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
     schema::complete(&with, &step.spec().params)?;
     let with = Value::Object(with);
     let changes = step.effect(&with).changes();
+    // What only reads leaves nothing to go on with; a change must be announced durably.
+    let store = (changes && !args.dry_run).then(place::store).transpose()?;
     let started = Started {
         run: fresh_run(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         plan: plan(&**step, &with)?.into(),
         inputs: BTreeMap::new(),
-        operator: place::account(),
+        operator: store.as_deref().map_or_else(place::account, place::account_in),
         host: place::host(),
         mode: Mode::Live,
         target: String::new(),
@@ -51,16 +53,12 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
     let gates = if args.yes { Gates::All } else { Gates::Ask };
     let consent = Consent { gates, ..Consent::default() };
     let session = Session::quiet(args.json)?;
-    let elsewhere = Elsewhere::new(place::store(), started.run.clone(), Patience::default());
+    let elsewhere = store
+        .as_ref()
+        .map(|store| Elsewhere::new(std::sync::Arc::clone(store), started.run.clone(), Patience::default()));
     let site = site::live(None, &started)?;
-    let world = session.world(
-        registry.clone(),
-        site.port(),
-        &started.operator,
-        consent,
-        &started.plan,
-        Some(elsewhere),
-    );
+    let world =
+        session.world(registry.clone(), site.port(), &started.operator, consent, &started.plan, elsewhere);
     let out = Screen::on(Stream::Out);
     if args.dry_run {
         let dry = session.runtime.block_on(dry_run(started, &world))?;
@@ -74,9 +72,8 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
     }
     let run = started.run.clone();
     session.listen(changes.then(|| run.clone()))?;
-    // What only reads leaves nothing to go on with; a change must be announced durably.
-    let (ending, result) = if changes {
-        let mut walker = Walker::start(started, place::store().create(&run)?, world)?;
+    let (ending, result) = if let Some(store) = store {
+        let mut walker = Walker::start(started, store.create(&run)?, world)?;
         let ending = session.rest(&mut walker)?;
         let (journal, state) = walker.journal();
         journal.let_go(state)?;

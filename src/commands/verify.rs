@@ -28,7 +28,7 @@ struct Verified {
 }
 
 pub(super) fn execute(args: &Verify) -> Result<Exit, CliError> {
-    let store = place::store();
+    let store = place::store()?;
     let runs = match &args.run {
         Some(run) => vec![parse_run(&*store, run)?],
         None => store.runs()?,

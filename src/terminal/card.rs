@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use engine::plan::Node;
 use engine::run::{Gate, GateItem, Rule};
-use engine::step::{FileDiff, Question};
+use engine::step::{FileDiff, Price, Question};
 
 use super::clean::{clean, exact, line};
+use super::price;
 use super::screen::{Paint, Screen};
 use super::wrap::{cut, labelled, span, wrap};
 
@@ -66,6 +67,9 @@ pub(crate) fn gate(screen: &Screen, place: &Place, gate: &Gate, detail: Detail) 
     }
     if let Some(why) = &place.why {
         lines.extend(labelled("why", &line(why), INDENT, screen.width()));
+    }
+    if gate.changes && gate.items.len() > 1 {
+        lines.extend(together(screen, &gate.items));
     }
     let keep = if detail == Detail::Whole { usize::MAX - 1 } else { ITEMS };
     let shown = if gate.items.len() > keep + 1 { &gate.items[..keep] } else { &gate.items[..] };
@@ -189,18 +193,40 @@ pub(crate) fn item(screen: &Screen, item: &GateItem, detail: Detail) -> Vec<Stri
         lines.extend(labelled("edits", &exact(&diff.path).replace('\n', "\\n"), INDENT, width));
         lines.extend(limited(screen, unified(paint, diff, 5), detail));
     }
+    // A gate before a read shows neither.
+    let changes = !item.commands.is_empty() || !item.diffs.is_empty();
+    if changes {
+        lines.extend(priced(screen, &item.price));
+    }
     for note in &item.notes {
         lines.extend(labelled("note", &line(note), INDENT, width).iter().map(|text| paint.warn(text)));
     }
     lines.extend(match &item.undo {
         Some(undo) => labelled("undo", &line(undo), INDENT, width),
-        None if item.commands.is_empty() && item.diffs.is_empty() => Vec::new(),
+        None if !changes => Vec::new(),
         None => labelled("undo", "none: this cannot be taken back", INDENT, width)
             .iter()
             .map(|text| paint.warn(text))
             .collect(),
     });
     lines
+}
+
+/// The price of all items together, and how many of them can be taken back.
+fn together(screen: &Screen, items: &[GateItem]) -> Vec<String> {
+    let back = items.iter().filter(|item| item.undo.is_some()).count();
+    let back = match items.len() - back {
+        0 => format!("each of the {back} can be taken back"),
+        _ if back == 0 => format!("none of the {} can be taken back", items.len()),
+        not => format!("{back} can be taken back, {not} cannot"),
+    };
+    let mut lines = labelled("in all", &format!("{} changes: {back}", items.len()), INDENT, screen.width());
+    lines.extend(priced(screen, &Price::total(items.iter().map(|item| &item.price))));
+    lines
+}
+
+fn priced(screen: &Screen, price: &Price) -> Vec<String> {
+    labelled("price", &price::words(price).join("\n"), INDENT, screen.width())
 }
 
 /// The lines of an edit, coloured. The names of the files, which the head of a unified diff repeats, are left out.
@@ -268,6 +294,14 @@ mod tests {
             diffs: Vec::new(),
             notes: vec!["4 nodes, 32 GPUs are freed".into()],
             undo: None,
+            price: Price {
+                gpus: Some(32),
+                nodes: vec!["gpu-20".into(), "gpu-21".into()],
+                users: vec!["ada".into()],
+                jobs: vec![job.to_string()],
+                steps_lost: Some(137),
+                gpu_hours_lost: Some(8.0),
+            },
             digest: "d".into(),
         }
     }
@@ -300,6 +334,8 @@ mod tests {
            target   job 123456 on cluster lab
            runs
              scancel 123456
+           price    32 GPUs, 2 nodes (gpu-20, gpu-21), job 123456, user ada
+                    loses 137 steps and 8.0 GPU-hours since the last good checkpoint
            note     4 nodes, 32 GPUs are freed
            undo     none: this cannot be taken back
         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
@@ -311,6 +347,7 @@ mod tests {
         let mut edit = stop(1);
         edit.commands.clear();
         edit.notes.clear();
+        edit.price = Price::nothing();
         edit.target = "/home/ada/train.sbatch".into();
         edit.undo = Some("the original is put back".into());
         edit.diffs = vec![FileDiff {
@@ -331,6 +368,7 @@ mod tests {
              +export A=2
              +export B=\u{1b}[2J
               srun x
+           price    hits no GPU, node or job
            undo     the original is put back
         ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
         "#);
@@ -371,6 +409,8 @@ mod tests {
         let gate = of((1..=40).map(stop).collect());
         let glance = show(&gate, Detail::Glance);
         assert!(glance.contains("… 34 more of the same kind"), "{glance}");
+        let all = "   in all   40 changes: none of the 40 can be taken back\n   price    1280 GPUs, 2 nodes (gpu-20, gpu-21), 40 jobs";
+        assert!(glance.contains(all), "{glance}");
         assert!(!glance.contains("scancel 7\n"));
         let whole = show(&gate, Detail::Whole);
         assert!((1..=40).all(|job| whole.contains(&format!("     scancel {job}\n"))));

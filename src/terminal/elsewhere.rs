@@ -77,6 +77,11 @@ impl Elsewhere {
         Self { store, run, patience, done: Mutex::default() }
     }
 
+    /// The state that the run shares with others.
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
     /// Looks once.
     pub(super) async fn now(&self, at: &AskedOf, asked: Asked<'_>) -> Option<Found> {
         let (store, run) = (Arc::clone(&self.store), self.run.clone());

@@ -94,11 +94,12 @@ pub(crate) fn last_words(
             }
             lines.extend(became(screen, reporter, changes));
         }
-        Ending::Locked { why, .. } => {
+        Ending::Locked { why, holder, .. } => {
             let words = "LOCKED: another run acts on the target; nothing was done to it";
             lines.push(format!("{} {}", paint.bad(glyphs.failed), paint.bad(words)));
             lines.extend(labelled("at", &title, 2, width));
             lines.extend(labelled("why", clean(why).trim(), 2, width));
+            lines.extend(labelled("hint", &locked_hint(holder), 2, width));
             next = Some("goes on when that one has let go");
         }
         Ending::Interrupted => {
@@ -199,6 +200,13 @@ pub(crate) fn unwritten(screen: &Screen, reporter: &Reporter, known: &[String]) 
         paint.dim("(once it can be written again)")
     ));
     lines
+}
+
+/// What to do where another run has a lock.
+pub(crate) fn locked_hint(holder: &RunId) -> String {
+    format!(
+        "wait for it, or look at it: runbook runs show {holder}; if nobody goes on with it: --take-over {holder}"
+    )
 }
 
 /// What to say when the process is stopped at once.

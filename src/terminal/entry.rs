@@ -132,6 +132,14 @@ pub(crate) fn words(screen: &Screen, ledger: &Ledger, entry: &Entry, took: Optio
             let text = format!("taking back what was changed, for {} on {}", line(operator), line(host));
             vec![String::new(), paint.dim(&text), String::new()]
         }
+        Entry::TookOver { target, from, by, .. } => {
+            let why = match by {
+                Some(by) => format!("{} agreed", line(by)),
+                None => "its process is gone".to_owned(),
+            };
+            let text = format!("{target} was taken over from run {} ({}): {why}", from.run, from.holder());
+            wrap(&paint.warn(&line(&text)), 0, screen.width())
+        }
         // The last lines of the program say how it ended; the spinner shows what is being done.
         Entry::ItemDone { .. }
         | Entry::Intended { .. }

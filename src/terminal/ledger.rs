@@ -156,6 +156,7 @@ impl Ledger {
             | Entry::RollbackBegan { .. }
             | Entry::UndoIntended { .. }
             | Entry::RolledBack { .. }
+            | Entry::TookOver { .. }
             | Entry::Stopped { .. }
             | Entry::Ended { .. } => {}
         }

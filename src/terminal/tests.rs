@@ -9,7 +9,7 @@ use engine::event::Event;
 use engine::journal::Record;
 use engine::plan::{Body, EndKind, Node, PlanData, Scope};
 use engine::run::{Change, Entry, GateItem, Mode, RunId, Started, Verdict};
-use engine::step::{Progress, StepError, Undone};
+use engine::step::{Price, Progress, StepError, Undone};
 use engine::template::Standing;
 use engine::walk::Ending;
 use serde_json::Value;
@@ -340,6 +340,7 @@ fn dry() -> DryRun {
         diffs: Vec::new(),
         notes: Vec::new(),
         undo: None,
+        price: Price { gpus: Some(8), jobs: vec!["1".into()], ..Price::default() },
         digest: "d".into(),
     };
     let change = |number, branches| {
@@ -400,6 +401,8 @@ fn a_dry_run_as_a_tree() {
          target   job 1
          runs
            scancel 1
+         price    8 GPUs, job 1
+                  what is lost since the last good checkpoint is not known
          undo     none: this cannot be taken back
       ├─ released  predicted
       │    what released means
@@ -441,6 +444,8 @@ fn a_dry_run_as_a_story() {
          target   job 1
          runs
            scancel 1
+         price    8 GPUs, job 1
+                  what is lost since the last good checkpoint is not known
          undo     none: this cannot be taken back
          → released  predicted
            what released means

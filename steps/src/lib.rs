@@ -14,6 +14,7 @@ mod shell;
 pub mod site;
 mod size;
 mod slurm;
+pub mod target;
 #[doc(hidden)]
 pub mod testkit;
 mod text;

@@ -14,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A directory of its own, which holds state, runbooks and whatever they touch.
 pub(crate) struct Bench {
     directory: tempfile::TempDir,
+    /// Where runs are kept, if not in the directory.
+    state: Option<String>,
 }
 
 /// What the program said and how it ended.
@@ -26,7 +28,13 @@ pub(crate) struct Said {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        Self { directory: tempfile::tempdir().unwrap(), state: None }
+    }
+
+    /// Keeps runs elsewhere.
+    pub(crate) fn keep_runs_in(&mut self, state: &str) -> &Self {
+        self.state = Some(state.to_owned());
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -64,7 +72,8 @@ impl Bench {
         command.args(args).current_dir(self.directory.path()).env_clear();
         let path = std::env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}", self.path("bin").display()));
-        command.env("HOME", self.directory.path()).env("RUNBOOK_STATE", self.path("state"));
+        let state = self.state.clone().map_or_else(|| self.path("state").into_os_string(), Into::into);
+        command.env("HOME", self.directory.path()).env("RUNBOOK_STATE", state);
         command.env("RUNBOOK_SYSLOG", "");
         command.env("LANG", "C.UTF-8").env("TERM", "xterm-256color").env("TZ", "UTC");
         command.stdin(Stdio::null());

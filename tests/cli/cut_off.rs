@@ -162,7 +162,7 @@ fn two_runs_never_treat_one_target_and_two_processes_never_walk_one_run() {
     bench.wait_for("cancelling");
     let run = bench.only_run();
     let other = bench.run(RUN_YES).exits(7);
-    assert!(other.err.contains("job 1 is being worked on by run"), "{}", other.err);
+    assert!(other.err.contains("works on job/1:"), "{}", other.err);
     let same = bench.run(&["resume", &run]).exits(7);
     assert!(same.err.contains("is being walked by another process"), "{}", same.err);
     let list = bench.run(&["runs", "list", "--json"]).exits(0).json();

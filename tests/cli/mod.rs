@@ -1,9 +1,10 @@
 //! The `runbook` command.
 
 mod approval;
-mod bench;
+pub(crate) mod bench;
 mod cut_off;
 mod help;
+mod locks;
 mod policy;
 mod questions;
 mod rehearse;

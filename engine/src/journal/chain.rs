@@ -3,9 +3,13 @@
 //! Every line says which format it has and whose run it is: a newer program's lines are not misread, and a line that was
 //! taken from another journal is known by itself.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::JournalError;
+use crate::plan::Plan;
 use crate::run::{Entry, RunId};
 use crate::site::digest;
 
@@ -87,30 +91,29 @@ fn first_format() -> u32 {
     1
 }
 
-/// A chain that is written or read on.
+/// A chain that is written or read on: the same lines, wherever a store keeps them.
 #[derive(Debug, Clone)]
-pub(super) struct Chain {
+pub struct Chain {
     run: RunId,
     head: Head,
 }
 
 impl Chain {
     /// The chain of a run before its first line.
-    pub(super) fn new(run: &RunId) -> Self {
+    pub fn new(run: &RunId) -> Self {
         Self { run: run.clone(), head: Head { seq: 0, hash: digest(b"") } }
     }
 
     /// Where it ends.
-    pub(super) fn head(&self) -> &Head {
+    pub fn head(&self) -> &Head {
         &self.head
     }
 
     /// Chains an entry on and gives its line, newline included.
-    pub(super) fn write(
-        &mut self,
-        at: Timestamp,
-        entry: Entry,
-    ) -> Result<(Record, String), serde_json::Error> {
+    ///
+    /// # Errors
+    /// If the entry is none that JSON can hold.
+    pub fn write(&mut self, at: Timestamp, entry: Entry) -> Result<(Record, String), serde_json::Error> {
         let record = Record { seq: self.head.seq + 1, at, prev: self.head.hash.clone(), entry };
         let Record { seq, at, prev, entry } = &record;
         let written = Written { format: FORMAT, run: &self.run, seq: *seq, at: *at, prev, entry };
@@ -118,6 +121,29 @@ impl Chain {
         self.head = Head { seq: *seq, hash: digest(line.as_bytes()) };
         line.push('\n');
         Ok((record, line))
+    }
+
+    /// Reads the next line, which has no newline. `journal` is named in the error.
+    ///
+    /// # Errors
+    /// If it is damaged, does not follow, or a newer program wrote it.
+    pub fn read(&mut self, line: &str, journal: &Path) -> Result<Record, JournalError> {
+        let number = usize::try_from(self.head.seq + 1).unwrap_or(usize::MAX);
+        let newer = |what| JournalError::Newer { path: journal.to_owned(), line: number, what };
+        let record = self.follow(line).map_err(|wrong| match wrong {
+            Wrong::Damaged(what) => JournalError::Damaged { path: journal.to_owned(), line: number, what },
+            Wrong::Newer(what) => newer(what),
+        })?;
+        if let Entry::Started(started) = &record.entry
+            && started.plan.format > Plan::FORMAT
+        {
+            let found = started.plan.format;
+            return Err(newer(format!(
+                "holds a plan of format {found}; this program knows {}",
+                Plan::FORMAT
+            )));
+        }
+        Ok(record)
     }
 
     /// Reads the next line.

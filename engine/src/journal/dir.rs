@@ -10,12 +10,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
-use super::chain::{Chain, Wrong};
+use super::chain::Chain;
 use super::summary::{fold, summarize};
 use super::{Head, Journal, JournalError, Record, Store, Summary, SummaryState, replies};
+use crate::budget::{Budget, DirBudget, Limits};
 use crate::files::Sharing;
-use crate::lock::{Locks, MemoryLocks};
-use crate::plan::Plan;
+use crate::lock::{DirLocks, Locks};
 use crate::run::{Entry, Replied, Reply, RunId, RunState};
 
 /// The state directory: all runs of a site or a person.
@@ -51,6 +51,10 @@ impl DirStore {
 impl Store for DirStore {
     fn place(&self) -> String {
         self.root.display().to_string()
+    }
+
+    fn journal(&self, run: &RunId) -> String {
+        self.dir(run).display().to_string()
     }
 
     fn create(&self, run: &RunId) -> Result<Box<dyn Journal>, JournalError> {
@@ -182,7 +186,11 @@ impl Store for DirStore {
     }
 
     fn locks(&self) -> Arc<dyn Locks> {
-        Arc::new(MemoryLocks::default())
+        Arc::new(DirLocks::new(&self.root))
+    }
+
+    fn budget(&self, limits: Limits) -> Arc<dyn Budget> {
+        Arc::new(DirBudget::new(&self.root, limits))
     }
 }
 
@@ -345,20 +353,7 @@ fn read(run: &RunId, path: &Path) -> Result<(Vec<Record>, Chain, u64), JournalEr
         if read == 0 || !line.ends_with('\n') {
             return Ok((records, chain, whole));
         }
-        let record = chain.follow(line.trim_end_matches('\n')).map_err(|wrong| match wrong {
-            Wrong::Damaged(what) => damaged(what),
-            Wrong::Newer(what) => JournalError::Newer { path: path.to_owned(), line: number, what },
-        })?;
-        if let Entry::Started(started) = &record.entry
-            && started.plan.format > Plan::FORMAT
-        {
-            let what = format!(
-                "holds a plan of format {}; this program knows {}",
-                started.plan.format,
-                Plan::FORMAT
-            );
-            return Err(JournalError::Newer { path: path.to_owned(), line: number, what });
-        }
+        let record = chain.read(line.trim_end_matches('\n'), path)?;
         whole += read as u64;
         records.push(record);
     }

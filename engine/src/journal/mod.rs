@@ -9,8 +9,8 @@ mod store;
 mod summary;
 
 pub use audit::{Audit, Finding, Noted, Tampering, audit};
-pub use chain::{Head, Record};
+pub use chain::{Chain, Head, Record};
 pub use dir::DirStore;
 pub use memory::MemoryJournal;
 pub use store::{Journal, JournalError, Store};
-pub use summary::{Summary, SummaryState, fold};
+pub use summary::{Summary, SummaryState, fold, summarize};

@@ -70,18 +70,21 @@ pub(super) fn all(dir: &Path, run: &RunId) -> Result<(Vec<Replied>, Vec<String>)
         Err(error) => return Err(io("list", &place)(error)),
     };
     let (mut replies, mut spoilt) = (Vec::new(), Vec::new());
-    let named = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().ends_with(".json"));
-    for (at, entry) in named.enumerate() {
+    let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    names.retain(|name| name.to_string_lossy().ends_with(".json"));
+    // A file system's clock is coarse: of two answers of the same moment the names say which came first.
+    names.sort();
+    for (at, name) in names.iter().enumerate() {
         if at == MOST_FILES {
             spoilt.push(format!("there are more than {MOST_FILES} files; the others are not looked at"));
             break;
         }
-        match one(&entry.path(), run) {
+        match one(&place.join(name), run) {
             Ok(replied) => replies.push(replied),
-            Err(why) => spoilt.push(format!("{}: {why}", entry.file_name().to_string_lossy())),
+            Err(why) => spoilt.push(format!("{}: {why}", name.to_string_lossy())),
         }
     }
-    replies.sort_by(|a, b| (a.at, &a.account).cmp(&(b.at, &b.account)));
+    replies.sort_by_key(|replied: &Replied| replied.at);
     spoilt.sort();
     Ok((replies, spoilt))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Head, Record, Summary};
+use crate::budget::{Budget, Limits};
 use crate::lock::Locks;
 use crate::run::{Entry, Replied, Reply, RunId, RunState};
 
@@ -97,6 +98,14 @@ pub trait Store: Send + Sync {
     /// Where it is, for people; without credentials.
     fn place(&self) -> String;
 
+    /// Where the journal of a run is, for people; without credentials.
+    fn journal(&self, run: &RunId) -> String;
+
+    /// The account in whose name this process writes here, if that is not the one by which the host knows it.
+    fn account(&self) -> Option<String> {
+        None
+    }
+
     /// Begins the journal of a new run, which this process walks.
     ///
     /// # Errors
@@ -168,4 +177,7 @@ pub trait Store: Send + Sync {
 
     /// The locks of all runs.
     fn locks(&self) -> Arc<dyn Locks>;
+
+    /// The budget of all runs, with these limits.
+    fn budget(&self, limits: Limits) -> Arc<dyn Budget>;
 }

@@ -68,7 +68,8 @@ pub fn fold(records: &[Record]) -> Result<(Plan, RunState), String> {
     Ok((plan, state))
 }
 
-pub(super) fn summarize(state: &RunState) -> Summary {
+/// What a list says of a run in this state, that no process walks.
+pub fn summarize(state: &RunState) -> Summary {
     let started = &state.started;
     let current = state.current().map(|(_, visit)| visit);
     let (word, end, node) = match &state.position {

@@ -11,7 +11,16 @@ use crate::run::RunId;
 struct Slot {
     /// The highest number so far.
     fence: u64,
-    holder: Option<Claim>,
+    /// Whoever has that number.
+    last: Option<Claim>,
+    /// It was let go of.
+    free: bool,
+}
+
+impl Slot {
+    fn holder(&self) -> Option<&Claim> {
+        self.last.as_ref().filter(|_| !self.free)
+    }
 }
 
 type Slots = Arc<Mutex<BTreeMap<String, Slot>>>;
@@ -32,14 +41,16 @@ impl MemoryLocks {
     fn hand_out(&self, claim: &Claim, may: impl Fn(&Claim) -> bool) -> Result<Taken, LockError> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let slot = slots.entry(claim.target.clone()).or_default();
-        if let Some(holder) = slot.holder.as_ref().filter(|holder| !may(holder)) {
+        if let Some(holder) = slot.holder().filter(|holder| !may(holder)) {
             return Err(LockError::Taken(Box::new(Held { claim: holder.clone(), fence: slot.fence })));
         }
+        let lost = slot.holder().is_some();
         slot.fence += 1;
-        slot.holder = Some(claim.clone());
+        let before = slot.last.replace(claim.clone());
+        slot.free = false;
         let lease =
             MemoryLease { slots: Arc::clone(&self.slots), target: claim.target.clone(), fence: slot.fence };
-        Ok(Taken { lease: Box::new(lease), lost: None })
+        Ok(Taken { lease: Box::new(lease), before, lost })
     }
 }
 
@@ -54,7 +65,7 @@ impl Locks for MemoryLocks {
 
     fn held(&self) -> Result<Vec<Held>, LockError> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = |slot: &Slot| Some(Held { claim: slot.holder.clone()?, fence: slot.fence });
+        let held = |slot: &Slot| Some(Held { claim: slot.holder()?.clone(), fence: slot.fence });
         Ok(slots.values().filter_map(held).collect())
     }
 }
@@ -67,7 +78,7 @@ impl Lease for MemoryLease {
     fn check(&self) -> Result<(), LockError> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         match slots.get(&self.target) {
-            Some(Slot { fence, holder: Some(claim) }) if *fence != self.fence => {
+            Some(Slot { fence, last: Some(claim), .. }) if *fence != self.fence => {
                 Err(LockError::Fenced(Box::new(Held { claim: claim.clone(), fence: *fence })))
             }
             _ => Ok(()),
@@ -79,7 +90,7 @@ impl Drop for MemoryLease {
     fn drop(&mut self) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = slots.get_mut(&self.target).filter(|slot| slot.fence == self.fence) {
-            slot.holder = None;
+            slot.free = true;
         }
     }
 }

@@ -22,6 +22,14 @@ pub struct Claim {
     pub since: Timestamp,
 }
 
+impl Claim {
+    /// Who and where, since when: `ada, pid 4711 on login2, since 2026-11-24 03:12:44Z`.
+    pub fn holder(&self) -> String {
+        let since = self.since.strftime("%Y-%m-%d %H:%M:%SZ");
+        format!("{}, pid {} on {}, since {since}", self.account, self.pid, self.host)
+    }
+}
+
 /// A lock that somebody has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
@@ -35,13 +43,10 @@ pub struct Held {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Somebody else has it and is not provably gone.
-    #[error(
-        "{} is in the hands of run {} (pid {} on {}, since {})",
-        .0.claim.target, .0.claim.run, .0.claim.pid, .0.claim.host, .0.claim.since
-    )]
+    #[error("run {} works on {}: {}", .0.claim.run, .0.claim.target, .0.claim.holder())]
     Taken(Box<Held>),
     /// It was ours and somebody has taken it over since.
-    #[error("{} was taken over by run {} (number {}) since", .0.claim.target, .0.claim.run, .0.fence)]
+    #[error("run {} has taken {} over: {}", .0.claim.run, .0.claim.target, .0.claim.holder())]
     Fenced(Box<Held>),
     /// Where locks are kept cannot be read or written.
     #[error("cannot {action} the lock of {target}: {why}")]
@@ -59,8 +64,10 @@ pub enum LockError {
 pub struct Taken {
     /// Holds it until it is dropped.
     pub lease: Box<dyn Lease>,
-    /// Who had it before and never let go of it: their process is gone.
-    pub lost: Option<Claim>,
+    /// Who had it before, as far as is kept.
+    pub before: Option<Claim>,
+    /// They never let go of it: their process is gone, or it was taken over.
+    pub lost: bool,
 }
 
 /// A lock that is held until this is dropped.

@@ -4,4 +4,4 @@ mod port;
 mod site;
 
 pub use port::{Closed, Demand, Intended, NoPolicy, Policy, ruling};
-pub use site::{Answer, Budget, Effects, Quota, SitePolicy, SiteRule};
+pub use site::{Answer, Effects, SitePolicy, SiteRule};

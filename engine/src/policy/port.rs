@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Budget;
+use crate::budget::Limits;
 use crate::plan::Approve;
 use crate::run::{Rule, RunId};
 use crate::step::Effect;
@@ -44,9 +44,9 @@ pub trait Policy: Send + Sync {
     /// A digest of its text: consent is bound to it.
     fn digest(&self) -> String;
 
-    /// How much all runs together may do.
-    fn budget(&self) -> Budget {
-        Budget::default()
+    /// How much all changes together may use up.
+    fn limits(&self) -> Limits {
+        Limits::new()
     }
 }
 

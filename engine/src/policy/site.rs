@@ -1,10 +1,7 @@
 //! The policy that a site writes down: rules, of which all that match a change count, and a budget.
 
-use std::time::Duration;
-
-use serde::Serialize;
-
 use super::{Demand, Intended, Policy};
+use crate::budget::Limits;
 use crate::check::Findings;
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::run::Rule;
@@ -13,18 +10,18 @@ use crate::source;
 use crate::step::Effect;
 
 /// The policy of a site.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SitePolicy {
     /// All that match a change count, the strictest of each demand.
     pub rules: Vec<SiteRule>,
-    /// How much all runs together may do.
-    pub budget: Budget,
+    /// How much all changes together may use up.
+    pub limits: Limits,
     /// Digest of its text.
     pub digest: String,
 }
 
 /// One rule.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SiteRule {
     /// What a change does.
     pub effect: Effects,
@@ -39,8 +36,7 @@ pub struct SiteRule {
 }
 
 /// What a change does, as far as a rule looks at it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effects {
     /// Any change.
     Changes,
@@ -51,33 +47,12 @@ pub enum Effects {
 }
 
 /// What a rule demands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A gate with at least this rule.
     Approve(Rule),
     /// That it is not made, and why.
     Forbid(String),
-}
-
-/// How much all runs together may do.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Budget {
-    /// Nodes that are taken out of service.
-    pub nodes_drained: Option<Quota>,
-    /// GPUs of stopped jobs times the hours that they had run.
-    pub gpu_hours_stopped: Option<Quota>,
-    /// Jobs that are stopped.
-    pub jobs_stopped: Option<Quota>,
-}
-
-/// At most so many in any span of this length.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Quota {
-    /// At least 0.
-    pub most: f64,
-    /// The span, longer than nothing.
-    pub per: Duration,
 }
 
 impl SitePolicy {
@@ -90,8 +65,8 @@ impl SitePolicy {
         let read = source::parse(file, 0, &mut findings)
             .and_then(|root| source::convert::policy(&root, &mut findings));
         match read {
-            Some((rules, budget)) if findings.errors() == 0 => {
-                Ok(Self { rules, budget, digest: digest(file.text.as_bytes()) })
+            Some((rules, limits)) if findings.errors() == 0 => {
+                Ok(Self { rules, limits, digest: digest(file.text.as_bytes()) })
             }
             _ => Err(findings.into_sorted()),
         }
@@ -132,8 +107,8 @@ impl Policy for SitePolicy {
         self.digest.clone()
     }
 
-    fn budget(&self) -> Budget {
-        self.budget.clone()
+    fn limits(&self) -> Limits {
+        self.limits.clone()
     }
 }
 
@@ -163,6 +138,8 @@ fn glob(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;

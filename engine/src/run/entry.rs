@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Gate;
+use crate::lock::Claim;
 use crate::plan::{EndKind, PlanData};
 use crate::step::{Question, StepError, Undone};
 use crate::template::Standing;
@@ -286,6 +287,17 @@ pub enum Entry {
         /// Why: `parked at a gate`, `interrupted`.
         why: String,
     },
+    /// A lock was taken from a run that had not let go of it.
+    TookOver {
+        /// The target.
+        target: String,
+        /// The fencing number since.
+        fence: u64,
+        /// Who had it.
+        from: Box<Claim>,
+        /// Account that agreed to it; `None` if the process of that run was gone.
+        by: Option<String>,
+    },
     /// A process took the run up again.
     Resumed {
         /// Account.
@@ -319,6 +331,7 @@ impl Entry {
             | Self::Declined { .. }
             | Self::Failed { .. }
             | Self::Stopped { .. }
+            | Self::TookOver { .. }
             | Self::Resumed { .. }
             | Self::Ended { .. } => true,
             Self::Finished { changed, .. } | Self::ItemDone { changed, .. } => *changed,

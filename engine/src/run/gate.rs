@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Rule, RunId};
 use crate::site::digest;
-use crate::step::{AnyPreview, FileDiff, Question};
+use crate::step::{AnyPreview, FileDiff, Price, Question};
 
 /// What is shown of one change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,7 +24,10 @@ pub struct GateItem {
     pub notes: Vec<String>,
     /// How it can be taken back; `None` if it cannot.
     pub undo: Option<String>,
-    /// Digest of all of this, the parameters and the step's own data.
+    /// Who and what is hit and what is lost; all unknown in a journal of an earlier program.
+    #[serde(default)]
+    pub price: Price,
+    /// Digest of all of this but what [grows](Price::bound) of the price, the parameters and the step's own data.
     pub digest: String,
 }
 
@@ -39,6 +42,7 @@ impl GateItem {
             preview.diffs,
             preview.notes,
             preview.undo,
+            preview.price.bound(),
             preview.intent
         ]);
         Self {
@@ -47,6 +51,7 @@ impl GateItem {
             diffs: preview.diffs.clone(),
             notes: preview.notes.clone(),
             undo: preview.undo.clone(),
+            price: preview.price.clone(),
             digest: digest(bound.to_string().as_bytes()),
         }
     }
@@ -131,6 +136,7 @@ impl Gate {
                 (now.diffs != then.diffs, "its edits"),
                 (now.notes != then.notes, "what there is to know"),
                 (now.undo != then.undo, "how it is taken back"),
+                (now.price.bound() != then.price.bound(), "who and what it hits"),
             ];
             let mut parts: Vec<&str> =
                 parts.into_iter().filter_map(|(differs, part)| differs.then_some(part)).collect();
@@ -138,6 +144,8 @@ impl Gate {
                 parts.push("what it is pinned to");
             }
             lines.push(format!("{}: {}", now.target, parts.join(", ")));
+            let new = now.notes.iter().filter(|note| !then.notes.contains(note));
+            lines.extend(new.map(|note| format!("now: {note}")));
         }
         lines
     }

@@ -369,6 +369,7 @@ impl RunState {
                 visit.phase = Phase::Acting;
             }
             Entry::RolledBack { .. } => self.position = Position::RolledBack,
+            Entry::TookOver { .. } => {}
             Entry::Stopped { why } => self.stopped = Some(why.clone()),
             Entry::Resumed { operator, .. } => {
                 self.operators.insert(operator.clone());
@@ -486,6 +487,8 @@ impl RunState {
             Position::Before(_) | Position::In | Position::Held | Position::Unwinding => {}
         }
         let Some(visit) = self.trail.last_mut() else { return };
+        // An item that broke is tried again; one that has its answer keeps it.
+        visit.items.retain(|_, result| result.is_ok());
         match visit.phase {
             // An open gate stands as it is, so that who agreed meanwhile need not do so again.
             Phase::Gate { .. } if !visit.in_doubt() => {}

@@ -35,6 +35,10 @@ pub struct Command {
     pub timeout: Duration,
     /// Bytes kept of each of stdout and stderr; what is beyond is read and dropped, and [`Output::truncated`] is set.
     pub output_limit: usize,
+    /// It alters something. Set by the step that acts, so that a replay keeps what was answered before it and what was
+    /// answered after it apart, and tests can count it.
+    #[serde(default)]
+    pub changes: bool,
 }
 
 impl Command {
@@ -63,7 +67,15 @@ impl Command {
             env_remove: Vec::new(),
             timeout: Self::DEFAULT_TIMEOUT,
             output_limit: Self::DEFAULT_OUTPUT_LIMIT,
+            changes: false,
         }
+    }
+
+    /// The same command, known to alter something.
+    #[must_use]
+    pub fn changing(mut self) -> Self {
+        self.changes = true;
+        self
     }
 
     /// The same command on `host`.

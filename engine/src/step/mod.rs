@@ -3,6 +3,7 @@
 mod context;
 mod error;
 mod preview;
+mod price;
 mod registry;
 mod spec;
 mod traits;
@@ -13,6 +14,7 @@ pub use preview::{
     AnyPreview, Choice, Confirmation, Done, FileDiff, FileWrite, Performed, Predicted, Preview, Question,
     UndoPlan, UndoPreview, Undone,
 };
+pub use price::Price;
 pub use registry::Registry;
 pub use spec::{Effect, OutcomeSpec, Outcomes, StepSpec};
 pub use traits::{Change, ChangeStep, Read, ReadStep, Step};

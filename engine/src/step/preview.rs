@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Price;
+
 /// A file as it is and as it would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileDiff {
@@ -32,7 +34,7 @@ pub struct Predicted<T> {
 
 /// What a change would do, found out by reads alone.
 ///
-/// Consent binds to the digest of everything in here but `predicted` and `writes`: if a second preview right before
+/// Consent binds to the digest of everything in here but `predicted`, `writes` and [what grows](Price::bound) of `price`: if a second preview right before
 /// the act differs, the gate asks again. So nothing volatile (times, percentages) belongs into it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preview<I, O> {
@@ -46,6 +48,8 @@ pub struct Preview<I, O> {
     pub notes: Vec<String>,
     /// How it can be taken back, or `None` if it cannot.
     pub undo: Option<String>,
+    /// Who and what is hit and what is lost.
+    pub price: Price,
     /// What performing, confirming and undoing need: digests, original content, tokens. Journaled before the act.
     pub intent: I,
     /// The possible outcomes, the likeliest first; empty if nothing can be said.
@@ -65,6 +69,7 @@ impl<I: Default, O> Preview<I, O> {
             diffs: Vec::new(),
             notes: Vec::new(),
             undo: None,
+            price: Price::nothing(),
             intent: I::default(),
             predicted: Vec::new(),
             writes: Vec::new(),
@@ -140,6 +145,8 @@ pub enum Confirmation<O> {
     Happened(Done<O>),
     /// It did not: it may be performed (again).
     DidNot,
+    /// It was cut off half-way, what it did so far is known, and performing it with the same intent brings it to its end.
+    Begun(String),
     /// It cannot be told; the reason. A person decides.
     Unknown(String),
 }

@@ -250,6 +250,7 @@ impl<T: ChangeStep> Step for Change<T> {
             diffs: preview.diffs,
             notes: preview.notes,
             undo: preview.undo,
+            price: preview.price,
             intent: erase(preview.intent)?,
             predicted,
             writes: preview.writes,
@@ -276,6 +277,7 @@ impl<T: ChangeStep> Step for Change<T> {
         Ok(match self.step.confirm(cx, &typed(T::KIND, params)?, &typed(T::KIND, intent)?).await? {
             Confirmation::Happened(done) => Confirmation::Happened(erase_done(done)?),
             Confirmation::DidNot => Confirmation::DidNot,
+            Confirmation::Begun(what) => Confirmation::Begun(what),
             Confirmation::Unknown(why) => Confirmation::Unknown(why),
         })
     }

@@ -6,12 +6,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+use crate::budget::Spending;
 use crate::journal::Journal;
 use crate::lock::Lease;
 use crate::plan::{Node, StepNode, Undo};
 use crate::policy::{Intended, ruling};
 use crate::run::{Act, Entry, GateItem, Rule, Verdict};
-use crate::step::{AnyPreview, Confirmation, Done, Effect, Performed, Step, StepError, StepErrorKind};
+use crate::step::{AnyPreview, Confirmation, Done, Effect, Performed, Price, Step, StepError, StepErrorKind};
 use crate::template;
 
 use super::attempt::Attempt;
@@ -47,7 +48,7 @@ impl<J: Journal> Walker<J> {
         targets.sort();
         targets.dedup();
         let effect = params().map(|params| kind.effect(params)).max().unwrap_or(kind.spec().effect);
-        if let Some(flow) = self.hold(&node.id, &targets)? {
+        if let Some(flow) = self.hold(visit, node, &targets).await? {
             return Ok(flow);
         }
         let mut items = items;
@@ -194,7 +195,7 @@ impl<J: Journal> Walker<J> {
                 };
                 let entry =
                     Entry::Intended { visit, node: node.id.clone(), item: item.index, act: Box::new(act) };
-                if let Some(why) = self.lost() {
+                if let Err(why) = self.may(visit, item.index, &preview.price) {
                     answers.insert(item.index, Err(why));
                     broke = u32::MAX;
                     break;
@@ -246,6 +247,30 @@ impl<J: Journal> Walker<J> {
             answers.insert(item.index, Err(StepError::failed("not begun: too many items broke before it")));
         }
         Ok(answers)
+    }
+}
+
+impl<J: Journal> Walker<J> {
+    /// Whether a change may still be made, right before it is announced.
+    ///
+    /// # Errors
+    /// If a lock is lost, or the site's budget has no room for it.
+    fn may(&self, visit: u64, item: Option<usize>, price: &Price) -> Result<(), StepError> {
+        if let Some(why) = self.lost() {
+            return Err(why);
+        }
+        let spending = Spending {
+            run: self.state.started.run.clone(),
+            visit,
+            item,
+            account: self.operator.clone(),
+            at: self.world.site.now(),
+            amounts: Spending::amounts_of(price),
+        };
+        self.world.budget.spend(&spending).map_err(|error| {
+            StepError::new(StepErrorKind::Denied, error.to_string())
+                .help("nothing was done; wait until there is room, or ask the administrators of this site")
+        })
     }
 }
 
@@ -311,6 +336,7 @@ async fn performed(attempt: &Attempt, intent: &Value, leases: Vec<Arc<dyn Lease>
     match attempt.step.confirm(&attempt.cx, &attempt.params, intent).await {
         Ok(Confirmation::Happened(done)) => Settled::Answered(done),
         Ok(Confirmation::DidNot) => Settled::Not(error),
+        Ok(Confirmation::Begun(what)) => Settled::Doubt(format!("{error}; it is half-made: {what}")),
         Ok(Confirmation::Unknown(why)) => {
             Settled::Doubt(format!("{error}; whether it happened is unknown: {why}"))
         }

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use crate::journal::Journal;
 use crate::run::{Act, Answer, Entry, Verdict};
-use crate::step::{Choice, Confirmation, Done, Question};
+use crate::step::{Choice, Confirmation, Done, Performed, Question, StepError};
 
 use super::walker::{Flow, WalkError, Walker, step_node};
 
+const PROBE: &str = "probe";
 const DONE: &str = "done";
 const NOT_DONE: &str = "not_done";
 const ABORT: &str = "abort";
@@ -39,8 +40,26 @@ impl<J: Journal> Walker<J> {
                 .clone();
             let cx = self.cx(visit, id, item);
             let (done, by) = match kind.confirm(&cx, &act.params, &act.intent).await {
-                Ok(Confirmation::Happened(done)) => (Some(done), "probe".to_owned()),
-                Ok(Confirmation::DidNot) => (None, "probe".to_owned()),
+                Ok(Confirmation::Happened(done)) => (Some(done), PROBE.to_owned()),
+                Ok(Confirmation::DidNot) => (None, PROBE.to_owned()),
+                // What was agreed to is this whole act, so it is brought to its end without asking once more.
+                Ok(Confirmation::Begun(what)) => {
+                    if let Some(flow) = self.hold(visit, node, &kind.targets(&act.params)).await? {
+                        return Ok(flow);
+                    }
+                    if let Some(why) = self.lost() {
+                        return self.fail(visit, id, why);
+                    }
+                    match kind.perform(&cx, &act.params, &act.intent).await {
+                        Ok(Performed::Done(done)) => {
+                            (Some(done), format!("{PROBE}; half of it, and the other half now: {what}"))
+                        }
+                        Ok(Performed::Ask(..)) => {
+                            return self.fail(visit, id, StepError::failed("a change asked a person"));
+                        }
+                        Err(error) => return self.fail(visit, id, error),
+                    }
+                }
                 Ok(Confirmation::Unknown(why)) => {
                     match self.ask_in_doubt(visit, id, prompt(&act), &act, &why).await? {
                         Ok(decided) => decided,

@@ -14,6 +14,7 @@ mod unwind;
 mod visit;
 mod walker;
 
+pub use hold::Hold;
 pub use rollback::Rollback;
 pub use unwind::Undoable;
 pub use walker::{Ending, WalkError, Walker, World};

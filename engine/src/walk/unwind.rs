@@ -10,7 +10,7 @@ use crate::plan::{Approve, Node, StepNode};
 use crate::run::{Act, Change, Entry, GateItem, Intended, Phase, Rule, Verdict};
 use crate::site::digest;
 use crate::step::{
-    Confirmation, Done, Effect, Performed, Step, StepCx, StepError, UndoPlan, UndoPreview, Undone,
+    Confirmation, Done, Effect, Performed, Price, Step, StepCx, StepError, UndoPlan, UndoPreview, Undone,
 };
 use crate::template::Names;
 
@@ -22,7 +22,7 @@ use super::walker::{Flow, WalkError, Walker, step_node};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Undoable {
     /// This.
-    Would(GateItem),
+    Would(Box<GateItem>),
     /// Nothing; why.
     Nothing(String),
     /// It cannot be taken back; why.
@@ -35,7 +35,7 @@ pub enum Undoable {
 enum Look {
     /// It can be taken back: what is shown, the step that the runbook names for it, and whether nothing tells if that was
     /// done already.
-    Would { item: GateItem, act: Option<Box<Act>>, blind: bool },
+    Would { item: Box<GateItem>, act: Option<Box<Act>>, blind: bool },
     /// There is nothing to do, or nothing can be done.
     Over(Undone),
 }
@@ -101,10 +101,10 @@ impl<J: Journal> Walker<J> {
                 }
             };
             let targets = self.step_of(&does.kind).map(|step| step.targets(&does.params));
-            if let Some(flow) = self.hold(&node.id, &targets.unwrap_or_default())? {
+            if let Some(flow) = self.hold(visit, node, &targets.unwrap_or_default()).await? {
                 return Ok(flow);
             }
-            let mut gate = self.gate(node, step, &Names::default(), rule, vec![item], true);
+            let mut gate = self.gate(node, step, &Names::default(), rule, vec![*item], true);
             (gate.prompt, gate.kind) = (format!("Take back: {}", node.title), does.kind.clone());
             let agreed = self.agreed(visit, &gate);
             if let Consent::Not(flow) = self.consent(visit, node, gate).await? {
@@ -200,7 +200,8 @@ impl<J: Journal> Walker<J> {
         let act = &past.intended.act;
         let step = self.step_of(&act.kind).ok()?;
         match step.confirm(&self.past_cx(past), &act.params, &act.intent).await {
-            Ok(Confirmation::Happened(_)) => Some(Verdict::Happened),
+            // Half of it is to be taken back, too.
+            Ok(Confirmation::Happened(_) | Confirmation::Begun(_)) => Some(Verdict::Happened),
             Ok(Confirmation::DidNot) => Some(Verdict::DidNot),
             Ok(Confirmation::Unknown(_)) | Err(_) => None,
         }
@@ -221,7 +222,7 @@ impl<J: Journal> Walker<J> {
                         notes.push("it was begun before, and how far that came is not known".to_owned());
                     }
                     plan.notes.extend(notes);
-                    Look::Would { blind: plan.blind, item: shown(act, plan), act: None }
+                    Look::Would { blind: plan.blind, item: Box::new(shown(act, plan)), act: None }
                 }
                 UndoPreview::NothingToDo(why) => Look::Over(Undone::NothingToDo(why)),
                 UndoPreview::Cannot(why) => Look::Over(Undone::Cannot(why)),
@@ -236,7 +237,7 @@ impl<J: Journal> Walker<J> {
             let target = format!("{kind} (only reads)");
             let plan = UndoPlan { target, notes, ..UndoPlan::default() };
             return Ok(Look::Would {
-                item: shown(&past.intended.act, plan),
+                item: Box::new(shown(&past.intended.act, plan)),
                 act: act(Value::Null, None),
                 blind: false,
             });
@@ -246,7 +247,7 @@ impl<J: Journal> Walker<J> {
             return Ok(Look::Over(of_outcome(&*step, done, Undone::NothingToDo)));
         }
         preview.notes.extend(notes);
-        let item = GateItem::new(kind, params, &preview);
+        let item = Box::new(GateItem::new(kind, params, &preview));
         Ok(Look::Would { item, act: act(preview.intent, preview.undo), blind: false })
     }
 
@@ -272,7 +273,7 @@ impl<J: Journal> Walker<J> {
                         let undone = of_outcome(&*step, done, Undone::Restored);
                         return self.undone(past, Ok(undone)).map(Some);
                     }
-                    Ok(Confirmation::DidNot) => return Ok(None),
+                    Ok(Confirmation::DidNot | Confirmation::Begun(_)) => return Ok(None),
                     Ok(Confirmation::Unknown(why)) => why,
                     Err(error) => error.message,
                 };
@@ -348,5 +349,13 @@ fn shown(act: &Act, plan: UndoPlan) -> GateItem {
     let bound = serde_json::json!(["undo", act.kind, act.params, act.intent, plan]);
     let UndoPlan { target, commands, diffs, notes, .. } = plan;
     let undo = Some("none: a new run would have to make the change again".to_owned());
-    GateItem { target, commands, diffs, notes, undo, digest: digest(bound.to_string().as_bytes()) }
+    GateItem {
+        target,
+        commands,
+        diffs,
+        notes,
+        undo,
+        price: Price::default(),
+        digest: digest(bound.to_string().as_bytes()),
+    }
 }

@@ -7,6 +7,7 @@ use crate::journal::Journal;
 use crate::plan::{Approve, Node, StepNode};
 use crate::run::{GateItem, Rule};
 use crate::site::digest;
+use crate::step::Price;
 
 use super::evaluate::{Item, items};
 use super::gate::Consent;
@@ -58,6 +59,7 @@ impl<J: Journal> Walker<J> {
                 diffs: Vec::new(),
                 notes: Vec::new(),
                 undo: None,
+                price: Price::nothing(),
                 digest: digest(item.params.value.to_string().as_bytes()),
             })
             .collect();

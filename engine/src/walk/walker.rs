@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::Budget;
 use crate::event::Event;
 use crate::journal::{Journal, JournalError, Record};
 use crate::lock::{Lease, LockError, Locks};
@@ -32,6 +33,8 @@ pub struct World {
     pub policy: Arc<dyn Policy>,
     /// Which run acts on what.
     pub locks: Arc<dyn Locks>,
+    /// How much changes may use up.
+    pub budget: Arc<dyn Budget>,
     /// Who is told what happens.
     pub listener: Arc<dyn Fn(&Event) + Send + Sync>,
     /// Set when the person wants to stop: a read is given up, a change is brought to its end, then the walk stops.
@@ -155,6 +158,8 @@ pub struct Walker<J> {
     seal: (u64, Option<String>),
     /// What steps answered that is not in the journal yet.
     pub(super) unwritten: Vec<String>,
+    /// The run from which locks may be taken over.
+    pub(super) over: Option<RunId>,
 }
 
 impl<J: Journal> Walker<J> {
@@ -222,6 +227,7 @@ impl<J: Journal> Walker<J> {
             leases: BTreeMap::new(),
             seal,
             unwritten: Vec::new(),
+            over: None,
         })
     }
 

@@ -67,6 +67,20 @@ async fn a_break_after_the_effect_is_looked_into_not_repeated() {
 }
 
 #[tokio::test]
+async fn items_that_broke_are_tried_again_and_no_others() {
+    let things = Shared::default();
+    things.set("a", "1");
+    things.lock().breaks.push(("before y".to_owned(), StepErrorKind::Denied));
+    let (ending, journal) = walk(started(nodes(), vec![]), world(&things, Scripted::yes())).await;
+    assert!(matches!(&ending, Ending::Held { node, .. } if node == "many"), "{ending:?}");
+    let ending = resume(&journal, world(&things, Scripted::yes())).await.unwrap();
+    assert!(matches!(ending, Ending::Ended { .. }), "{ending:?}");
+    let mut acts = things.lock().acts.clone();
+    acts.sort();
+    assert_eq!(acts, ["put b 1", "put c 1", "put x v", "put y v", "put z v"]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_looked_up_is_asked() {
     for (answer, acts) in [("done", 1), ("not_done", 2)] {
         let things = Shared::default();

@@ -315,6 +315,9 @@ async fn whoever_was_fenced_off_does_nothing_more() {
     let started = started(nodes(), vec![]);
     let usurper = Arc::new(Usurper(locks.clone(), started.run.clone()));
     let (ending, _) = walk(started, World { locks: Arc::new(locks), ..world(&things, usurper) }).await;
-    assert!(matches!(&ending, Ending::Held { why, .. } if why.contains("taken over")), "{ending:?}");
+    assert!(
+        matches!(&ending, Ending::Held { why, .. } if why.contains("has taken thing/a over")),
+        "{ending:?}"
+    );
     assert!(!acted(&things));
 }

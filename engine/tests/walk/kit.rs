@@ -13,8 +13,8 @@ use engine::plan::{
 use engine::run::{Answer, AskedOf, Decided, Entry, Gate, Mode, Operator, RunId, Started};
 use engine::site::{Command, DirEntry, FileStat, Output, Site, SiteError, SiteErrorKind};
 use engine::step::{
-    Change, ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Question, Read,
-    ReadStep, Registry, StepCx, StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
+    Change, ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, Question,
+    Read, ReadStep, Registry, StepCx, StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use engine::walk::{Ending, Rollback, WalkError, Walker, World};
 use jiff::Timestamp;
@@ -153,6 +153,7 @@ impl ChangeStep for Put {
             diffs: vec![],
             notes: cx.head.iter().map(|head| format!("the journal is at {head}")).collect(),
             undo: Some("put it back".to_owned()),
+            price: Price { jobs: vec![params.thing.clone()], ..Price::nothing() },
             intent: PutIntent { before: before.clone() },
             predicted: vec![Predicted { outcome: "done".to_owned(), output: output() }],
             writes: vec![],
@@ -264,6 +265,7 @@ impl ChangeStep for Burn {
             commands: vec![format!("burn {}", params.thing)],
             diffs: vec![],
             notes: vec![],
+            price: Price::nothing(),
             undo: None,
             intent: (),
             predicted: vec![],
@@ -445,6 +447,7 @@ pub(crate) fn world(things: &Shared, operator: Arc<impl Operator + 'static>) -> 
         site: Arc::new(Nowhere(things.clone())),
         operator,
         policy: Arc::new(engine::policy::NoPolicy),
+        budget: Arc::new(engine::budget::NoBudget),
         locks: Arc::new(engine::lock::MemoryLocks::default()),
         listener: Arc::new(|_: &Event| {}),
         cancel: CancellationToken::new(),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that breaks says where")]
 
+mod budget;
 mod crash;
 mod dry_run;
 mod gates;

@@ -7,8 +7,8 @@
 use async_trait::async_trait;
 use engine::site::{Command, SiteErrorKind, digest};
 use engine::step::{
-    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, UndoPlan, UndoPreview, Undone,
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, StepCx,
+    StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use super::latest;
 use super::layout::root_of;
 use super::room::{Room, room};
 use crate::size::show;
+use crate::target;
 use crate::text::{clean_to, count};
 
 /// How long copying may take: a checkpoint can be a terabyte.
@@ -93,6 +94,10 @@ impl ChangeStep for Pin {
         ])
     }
 
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::file(&params.path)]
+    }
+
     async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {
         let intent = match plan(cx, params).await? {
             Ok(intent) => intent,
@@ -112,6 +117,7 @@ impl ChangeStep for Pin {
             diffs: Vec::new(),
             notes: notes(&intent, &room),
             undo: Some(format!("{} (only while the checkpoint itself is still there)", intent.removal())),
+            price: Price::nothing(),
             predicted: vec![Predicted { outcome, output }],
             intent,
             writes: Vec::new(),
@@ -332,7 +338,7 @@ async fn marked(cx: &StepCx, intent: &Intent) -> Result<bool, StepError> {
 }
 
 async fn order(cx: &StepCx, command: &Command, intent: &Intent) -> Result<(), StepError> {
-    let output = cx.site.run(command).await?;
+    let output = cx.site.run(&command.clone().changing()).await?;
     if output.success() {
         return Ok(());
     }

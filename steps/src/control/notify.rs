@@ -6,8 +6,8 @@
 use async_trait::async_trait;
 use engine::site::{Command, Exit};
 use engine::step::{
-    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind,
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, StepCx,
+    StepError, StepErrorKind,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,8 @@ fn command(params: &Params) -> Result<Command, StepError> {
         "proto = \"=http,https\"".to_owned(),
     ];
     let config = lines.join("\n") + "\n";
-    Ok(Command::argv(["curl", "--disable", "--config", "-"]).stdin(config).timeout(params.timeout.0 * 2))
+    let curl = Command::argv(["curl", "--disable", "--config", "-"]).changing();
+    Ok(curl.stdin(config).timeout(params.timeout.0 * 2))
 }
 
 #[async_trait]
@@ -129,6 +130,7 @@ impl ChangeStep for Notify {
             diffs: vec![],
             notes: vec![],
             undo: None,
+            price: Price::nothing(),
             intent: (),
             predicted: vec![Predicted { outcome: "sent".to_owned(), output: Output { status: None } }],
             writes: vec![],

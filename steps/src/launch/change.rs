@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use engine::site::{SiteErrorKind, digest};
 use engine::step::{
-    Confirmation, Done, FileDiff, FileWrite, Performed, Predicted, Preview, StepCx, StepError, StepErrorKind,
-    UndoPlan, UndoPreview, Undone,
+    Confirmation, Done, FileDiff, FileWrite, Performed, Predicted, Preview, Price, StepCx, StepError,
+    StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -306,6 +306,7 @@ pub(super) fn propose_files<O: Clone>(
         diffs,
         notes,
         undo: Some(undo),
+        price: Price::nothing(),
         predicted: vec![Predicted { outcome: done.outcome.clone(), output: done.output.clone() }],
         writes: files.iter().map(write).collect(),
         intent: Intent { files, done: Some(done) },
@@ -354,6 +355,15 @@ pub(super) async fn perform<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
     let Some(done) = &intent.done else {
         return Err(StepError::failed("there is no agreed edit to make"));
     };
+    // All are looked at before the first is written: what can be known is no reason to write and take back.
+    if intent.files.len() > 1 {
+        for file in &intent.files {
+            if matches!(present(cx, file).await?, Present::Other | Present::Gone) {
+                let message = format!("{} is no longer what it was when it was shown", clean(&file.path));
+                return Err(edited_meanwhile(StepError::new(StepErrorKind::Drifted, message), &file.path));
+            }
+        }
+    }
     for (index, file) in intent.files.iter().enumerate() {
         let replaced = cx.site.replace(&file.path, Some(&file.before_digest), file.content.as_bytes()).await;
         let Err(error) = replaced else { continue };
@@ -361,33 +371,34 @@ pub(super) async fn perform<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
         if drifted && matches!(present(cx, file).await?, Present::After) {
             continue;
         }
+        let mut all_back = true;
         for written in intent.files[..index].iter().rev() {
-            // Best effort: what cannot be given back is found by `confirm`.
             let back =
                 cx.site.replace(&written.path, Some(&written.after_digest), written.original.as_bytes());
-            let _ = back.await;
+            all_back &= back.await.is_ok();
         }
-        let error = StepError::from(error);
-        return Err(match drifted {
-            true => {
-                error.help(format!("Someone edited {} meanwhile; look at it and resume.", clean(&file.path)))
-            }
-            false => error,
-        });
+        let mut error = StepError::from(error);
+        if !all_back {
+            error.kind = StepErrorKind::InDoubt; // some of it is there; `confirm` tells what
+        }
+        return Err(if drifted { edited_meanwhile(error, &file.path) } else { error });
     }
     Ok(done.clone().into())
 }
 
-/// Whether the edit was made, by the files' digests. An edit that was made in part counts as not made: performing it goes on
-/// from there.
+fn edited_meanwhile(error: StepError, path: &str) -> StepError {
+    error.help(format!("Someone edited {} meanwhile; look at it and resume.", clean(path)))
+}
+
+/// Whether the edit was made, by the files' digests. One that was made in part is begun: performing it goes on from there.
 pub(super) async fn confirm<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result<Confirmation<O>, StepError> {
     let Some(done) = &intent.done else { return Ok(Confirmation::DidNot) };
-    let mut all = true;
+    let (mut made, mut open) = (Vec::new(), Vec::new());
     for file in &intent.files {
         let path = clean(&file.path);
         match present(cx, file).await? {
-            Present::After => {}
-            Present::Before => all = false,
+            Present::After => made.push(path),
+            Present::Before => open.push(path),
             Present::Gone => return Ok(Confirmation::Unknown(format!("{path} is gone"))),
             Present::Other => {
                 let why = format!("{path} is neither as it was nor as it was to be: someone else edited it");
@@ -395,7 +406,15 @@ pub(super) async fn confirm<O: Clone>(cx: &StepCx, intent: &Intent<O>) -> Result
             }
         }
     }
-    Ok(if all { Confirmation::Happened(done.clone()) } else { Confirmation::DidNot })
+    Ok(match (&made[..], &open[..]) {
+        (_, []) => Confirmation::Happened(done.clone()),
+        ([], _) => Confirmation::DidNot,
+        _ => Confirmation::Begun(format!(
+            "{} has its new content, {} has not",
+            made.join(", "),
+            open.join(", ")
+        )),
+    })
 }
 
 /// Which files still have the content that they were given, or why nothing is taken back.

@@ -15,6 +15,7 @@ use super::edits::{Changed, apply};
 use super::restore::restore;
 use super::script::{valid_name, valid_value};
 use crate::slurm::JobId;
+use crate::target;
 use crate::text::clean;
 
 /// Sets and unsets environment variables of the launch.
@@ -81,6 +82,10 @@ impl ChangeStep for Edit {
 
     fn outcomes() -> Outcomes {
         Outcomes::fixed(&[EDITED, UNCHANGED, DIFFERS, CANNOT])
+    }
+
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::file(&params.script)]
     }
 
     async fn preview(

@@ -8,6 +8,7 @@ use engine::step::{
 use super::answer::Answer;
 use super::params::{ShellParams, SshParams};
 use super::work::Work;
+use crate::target;
 
 /// A command on this machine.
 pub(super) struct Shell;
@@ -16,7 +17,7 @@ pub(super) struct Shell;
 pub(super) struct Ssh;
 
 macro_rules! step {
-    ($step:ty, $kind:literal, $params:ty, $summary:literal) => {
+    ($step:ty, $kind:literal, $params:ty, $host:expr, $summary:literal) => {
         #[async_trait]
         impl ChangeStep for $step {
             const KIND: &'static str = $kind;
@@ -35,6 +36,12 @@ macro_rules! step {
 
             fn effect(&self, params: &$params) -> Effect {
                 Work::from(params).effect()
+            }
+
+            fn targets(&self, params: &$params) -> Vec<String> {
+                // Which files or jobs a command acts on only its author knows.
+                let host: fn(&$params) -> Option<&str> = $host;
+                host(params).map(target::node).into_iter().collect()
             }
 
             async fn preview(&self, _: &StepCx, params: &$params) -> Result<Preview<(), Answer>, StepError> {
@@ -75,5 +82,5 @@ macro_rules! step {
     };
 }
 
-step!(Shell, "shell", ShellParams, "Run a command on this machine");
-step!(Ssh, "ssh", SshParams, "Run a command on a host");
+step!(Shell, "shell", ShellParams, |_| None, "Run a command on this machine");
+step!(Ssh, "ssh", SshParams, |params| Some(&params.host), "Run a command on a host");

@@ -107,6 +107,7 @@ async fn a_probe_tells_whether_it_happened() {
                 "happened"
             }
             Confirmation::DidNot => "did not",
+            Confirmation::Begun(_) => "begun",
             Confirmation::Unknown(_) => "unknown",
         };
         assert_eq!(said, expected);

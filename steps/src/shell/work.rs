@@ -2,8 +2,8 @@
 
 use engine::site::{Command, Exit};
 use engine::step::{
-    Confirmation, Done, Effect, Performed, Predicted, Preview, StepCx, StepError, StepErrorKind, UndoPlan,
-    UndoPreview, Undone,
+    Confirmation, Done, Effect, Performed, Predicted, Preview, Price, StepCx, StepError, StepErrorKind,
+    UndoPlan, UndoPreview, Undone,
 };
 
 use super::answer::{Answer, done};
@@ -81,6 +81,7 @@ impl Work {
             diffs: Vec::new(),
             notes,
             undo: self.params.undo.as_ref().map(|text| format!("runs: {text}")),
+            price: Price::default(),
             intent: (),
             predicted: vec![predicted("ok"), predicted("nonzero")],
             writes: Vec::new(),
@@ -161,7 +162,7 @@ impl Work {
             }
             blind = exit != Exit::Code(0);
         }
-        let undo = self.params.undo.as_ref().map(|undo| self.placed(Command::script(undo)));
+        let undo = self.params.undo.as_ref().map(|undo| self.placed(Command::script(undo).changing()));
         Ok(undo.map(|undo| (undo, blind)).ok_or_else(no_undo))
     }
 
@@ -196,6 +197,7 @@ impl Work {
             return wrong("`effect: reads` needs a `reason`");
         }
         command.stdin = self.params.stdin.clone().map(String::into_bytes);
+        command.changes = self.effect().changes();
         Ok(self.placed(command))
     }
 

@@ -83,6 +83,8 @@ fn spawn(command: &Command) -> Result<Child, SiteError> {
             process
         }
     };
+    // Of the database in which runs are kept: sbatch would hand it on to a job and keep it in its record.
+    process.env_remove("PGPASSWORD");
     for pattern in &command.env_remove {
         match pattern.strip_suffix('*') {
             None => {

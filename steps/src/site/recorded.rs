@@ -19,7 +19,8 @@ use super::tape::{Tape, command_line, find_key, path_key, read_key, run_key};
 /// A site that answers from a recording.
 ///
 /// An exchange answers the question it was recorded for: the same command on the same host in the same directory with
-/// the same input, the same path. Several answers to one question come in their order, the last one repeats. Reads of
+/// the same input, the same path. Several answers to one question come in their order, the last one repeats; what was
+/// recorded after a change is answered only after that change. Reads of
 /// other parts of a file are put together from the recorded ones. Files that the run writes are kept in memory and
 /// seen by its later reads (but not by commands). The clock begins where the recording began and moves by the time
 /// that commands took and that the run waits.
@@ -28,6 +29,7 @@ pub struct RecordedSite {
     state: Mutex<State>,
 }
 
+#[derive(Clone)]
 struct State {
     now: Timestamp,
     tape: Tape,
@@ -41,6 +43,12 @@ impl RecordedSite {
         let state =
             State { now: recording.clock, tape: Tape::new(recording.exchanges), written: BTreeMap::new() };
         Self { placeholder: Placeholder::new(run), state: Mutex::new(state) }
+    }
+
+    /// The same world as it is now, which goes its own way from here.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { placeholder: self.placeholder.clone(), state: Mutex::new(self.state().clone()) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -78,6 +86,10 @@ fn cut(bytes: Vec<u8>, limit: usize) -> (Vec<u8>, bool) {
 
 fn not_recorded_command(tape: &Tape, asked: &Ran) -> SiteError {
     let line = command_line(asked);
+    if tape.knows(&run_key(asked)) {
+        let message = format!("the recording has `{line}` only after a change that was not made here");
+        return SiteError::new(SiteErrorKind::NotRecorded, message);
+    }
     let nearest = match tape.nearest(&line) {
         Some(near) if near == line => {
             "; the same command is there with another directory or standard input".to_owned()
@@ -162,13 +174,16 @@ impl Site for RecordedSite {
     async fn run(&self, command: &Command) -> Result<Output, SiteError> {
         let mut asked = self.asked(command);
         let mut state = self.state();
-        let mut found = state.tape.take(&run_key(&asked));
-        if found.is_none() && asked.stdin.take().is_some() {
-            found = state.tape.take(&run_key(&asked)); // recorded for any input
+        let mut key = run_key(&asked);
+        if !state.tape.knows(&key) && asked.stdin.take().is_some() {
+            key = run_key(&asked); // recorded for any input
         }
-        let Some(Exchange::Run(ran)) = found else {
+        let Some(Exchange::Run(ran)) = state.tape.take(&key) else {
             return Err(not_recorded_command(&state.tape, &asked));
         };
+        if ran.changes {
+            state.tape.made(&key);
+        }
         state.advance(ran.took.0);
         if let Some(failure) = &ran.error {
             return Err(self.error(failure));
@@ -292,7 +307,8 @@ impl Site for RecordedSite {
     async fn replace(&self, path: &str, expected: Option<&str>, content: &[u8]) -> Result<(), SiteError> {
         let mut state = self.state();
         let recorded = self.placeholder.out_text(path);
-        let found = match state.tape.take(&path_key("replace", &recorded)) {
+        let key = path_key("replace", &recorded);
+        let found = match state.tape.take(&key) {
             Some(Exchange::Replace(replaced)) => Some(replaced),
             _ => None,
         };
@@ -315,13 +331,15 @@ impl Site for RecordedSite {
         }
         let now = state.now;
         state.written.insert(path.to_owned(), (Some(content.to_vec()), now));
+        state.tape.made(&key);
         Ok(())
     }
 
     async fn remove(&self, path: &str, expected: &str) -> Result<(), SiteError> {
         let mut state = self.state();
         let recorded = self.placeholder.out_text(path);
-        let found = match state.tape.take(&path_key("remove", &recorded)) {
+        let key = path_key("remove", &recorded);
+        let found = match state.tape.take(&key) {
             Some(Exchange::Remove(removed)) => Some(removed),
             _ => None,
         };
@@ -331,7 +349,10 @@ impl Site for RecordedSite {
         match (state.known(path, &recorded, &self.placeholder), found) {
             (Known::Content(present), _) if digest(&present) != expected => return Err(conflict(path)),
             (Known::Content(_), _) => {}
-            (Known::Absent, _) => return Ok(()),
+            (Known::Absent, _) => {
+                state.tape.made(&key);
+                return Ok(());
+            }
             (Known::Unknown, Some(removed)) if removed.expected != expected => return Err(conflict(path)),
             (Known::Unknown, Some(_)) => {}
             (Known::Unknown, None) => {
@@ -341,6 +362,7 @@ impl Site for RecordedSite {
         }
         let now = state.now;
         state.written.insert(path.to_owned(), (None, now));
+        state.tape.made(&key);
         Ok(())
     }
 

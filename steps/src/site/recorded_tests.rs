@@ -6,7 +6,7 @@ use std::time::Duration;
 use engine::site::{Command, Site, SiteErrorKind, digest};
 use proptest::prelude::*;
 
-use super::{Content, Exchange, Ran, ReadPart, RecordedSite, Recorder, Recording};
+use super::{Content, Exchange, Looked, Ran, ReadPart, RecordedSite, Recorder, Recording};
 use crate::testkit::{FakeSite, exit, fails, ok};
 
 const RECORDED: &str = "20261124-aaaa";
@@ -175,6 +175,43 @@ async fn answers_come_in_order_and_the_clock_is_the_recordings() {
     assert_eq!(site.now().to_string(), "2026-11-24T03:13:52Z");
     let input = ask.clone().stdin("recorded without input: fits any");
     assert!(site.run(&input).await.is_ok());
+}
+
+#[tokio::test]
+async fn causes_come_before_their_effects_however_often_is_asked() {
+    let scancel = |id: &str| {
+        let argv = Some(vec!["scancel".into(), id.to_owned()]);
+        Exchange::Run(Ran { argv, changes: true, ..Ran::default() })
+    };
+    let exchanges = vec![
+        squeue("RUNNING", 0),
+        scancel("7"),
+        squeue("COMPLETING", 0),
+        squeue("CANCELLED", 0),
+        scancel("8"),
+        Exchange::Stat(Looked { path: "/new".into(), is: None, error: None }),
+    ];
+    let site = RecordedSite::new(recording(exchanges), "no-such-run");
+    let ask = async |site: &RecordedSite| {
+        site.run(&Command::argv(["squeue", "-j", "7"])).await.unwrap().text().into_owned()
+    };
+    let cancel = async |site: &RecordedSite, id: &str| {
+        site.run(&Command::argv(["scancel", id]).changing()).await.unwrap();
+    };
+    assert_eq!([ask(&site).await, ask(&site).await], ["RUNNING", "RUNNING"]);
+    assert_eq!(site.stat("/new").await.unwrap_err().kind, SiteErrorKind::NotRecorded);
+    // A run that was cut off before it asked does not get what is stale by now.
+    let other = RecordedSite::fork(&site);
+    cancel(&site, "7").await;
+    assert_eq!(
+        [ask(&site).await, ask(&site).await, ask(&site).await],
+        ["COMPLETING", "CANCELLED", "CANCELLED"]
+    );
+    cancel(&site, "8").await;
+    assert_eq!((ask(&site).await.as_str(), site.stat("/new").await.unwrap()), ("CANCELLED", None));
+    assert_eq!(ask(&other).await, "RUNNING", "a fork goes its own way");
+    cancel(&other, "8").await;
+    assert_eq!(ask(&other).await, "CANCELLED");
 }
 
 #[tokio::test]

@@ -90,6 +90,7 @@ impl Recorder {
             script,
             cwd: command.cwd.as_deref().map(|dir| self.text(dir)),
             stdin: command.stdin.as_deref().map(|input| digest(&self.placeholder.out(input))),
+            changes: command.changes,
             took: Timespan(took),
             error: self.failure(answer),
             ..Ran::default()

@@ -85,6 +85,9 @@ pub struct Ran {
     /// SHA-256 of its standard input; absent fits any input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
+    /// It altered something: what was recorded before it is answered before it, the rest afterwards.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub changes: bool,
     /// Status it returned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
@@ -205,6 +208,18 @@ pub struct Removed {
     /// Why it could not be removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
+}
+
+impl Exchange {
+    /// Whether the world is another one after it.
+    pub(super) fn changes(&self) -> bool {
+        match self {
+            Self::Run(ran) => ran.changes,
+            Self::Replace(replaced) => replaced.error.is_none(),
+            Self::Remove(removed) => removed.error.is_none(),
+            Self::Read(_) | Self::Stat(_) | Self::Find(_) | Self::List(_) => false,
+        }
+    }
 }
 
 impl From<&SiteError> for Failure {

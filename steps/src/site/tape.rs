@@ -10,15 +10,24 @@ use super::recording::{Exchange, Ran, ReadPart, Sought};
 type Key = String;
 
 /// The exchanges of a recording, by key. The last exchange of a key repeats, so that polling goes on.
+///
+/// Changes divide it: what was recorded after a change is not answered before that change is made, and what was recorded
+/// before it is not answered afterwards where there is something newer. So a replay that asks more often than the
+/// recorded run, because it was cut off and taken up again, still sees causes before their effects.
+#[derive(Clone)]
 pub(super) struct Tape {
     queues: BTreeMap<Key, Queue>,
+    /// Places of the exchanges that changed something.
+    changes: BTreeSet<usize>,
+    /// The place after the last change that was made.
+    reached: usize,
     /// The keys of the reads of a path.
     reads: BTreeMap<String, BTreeSet<Key>>,
     /// Every command of the recording, as it is named in errors.
     commands: BTreeSet<String>,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Queue {
     /// With their places in the recording.
     exchanges: Vec<(usize, Exchange)>,
@@ -26,8 +35,11 @@ struct Queue {
 }
 
 impl Queue {
-    fn take(&mut self) -> Option<&Exchange> {
-        let index = self.next.min(self.exchanges.len().checked_sub(1)?);
+    /// The next exchange, of those from place `from` on unless there are none, and before place `to`.
+    fn take(&mut self, from: usize, to: usize) -> Option<&Exchange> {
+        let before = |place: usize| self.exchanges.partition_point(|(at, _)| *at < place);
+        let last = before(to).checked_sub(1)?;
+        let index = self.next.max(before(from)).min(last);
         self.next = index + 1;
         self.exchanges.get(index).map(|(_, exchange)| exchange)
     }
@@ -81,8 +93,17 @@ pub(super) fn command_line(ran: &Ran) -> String {
 
 impl Tape {
     pub(super) fn new(exchanges: Vec<Exchange>) -> Self {
-        let mut tape = Self { queues: BTreeMap::new(), reads: BTreeMap::new(), commands: BTreeSet::new() };
+        let mut tape = Self {
+            queues: BTreeMap::new(),
+            changes: BTreeSet::new(),
+            reached: 0,
+            reads: BTreeMap::new(),
+            commands: BTreeSet::new(),
+        };
         for (place, exchange) in exchanges.into_iter().enumerate() {
+            if exchange.changes() {
+                tape.changes.insert(place);
+            }
             let key = match &exchange {
                 Exchange::Run(ran) => {
                     tape.commands.insert(command_line(ran));
@@ -106,7 +127,23 @@ impl Tape {
 
     /// The next exchange of a key.
     pub(super) fn take(&mut self, key: &str) -> Option<Exchange> {
-        self.queues.get_mut(key)?.take().cloned()
+        let next_change = self.changes.range(self.reached..).next();
+        let window = (self.reached, next_change.copied().unwrap_or(usize::MAX));
+        let queue = self.queues.get_mut(key)?;
+        let changes = queue.exchanges.iter().any(|(_, exchange)| exchange.changes());
+        let (from, to) = if changes { (0, usize::MAX) } else { window };
+        queue.take(from, to).cloned()
+    }
+
+    /// The change that was taken last under this key was made.
+    pub(super) fn made(&mut self, key: &str) {
+        let place = self.queues.get(key).and_then(Queue::passed);
+        self.reached = place.map_or(self.reached, |place| self.reached.max(place + 1));
+    }
+
+    /// Whether a key is recorded, if only after a change that was not made yet.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.queues.contains_key(key)
     }
 
     /// The exchange of a key that holds now.

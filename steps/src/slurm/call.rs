@@ -61,7 +61,7 @@ const SCRUBBED: &[&str] = &[
 
 /// A Slurm command that acts: its environment is the person's, without Slurm's own variables.
 pub(crate) fn command<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Command {
-    let mut command = Command::argv(argv).timeout(TIMEOUT);
+    let mut command = Command::argv(argv).timeout(TIMEOUT).changing();
     command.env_remove = SCRUBBED.iter().map(|&name| name.to_owned()).collect();
     command
 }
@@ -69,6 +69,7 @@ pub(crate) fn command<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Com
 /// A Slurm command that only asks: times come as seconds since 1970 (or in UTC, see [`super::value::time`]).
 pub(crate) fn question<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Command {
     let mut command = command(argv);
+    command.changes = false;
     command.env.insert("SLURM_TIME_FORMAT".to_owned(), "%s".to_owned());
     command.env.insert("TZ".to_owned(), "UTC".to_owned());
     command

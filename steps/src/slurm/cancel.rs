@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use engine::site::SiteErrorKind;
 use engine::step::{
-    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    UndoPreview,
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, StepCx,
+    StepError, StepErrorKind, UndoPreview,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,8 @@ use super::release::{Standing, Waited, standing, stuck, wait};
 use super::sacct::{SEPARATOR, rows};
 use super::state::State;
 use crate::duration::Timespan;
-use crate::text::{clean, count, names, span};
+use crate::target;
+use crate::text::{clean, names, span};
 
 /// Parameters of `slurm.cancel`.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -29,6 +30,12 @@ pub(crate) struct Params {
     /// The `pin` that `slurm.job` gave: the job is stopped only if it is still that submission.
     #[serde(default)]
     pin: Option<Pin>,
+    /// Steps since the newest complete checkpoint, as `checkpoint.latest` gave them, for the gate. `null`: not known.
+    #[serde(default)]
+    lost_steps: Option<u64>,
+    /// GPU-hours since then, for the gate. `null`: not known.
+    #[serde(default)]
+    lost_gpu_hours: Option<f64>,
     /// How long to wait for its nodes, such as `5m`. It should be longer than the cluster's `KillWait` and
     /// `UnkillableStepTimeout` together.
     #[serde(default = "five_minutes")]
@@ -86,6 +93,10 @@ impl ChangeStep for Cancel {
         ])
     }
 
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::job(params.job.as_str())]
+    }
+
     async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {
         let Some(record) = target(cx, params).await? else {
             return Ok(Preview::nothing(forgotten(&params.job)));
@@ -114,8 +125,9 @@ impl ChangeStep for Cancel {
             ),
             commands: vec![scancel(&record).to_string()],
             diffs: Vec::new(),
-            notes: notes(cx, &record, nodes.as_deref()).await?,
+            notes: notes(cx, &record).await?,
             undo: None,
+            price: price(params, &record, nodes.as_deref()),
             intent: Intent { pin: Pin::of(&record), state, nodes },
             predicted: predicted.into(),
             writes: Vec::new(),
@@ -133,7 +145,7 @@ impl ChangeStep for Cancel {
             return Ok(forgotten(&params.job).into());
         };
         intent.pin.check(&Pin::of(&record))?;
-        if !record.state.as_ref().is_some_and(State::is_released)
+        if !ends_by_itself(&record, intent)?
             && let Err(said) = stop(cx, &record).await?
         {
             return Ok(denied(&record, intent, &said).into());
@@ -196,6 +208,28 @@ async fn target(cx: &StepCx, params: &Params) -> Result<Option<Record>, StepErro
         pin.check(&Pin::of(&record))?;
     }
     Ok(Some(record))
+}
+
+/// Whether the job has ended, or began to, since it was shown: then there is nothing left to order.
+///
+/// # Errors
+/// [`StepErrorKind::Drifted`] if it is in any other state than it was shown in.
+fn ends_by_itself(record: &Record, intent: &Intent) -> Result<bool, StepError> {
+    let Some(now) = &record.state else { return Ok(false) };
+    if now.is_released() {
+        return Ok(true);
+    }
+    match &intent.state {
+        Some(then) if then != now.word() => match now.is_completing() {
+            true => Ok(true),
+            false => Err(StepError::new(
+                StepErrorKind::Drifted,
+                format!("job {} is {} by now; it was {then} when it was shown", record.job, now.word()),
+            )
+            .help("Nothing was done. Resume to see it as it is now.")),
+        },
+        _ => Ok(false),
+    }
 }
 
 pub(crate) fn scancel(record: &Record) -> engine::site::Command {
@@ -277,18 +311,27 @@ fn ended(id: &JobId, intent: &Intent, waited: Waited) -> Done<Output> {
         .line("processes that cannot be killed (driver, file system) hold it; Slurm will drain the nodes")
 }
 
-/// Who and what is hit. Nothing in it changes by itself from one minute to the next.
-async fn notes(cx: &StepCx, record: &Record, nodes: Option<&[String]>) -> Result<Vec<String>, StepError> {
+/// A job that holds no node yet holds no GPU either.
+fn price(params: &Params, record: &Record, nodes: Option<&[String]>) -> Price {
+    let waits = record.state.as_ref().is_some_and(State::is_waiting);
+    Price {
+        gpus: if waits { Some(0) } else { record.gpus },
+        nodes: nodes.unwrap_or_default().to_vec(),
+        users: record.user.iter().cloned().collect(),
+        jobs: vec![record.job.clone()],
+        steps_lost: params.lost_steps,
+        gpu_hours_lost: params.lost_gpu_hours,
+    }
+}
+
+/// Whose job it is and what follows. Nothing in it changes by itself from one minute to the next.
+async fn notes(cx: &StepCx, record: &Record) -> Result<Vec<String>, StepError> {
     let mut notes = Vec::new();
     let state = record.state.as_ref().map_or("in an unknown state", State::word);
     let who = record.user.as_deref().map_or_else(|| "an unknown user".to_owned(), clean);
     let since = record.started.map_or_else(String::new, |time| format!(", since {time}"));
     let name = record.name.as_deref().map_or_else(String::new, |name| format!(" ({})", clean(name)));
     notes.push(format!("job {}{name} of {who} is {state}{since}", record.job));
-    if let Some(nodes) = nodes.filter(|nodes| !nodes.is_empty()) {
-        let gpus = record.gpus.map_or_else(String::new, |gpus| format!(" with {gpus} GPUs"));
-        notes.push(format!("frees {}{gpus}: {}", count(nodes.len(), "node"), names(nodes)));
-    }
     if record.state.as_ref().is_some_and(State::is_completing) {
         notes.push("it is ending already: scancel adds nothing, this step waits for the nodes".to_owned());
     }

@@ -39,12 +39,15 @@ async fn perform(site: &Arc<FakeSite>, with: &Value, intent: &Value) -> Result<D
 #[tokio::test(flavor = "current_thread")]
 async fn the_gate_shows_the_command_and_who_is_hit() {
     let site = site(&["RUNNING|gpu-[20-21]"]);
-    let shown = preview(&site, &json!({ "job": 1 })).await;
+    let shown = preview(&site, &json!({ "job": 1, "lost_steps": 37 })).await;
+    let nodes = vec!["gpu-20".to_owned(), "gpu-21".to_owned()];
+    let (users, jobs) = (vec!["root".to_owned()], vec!["1".to_owned()]);
+    let price = Price { gpus: Some(8), nodes, users, jobs, steps_lost: Some(37), gpu_hours_lost: None };
+    assert_eq!(shown.price, price);
     assert_eq!(shown.commands, ["scancel 1"]);
     assert_eq!(shown.target, "job 1 on cluster lab");
     insta::assert_snapshot!(shown.notes.join("\n"), @r#"
         job 1 (llama) of root is RUNNING, since 2026-11-24T02:04:35Z
-        frees 2 nodes with 8 GPUs: gpu-20, gpu-21
         wait for it and may start when it ends, into the same failure: 7 (afterany:1(unfulfilled))
         queued under the same name: 9
         "#);
@@ -52,7 +55,7 @@ async fn the_gate_shows_the_command_and_who_is_hit() {
     assert!(!site.lines().contains(&"scancel 1".to_owned()), "a preview changes nothing");
     assert_eq!(
         shown,
-        preview(&site, &json!({ "job": 1 })).await,
+        preview(&site, &json!({ "job": 1, "lost_steps": 37 })).await,
         "consent binds to it, so it must not waver"
     );
 }

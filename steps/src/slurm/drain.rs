@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use engine::step::{
-    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, UndoPlan, UndoPreview, Undone,
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, StepCx,
+    StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::call::{Refusal, command, refusal, run};
 use super::mine::{carries, marked};
 use super::node::{Node, check_name, is_down, show};
+use crate::target;
 use crate::text::clean;
 
 /// Parameters of `slurm.drain`.
@@ -30,6 +31,9 @@ pub(crate) struct Intent {
     reason: String,
     token: String,
     state: String,
+    /// The reason that stood there.
+    #[serde(default)]
+    old_reason: Option<String>,
 }
 
 /// How the node stands.
@@ -68,6 +72,10 @@ impl ChangeStep for Drain {
         ])
     }
 
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::node(&params.node)]
+    }
+
     async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {
         check_name(&params.node)?;
         let reason = clean(&params.reason);
@@ -83,6 +91,7 @@ impl ChangeStep for Drain {
             reason: marked(&reason, &cx.token),
             token: cx.token.clone(),
             state: node.state.clone(),
+            old_reason: node.reason.clone(),
         };
         let mut notes =
             vec![format!("{} is {}: running jobs go on, no new one starts", params.node, clean(&node.state))];
@@ -112,6 +121,8 @@ impl ChangeStep for Drain {
             commands: vec![update(&intent, "DRAIN").to_string()],
             diffs: Vec::new(),
             notes,
+            // Jobs that run there go on: nobody's work is lost.
+            price: Price { gpus: node.gpus, nodes: vec![params.node.clone()], ..Price::nothing() },
             undo: Some(format!(
                 "{} (only while the reason is still this one)",
                 update(&intent, intent.back())
@@ -134,6 +145,7 @@ impl ChangeStep for Drain {
         if out_of_service(&before) {
             return Ok(already(&intent.node, &before).into());
         }
+        same(&before, intent)?;
         let output = run(cx, &update(intent, "DRAIN")).await.map_err(doubt)?;
         if !output.success() {
             return match refusal(&output) {
@@ -230,6 +242,25 @@ fn left_alone(node: &Node, intent: &Intent) -> Option<String> {
     }
     let reason = clean(node.reason.as_deref().unwrap_or("none"));
     (!is_ours(node, intent)).then(|| format!("{name} stays drained for another reason: {reason}"))
+}
+
+/// Whether the node is still as it was shown: a job that started on it meanwhile is hit, too.
+///
+/// # Errors
+/// [`StepErrorKind::Drifted`] if it is not.
+fn same(now: &Node, intent: &Intent) -> Result<(), StepError> {
+    let told = |state: &str, reason: Option<&str>| {
+        let reason = reason.map_or_else(String::new, |reason| format!(" ({})", clean(reason)));
+        format!("{}{reason}", clean(state))
+    };
+    let (is, was) =
+        (told(&now.state, now.reason.as_deref()), told(&intent.state, intent.old_reason.as_deref()));
+    if is == was {
+        return Ok(());
+    }
+    let message = format!("{} is {is} by now; it was {was} when it was shown", intent.node);
+    Err(StepError::new(StepErrorKind::Drifted, message)
+        .help("Nothing was done. Resume to see it as it is now."))
 }
 
 fn update(intent: &Intent, state: &str) -> engine::site::Command {
@@ -330,6 +361,8 @@ mod tests {
             shown.commands,
             ["scontrol update NodeName=gpu-23 State=DRAIN 'Reason=Xid 95 job 123 runbook:run/1'"]
         );
+        let price = Price { gpus: Some(8), nodes: vec!["gpu-23".to_owned()], ..Price::nothing() };
+        assert_eq!(shown.price, price);
         shown.intent
     }
 

@@ -12,6 +12,8 @@ pub(crate) struct Node {
     pub(crate) state: String,
     /// Why it is out of service, and who said so when: `Xid 95 [root@2026-11-24T02:11:45]`.
     pub(crate) reason: Option<String>,
+    /// GPUs that it is configured with; `None` if Slurm does not track them.
+    pub(crate) gpus: Option<u64>,
 }
 
 impl Node {
@@ -27,6 +29,10 @@ impl Node {
         Some(Self {
             state: fields.known("State")?.to_owned(),
             reason: reason.and_then(super::value::known).map(dated),
+            gpus: fields
+                .known("CfgTRES")
+                .and_then(super::value::gpus)
+                .or_else(|| super::value::gpus_requested(&plain(fields.known("Gres")?))),
         })
     }
 
@@ -49,6 +55,14 @@ fn words(state: &str) -> impl Iterator<Item = &str> {
 /// Whether a node of this state is out of service, drained or not.
 pub(crate) fn is_down(state: &str) -> bool {
     words(state).any(|word| word == "DOWN")
+}
+
+/// A list of resources without the places that Slurm adds: `gpu:h100:8(S:0-1)`.
+fn plain(gres: &str) -> String {
+    let parts = gres.split('(').enumerate();
+    parts
+        .map(|(at, part)| if at == 0 { part } else { part.split_once(')').map_or("", |(_, rest)| rest) })
+        .collect()
 }
 
 /// `Xid 95 [root@1795488726]`, as it comes under `SLURM_TIME_FORMAT=%s`, with a time that people can read.
@@ -114,6 +128,11 @@ mod tests {
         assert_eq!(node.reason.as_deref(), Some("runbook:run/1 Xid 95 job 123 [root@2026-11-24T02:11:45Z]"));
         let node = Node::read(fixture::IDLE_NODE).unwrap();
         assert!(!node.is_drained());
+        assert_eq!(node.gpus, Some(8));
+        let of = |text: &str| Node::read(&format!("NodeName=x State=IDLE {text}\n")).unwrap().gpus;
+        assert_eq!(of("CfgTRES=cpu=64,gres/gpu=4"), Some(4));
+        assert_eq!(of("Gres=gpu:h100:8(S:0-1) CfgTRES=cpu=64"), Some(8));
+        assert_eq!(of("Gres=(null) CfgTRES=cpu=64"), None);
         assert_eq!((node.state.as_str(), node.reason), ("IDLE", None));
         let node = Node::read("NodeName=x State=DOWN*+DRAIN Reason=a State=IDLE\n").unwrap();
         assert!(node.is_drained() && node.is_down());

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::site::{Command, SiteErrorKind, digest};
 use engine::step::{
-    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, UndoPlan, UndoPreview, Undone,
+    ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, StepCx,
+    StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use super::call::{Refusal, command, refusal, run};
 use super::cancel::{scancel, stop};
 use super::id::JobId;
 use super::mine::{Search, carries, find};
-use super::options::read_list;
+use super::options::{SbatchOption, read_list};
 use super::pin::{Pin, same_cluster};
 use super::query::{self, Found};
 use super::record::Record;
@@ -24,12 +24,30 @@ use super::release::{stuck, wait};
 use super::script::{absolute, batch_script, on_disk};
 use super::state::State;
 use super::submission::{Plan, Request, plan};
+use crate::target;
 use crate::text::{clean, count};
 
 /// `sbatch` waits by itself when the controller is busy.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// Most of a script that is read, in bytes (slurm.conf `max_script_size` is 4 MiB unless set otherwise).
 const SCRIPT_LIMIT: usize = 16 << 20;
+/// Options by which a job may get another number of GPUs.
+const SIZES: &[&str] = &[
+    "array",
+    "exclusive",
+    "gpus",
+    "gpus-per-node",
+    "gpus-per-socket",
+    "gpus-per-task",
+    "gres",
+    "nodelist",
+    "nodes",
+    "ntasks",
+    "ntasks-per-gpu",
+    "ntasks-per-node",
+    "sockets-per-node",
+    "tres-per-task",
+];
 /// How long an undo waits for the nodes of the job that it cancels.
 const UNDO_WAIT: Duration = Duration::from_secs(300);
 
@@ -70,6 +88,9 @@ pub(crate) struct Intent {
     /// Digest of the script's content when it was shown.
     script_digest: Option<String>,
     stdin: Option<String>,
+    /// The first job had not ended when this was shown, and that was said.
+    #[serde(default)]
+    alive: bool,
 }
 
 /// The new job.
@@ -107,6 +128,10 @@ impl ChangeStep for Submit {
         ])
     }
 
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::job(params.job.as_str())]
+    }
+
     async fn preview(&self, cx: &StepCx, params: &Params) -> Result<Preview<Intent, Output>, StepError> {
         if let Some(name) = params.env.keys().find(|name| !is_variable(name)) {
             let message = format!("{} is not the name of an environment variable", clean(name));
@@ -135,6 +160,9 @@ impl ChangeStep for Submit {
         let intent = intend(cx, params, &record, work_dir, plan.clone()).await?;
         let (mut notes, accepted) = rehearse(cx, &record, &intent).await?;
         notes.extend(plan.notes);
+        if let (Some(path), Some(digest)) = (&intent.script, &intent.script_digest) {
+            notes.push(format!("{} as it is now, SHA-256 {}…", clean(path), &digest[..12]));
+        }
         if let Some(script) = &intent.stdin {
             let lines = count(script.lines().count(), "line");
             notes.push(format!(
@@ -155,6 +183,7 @@ impl ChangeStep for Submit {
             diffs: Vec::new(),
             notes,
             undo: Some("scancel of the new job".to_owned()),
+            price: Price { gpus: gpus(&record, &options), ..Price::nothing() },
             intent,
             predicted: predicted.into(),
             writes: Vec::new(),
@@ -172,9 +201,20 @@ impl ChangeStep for Submit {
         if let Ok(Search::Found(job)) = find(cx, &intent.token, &intent.pin, intent.name.as_deref()).await? {
             return Ok(submitted(intent, &job, "found by its comment").into());
         }
-        if let Ok(Some((record, _))) = query::live(cx, &params.job).await? {
-            let now = Pin::of(&record);
-            intent.pin.check(&now)?;
+        match query::live(cx, &params.job).await? {
+            Ok(Some((mut record, _))) => {
+                record.cluster = query::cluster(cx).await?;
+                intent.pin.check(&Pin::of(&record))?;
+                if alive(&record) && !intent.alive {
+                    let state = record.state.as_ref().map_or("in an unknown state", State::word);
+                    let message =
+                        format!("job {} is {state} by now; it had ended when this was shown", record.job);
+                    return Err(StepError::new(StepErrorKind::Drifted, message)
+                        .help("Nothing was submitted. Resume to see it as it is now."));
+                }
+            }
+            Ok(None) => {} // slurmctld has forgotten it: it has ended
+            Err(refusal) => return Err(refusal.error("scontrol show job; nothing was submitted")),
         }
         if let (Some(path), Some(shown)) = (&intent.script, &intent.script_digest) {
             let now = digest(&cx.site.read_all(path, SCRIPT_LIMIT).await?);
@@ -330,6 +370,11 @@ async fn first_job(cx: &StepCx, params: &Params) -> Result<Record, StepError> {
     }
 }
 
+/// GPUs that the new job takes: those of the first one, unless an option says how many.
+fn gpus(record: &Record, options: &[SbatchOption]) -> Option<u64> {
+    record.gpus.filter(|_| !options.iter().any(|option| SIZES.contains(&option.name.as_str())))
+}
+
 async fn intend(
     cx: &StepCx,
     params: &Params,
@@ -370,7 +415,13 @@ async fn intend(
         script: plan.script,
         script_digest,
         stdin,
+        alive: alive(record),
     })
+}
+
+/// Whether a job may still write.
+fn alive(record: &Record) -> bool {
+    !record.state.as_ref().is_some_and(|state| state.is_released() || state.is_completing())
 }
 
 fn sbatch(intent: &Intent) -> Command {
@@ -387,6 +438,7 @@ async fn rehearse(
     intent: &Intent,
 ) -> Result<(Vec<String>, Option<bool>), StepError> {
     let mut test = sbatch(intent);
+    test.changes = false;
     let argv = intent.argv.iter().map(|word| if word == "--parsable" { "--test-only" } else { word });
     test.program = engine::site::Program::Argv(argv.map(str::to_owned).collect());
     let output = match run(cx, &test).await {
@@ -416,8 +468,7 @@ async fn rehearse(
 /// What is odd about submitting it again from here.
 async fn warnings(cx: &StepCx, params: &Params, record: &Record) -> Result<Vec<String>, StepError> {
     let mut notes = Vec::new();
-    let ended = record.state.as_ref().is_some_and(|state| state.is_released() || state.is_completing());
-    if !ended && params.after.is_none() {
+    if alive(record) && params.after.is_none() {
         let state = record.state.as_ref().map_or("in an unknown state", State::word);
         notes.push(format!("job {} is {state}: both would run and write to the same places", record.job));
     }

@@ -1,9 +1,10 @@
 //! The policy of a site.
 
 use super::gate::rule;
+use crate::budget::{Limit, Limits, Measure};
 use crate::check::{Findings, codes};
 use crate::diagnostic::Span;
-use crate::policy::{Answer, Budget, Effects, Quota, SiteRule};
+use crate::policy::{Answer, Effects, SiteRule};
 use crate::source::fields::{Fields, unknown_word, word, wrong_type};
 use crate::source::node::{Node, Value, Word};
 
@@ -19,7 +20,7 @@ const QUOTA: &[&str] = &["most", "per"];
 pub(crate) const POLICY_KEYS: [&[&str]; 6] = [TOP, RULE, MATCH, APPROVE, BUDGET, QUOTA];
 
 /// Reads a policy.
-pub(crate) fn policy(root: &Node, findings: &mut Findings) -> Option<(Vec<SiteRule>, Budget)> {
+pub(crate) fn policy(root: &Node, findings: &mut Findings) -> Option<(Vec<SiteRule>, Limits)> {
     let top = Span { len: 0, ..root.span };
     let fields = Fields::of(root, &top, "a policy", TOP, findings)?;
     let mut rules = Vec::new();
@@ -111,10 +112,10 @@ fn patterns(fields: &Fields<'_>, name: &str, findings: &mut Findings) -> Vec<Str
     found
 }
 
-fn budget(fields: &Fields<'_>, findings: &mut Findings) -> Budget {
-    let Some((key, node)) = fields.get("budget") else { return Budget::default() };
+fn budget(fields: &Fields<'_>, findings: &mut Findings) -> Limits {
+    let Some((key, node)) = fields.get("budget") else { return Limits::new() };
     let Some(fields) = Fields::of(node, &key.span, "`budget`", BUDGET, findings) else {
-        return Budget::default();
+        return Limits::new();
     };
     let mut quota = |name: &str| {
         let (key, node) = fields.get(name)?;
@@ -125,11 +126,8 @@ fn budget(fields: &Fields<'_>, findings: &mut Findings) -> Budget {
         if let (Some(at), Some(true)) = (per, span.map(|span| span.is_zero())) {
             findings.error(codes::VALUE_RANGE, "`per` must be longer than nothing", at).label("out of range");
         }
-        Some(Quota { most: most?, per: span? })
+        Some(Limit { most: most?, per: span? })
     };
-    Budget {
-        nodes_drained: quota("nodes_drained"),
-        gpu_hours_stopped: quota("gpu_hours_stopped"),
-        jobs_stopped: quota("jobs_stopped"),
-    }
+    let all = [Measure::NodesDrained, Measure::GpuHoursStopped, Measure::JobsStopped];
+    all.into_iter().filter_map(|measure| Some((measure, quota(measure.name())?))).collect()
 }

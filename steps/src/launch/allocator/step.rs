@@ -17,6 +17,7 @@ use super::decide::{Ask, Verdict, decide};
 use super::settings::{Dropped, Settings, parse, write};
 use super::version::{Releases, Version};
 use crate::slurm::JobId;
+use crate::target;
 use crate::text::clean;
 
 /// What is left where the settings were in force when the job failed.
@@ -221,6 +222,10 @@ impl ChangeStep for Allocator {
 
     fn outcomes() -> Outcomes {
         Outcomes::fixed(&[EDITED, UNCHANGED, DIFFERS, CANNOT])
+    }
+
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::file(&params.script)]
     }
 
     async fn preview(

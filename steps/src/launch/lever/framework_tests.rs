@@ -442,9 +442,13 @@ fn several_files_are_one_change() {
         Confirmation::Happened(done.clone())
     );
 
-    // Cut off between the two: it did not happen as a whole, and doing it goes on from there.
+    // Cut off between the two: doing it again goes on from there.
     fake.file("/w/conf/ds_z2.json", DS);
-    assert_eq!(block(step.confirm(&cx, &params, &shown.intent)).unwrap(), Confirmation::DidNot);
+    let half = "/home/u/train.sbatch has its new content, /w/conf/ds_z2.json has not";
+    assert_eq!(
+        block(step.confirm(&cx, &params, &shown.intent)).unwrap(),
+        Confirmation::Begun(half.to_owned())
+    );
     assert!(matches!(block(step.perform(&cx, &params, &shown.intent)).unwrap(), Performed::Done(_)));
     assert_eq!(contents(&fake), after);
 
@@ -472,6 +476,7 @@ fn a_change_of_several_files_is_made_whole_or_not_at_all() {
     fake.file("/w/conf/ds_z2.json", "{\"someone\": \"else\"}");
     let error = block(step.perform(&cx, &params, &shown.intent)).unwrap_err();
     assert_eq!(error.kind, StepErrorKind::Drifted);
+    assert!(fake.files_untouched(), "the first was written before the second was looked at");
     assert_eq!(contents(&fake), [HF, "{\"someone\": \"else\"}"]);
     assert!(matches!(block(step.undo(&cx, &params, &shown.intent)).unwrap(), Undone::Cannot(_)));
 }

@@ -19,6 +19,7 @@ use super::choose::{Choice, Edits, Rung};
 use super::chosen::{Chosen, choose_lever};
 use super::names::Names;
 use crate::slurm::JobId;
+use crate::target;
 use crate::text::clean;
 
 const EXHAUSTED: (&str, &str) = ("exhausted", "Every allowed lever was tried or is spent.");
@@ -206,6 +207,10 @@ impl ChangeStep for Lever {
 
     fn outcomes() -> Outcomes {
         Outcomes::fixed(&[EDITED, EXHAUSTED, UNKNOWN, DIFFERS, CANNOT])
+    }
+
+    fn targets(&self, params: &Params) -> Vec<String> {
+        vec![target::file(&params.script)]
     }
 
     async fn preview(

@@ -46,12 +46,16 @@ async fn the_gate_shows_the_whole_line() {
     job 123456 again, in /home/kim
     A='b c' sbatch --parsable -N2 --exclude=gpu-21 '--comment=nightly runbook:run/1' train.sbatch
     sbatch --test-only accepts it
+    /home/kim/train.sbatch as it is now, SHA-256 63466bea15dc…
     the job gets the environment of this shell, unless --export in the line or script says otherwise
     ");
     assert_eq!(shown.predicted[0].outcome, "submitted");
     assert_eq!(shown.predicted[0].output["job"], Value::Null);
     assert_eq!(shown, preview(&site, &with()).await, "consent binds to it, so it must not waver");
     assert!(site.lines().iter().all(|call| !call.contains("--parsable")), "nothing is submitted");
+    assert_eq!(shown.price, Price { gpus: Some(8), ..Price::nothing() });
+    let smaller = preview(&site, &json!({ "job": "123456", "options": ["-N", "1"] })).await;
+    assert_eq!(smaller.price.gpus, None, "how many it gets is Slurm's to say");
 }
 
 #[tokio::test(flavor = "current_thread")]
