@@ -1,6 +1,6 @@
 //! What can go wrong before, around and after a walk, with what to do about it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use engine::journal::JournalError;
 use engine::lock::LockError;
@@ -154,6 +154,10 @@ fn lock_hint(error: &LockError) -> String {
     match error {
         LockError::Taken(held) => terminal::locked_hint(&held.claim.run),
         LockError::Fenced(held) => format!("look at what it did: runbook runs show {}", held.claim.run),
+        LockError::Io { path, source, .. } => {
+            let why = "locks are kept in $RUNBOOK_STATE (default ~/.local/state/runbook); nothing is done without them";
+            io_hint(path, source).unwrap_or_else(|| why.to_owned())
+        }
         LockError::Broken { .. } => {
             "locks are kept in $RUNBOOK_STATE (default ~/.local/state/runbook); nothing is done without them"
                 .to_owned()
@@ -179,24 +183,33 @@ fn journal_hint(error: &JournalError) -> Option<String> {
             )
         }
         JournalError::Io { path, source, .. } => {
-            use std::io::ErrorKind;
-            let at = path.parent().unwrap_or(path).display();
-            match source.kind() {
-                ErrorKind::StorageFull => format!("make room on the file system of {at}, then go on"),
-                ErrorKind::QuotaExceeded => format!("your quota there is used up: make room in {at}, then go on"),
-                ErrorKind::FileTooLarge => "a limit on the size of files (`ulimit -f`) was met: raise it, then go on".to_owned(),
-                ErrorKind::ReadOnlyFilesystem => {
-                    format!("the file system of {at} is mounted read-only: have it mended, or go on from another host")
-                }
-                ErrorKind::StaleNetworkFileHandle | ErrorKind::NotConnected | ErrorKind::HostUnreachable => {
-                    format!("the file server of {at} is gone: go on when it is back, or from another host")
-                }
-                ErrorKind::ConnectionAborted => {
-                    "go on with `runbook resume RUN` when it is back; nothing was done that is not in the journal".to_owned()
-                }
-                _ => "runs are kept in $RUNBOOK_STATE (default ~/.local/state/runbook); nothing is done without a journal"
-                    .to_owned(),
-            }
+            let why = "runs are kept in $RUNBOOK_STATE (default ~/.local/state/runbook); nothing is done without a journal";
+            io_hint(path, source).unwrap_or_else(|| why.to_owned())
         }
+    })
+}
+
+/// What to do where the file system of the state refuses.
+fn io_hint(path: &Path, source: &std::io::Error) -> Option<String> {
+    use std::io::ErrorKind;
+    let at = path.parent().unwrap_or(path).display();
+    Some(match source.kind() {
+        ErrorKind::StorageFull => format!("make room on the file system of {at}, then go on"),
+        ErrorKind::QuotaExceeded => format!("your quota there is used up: make room in {at}, then go on"),
+        ErrorKind::FileTooLarge => {
+            "a limit on the size of files (`ulimit -f`) was met: raise it, then go on".to_owned()
+        }
+        ErrorKind::ReadOnlyFilesystem => {
+            format!(
+                "the file system of {at} is mounted read-only: have it mended, or go on from another host"
+            )
+        }
+        ErrorKind::StaleNetworkFileHandle | ErrorKind::NotConnected | ErrorKind::HostUnreachable => {
+            format!("the file server of {at} is gone: go on when it is back, or from another host")
+        }
+        ErrorKind::ConnectionAborted => {
+            "go on with `runbook resume RUN` when it is back; nothing was done that is not in the journal".to_owned()
+        }
+        _ => return None,
     })
 }

@@ -1,6 +1,6 @@
 //! The store of all runs in a database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +78,7 @@ impl Database {
         Ok((records, chain))
     }
 
-    fn kept(&self, run: Option<&RunId>, path: &PathBuf) -> Result<Vec<Kept>, JournalError> {
+    fn kept(&self, run: Option<&RunId>, path: &Path) -> Result<Vec<Kept>, JournalError> {
         let name = run.map(RunId::to_string);
         let kept = self.session.again(move |client| {
             let name = name.clone();
@@ -155,7 +155,7 @@ impl Store for Database {
     }
 
     fn runs(&self) -> Result<Vec<RunId>, JournalError> {
-        let kept = self.kept(None, &PathBuf::from(&self.place))?;
+        let kept = self.kept(None, Path::new(&self.place))?;
         Ok(kept.iter().filter_map(|kept| RunId::parse(&kept.run).ok()).collect())
     }
 
@@ -176,7 +176,7 @@ impl Store for Database {
 
     fn list(&self) -> Result<(Vec<Summary>, Vec<JournalError>), JournalError> {
         let (mut listed, mut broken) = (Vec::new(), Vec::new());
-        for kept in self.kept(None, &PathBuf::from(&self.place))? {
+        for kept in self.kept(None, Path::new(&self.place))? {
             let Ok(run) = RunId::parse(&kept.run) else { continue };
             match self.summary_of(&run, &kept) {
                 Ok(summary) => listed.push(summary),

@@ -96,7 +96,10 @@ impl DirLocks {
                 Err(Obstacle::Changed) if begin.elapsed() < PATIENCE => give_way(),
                 Err(Obstacle::Changed) => return Err(broken("it changes hands all the time".to_owned())),
                 Err(Obstacle::Held(held)) => return Err(LockError::Taken(held)),
-                Err(Obstacle::Io(error)) => return Err(broken(error.to_string())),
+                Err(Obstacle::Io(source)) => {
+                    let (action, target) = ("take", claim.target.clone());
+                    return Err(LockError::Io { action, target, path: place, source });
+                }
             }
         }
     }
@@ -190,10 +193,11 @@ impl Locks for DirLocks {
     }
 
     fn held(&self) -> Result<Vec<Held>, LockError> {
-        let broken = |place: &Path, error: io::Error| LockError::Broken {
+        let broken = |place: &Path, source: io::Error| LockError::Io {
             action: "look at",
             target: "all targets".to_owned(),
-            why: format!("{}: {error}", place.display()),
+            path: place.to_owned(),
+            source,
         };
         let all = self.all();
         let places = match fs::read_dir(&all) {
@@ -362,7 +366,13 @@ impl Lease for DirLease {
         };
         let begin = Instant::now();
         loop {
-            let highest = numbers(&self.place).map_err(|error| broken(error.to_string()))?.pop();
+            let highest = numbers(&self.place).map_err(|source| LockError::Io {
+                action: "look at",
+                target: self.target.clone(),
+                path: self.place.clone(),
+                source,
+            })?;
+            let highest = highest.last().copied();
             let (fence, let_go) = match highest {
                 Some((fence, false)) if fence == self.fence => return Ok(()),
                 Some((fence, let_go)) if fence > self.fence => (fence, let_go),

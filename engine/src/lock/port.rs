@@ -1,5 +1,7 @@
 //! What the walker needs of locks.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +50,19 @@ pub enum LockError {
     /// It was ours and somebody has taken it over since.
     #[error("run {} has taken {} over: {}", .0.claim.run, .0.claim.target, .0.claim.holder())]
     Fenced(Box<Held>),
-    /// Where locks are kept cannot be read or written.
+    /// The file system refused.
+    #[error("cannot {action} the lock of {target}: {path}: {source}")]
+    Io {
+        /// `take`, `look at` …
+        action: &'static str,
+        /// The target.
+        target: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Where locks are kept is not as it should be.
     #[error("cannot {action} the lock of {target}: {why}")]
     Broken {
         /// `take`, `look at` …
