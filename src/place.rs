@@ -38,10 +38,10 @@ fn database(address: &str) -> Result<Arc<dyn Store>, CliError> {
 
 #[cfg(not(feature = "postgres"))]
 fn database(_: &str) -> Result<Arc<dyn Store>, CliError> {
-    Err(CliError::usage(
-        "this program was built without databases, and $RUNBOOK_STATE names one",
-        "build it with `--features postgres`",
-    ))
+    Err(CliError::State {
+        message: "this program was built without databases, and $RUNBOOK_STATE names one".to_owned(),
+        hint: Some("build it with `--features postgres`".to_owned()),
+    })
 }
 
 /// The account in whose name this process acts in a store.

@@ -32,6 +32,7 @@ impl Bench {
     }
 
     /// Keeps runs elsewhere.
+    #[cfg(feature = "postgres")]
     pub(crate) fn keep_runs_in(&mut self, state: &str) -> &Self {
         self.state = Some(state.to_owned());
         self
