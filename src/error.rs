@@ -208,7 +208,8 @@ fn io_hint(path: &Path, source: &std::io::Error) -> Option<String> {
             format!("the file server of {at} is gone: go on when it is back, or from another host")
         }
         ErrorKind::ConnectionAborted => {
-            "go on with `runbook resume RUN` when it is back; nothing was done that is not in the journal".to_owned()
+            "go on with `runbook resume RUN` when it is back; nothing was done that is not in the journal"
+                .to_owned()
         }
         _ => return None,
     })

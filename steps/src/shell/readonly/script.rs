@@ -303,11 +303,16 @@ impl Walk<'_> {
         let mut listed = false;
         let mut values_tame = true;
         let mut body = None;
+        // The list ends with its line; the grammar reads on where a shell begins to look for `do`.
+        let listed_on = node.start_position().row;
         for part in rest {
             match part.kind() {
                 "in" => listed = true,
                 ";" | "\n" => {}
                 "do_group" => body = Some(*part),
+                _ if part.start_position().row != listed_on => {
+                    return Err(format!("{} after the line of the loop", quoted(self.text(*part))));
+                }
                 _ => {
                     let value = word(*part, self)?;
                     values_tame &= value.known().is_some_and(|value| tame(value) && !value.contains("dev"));
