@@ -53,7 +53,7 @@ async fn the_gate_shows_the_whole_line() {
     assert_eq!(shown.predicted[0].output["job"], Value::Null);
     assert_eq!(shown, preview(&site, &with()).await, "consent binds to it, so it must not waver");
     assert!(site.lines().iter().all(|call| !call.contains("--parsable")), "nothing is submitted");
-    assert_eq!(shown.price, Price { gpus: Some(8), ..Price::nothing() });
+    assert_eq!(shown.price, Price { gpus: Some(16), ..Price::nothing() });
     let smaller = preview(&site, &json!({ "job": "123456", "options": ["-N", "1"] })).await;
     assert_eq!(smaller.price.gpus, None, "how many it gets is Slurm's to say");
 }
