@@ -89,6 +89,7 @@ fn started(run: &RunId) -> Result<Entry, Box<dyn Error>> {
         program: "bench".to_owned(),
         plan: checked.plan.ok_or("the runbook does not check")?.data().clone(),
         inputs: BTreeMap::new(),
+        secrets: Default::default(),
         operator: "anna".to_owned(),
         host: "login1".to_owned(),
         mode: Mode::Live,

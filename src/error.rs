@@ -7,7 +7,7 @@ use engine::lock::LockError;
 use engine::walk::WalkError;
 
 use crate::exit::Exit;
-use crate::terminal::{self, Screen, clean, labelled};
+use crate::terminal::{self, Screen, clean, labelled, shown};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -110,9 +110,9 @@ impl CliError {
             let _ = error.print();
             return;
         }
-        let mut lines = labelled("error:", &clean(&self.to_string()), 0, screen.width());
+        let mut lines = labelled("error:", &clean(&shown(&self.to_string())), 0, screen.width());
         if let Some(hint) = self.hint() {
-            lines.extend(labelled("hint:", &clean(&hint), 0, screen.width()));
+            lines.extend(labelled("hint:", &clean(&shown(&hint)), 0, screen.width()));
         }
         for line in lines {
             let painted = match line.split_once(' ') {

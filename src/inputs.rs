@@ -13,25 +13,30 @@ pub(crate) type Inputs = BTreeMap<String, InputSpec>;
 /// Adds a flag for each input. `given` are inputs that have a value already and are not required.
 pub(crate) fn flags(mut command: Command, inputs: &Inputs, given: &BTreeMap<String, Value>) -> Command {
     for (name, spec) in inputs {
-        let required = spec.default.is_none() && !spec.optional && !given.contains_key(name);
+        let required = !spec.secret && spec.default.is_none() && !spec.optional && !given.contains_key(name);
         let arg = Arg::new(id(name))
             .long(flag(name))
-            .value_name(name.to_uppercase())
+            .value_name(if spec.secret { "@FILE".to_owned() } else { name.to_uppercase() })
             .help(help(spec, given.get(name)))
             .help_heading("Inputs")
             .required(required);
-        command = command.arg(typed(arg, &spec.r#type));
+        // What was given in its place is refused later, without being repeated.
+        command = command.arg(if spec.secret { arg } else { typed(arg, &spec.r#type) });
     }
     command
 }
 
-/// The inputs as given, then `given`, then defaults; what is optional and was not given is unknown.
+/// The inputs as given, then `given`, then defaults; what is optional and was not given is unknown. Secret ones are still
+/// missing.
 pub(crate) fn values(
     matches: &ArgMatches,
     inputs: &Inputs,
     given: &BTreeMap<String, Value>,
 ) -> BTreeMap<String, Value> {
     let value = |(name, spec): (&String, &InputSpec)| {
+        if spec.secret {
+            return (name.clone(), Value::Null);
+        }
         let typed = value(matches, &id(name), &spec.r#type).or_else(|| given.get(name).cloned());
         (name.clone(), typed.or_else(|| spec.default.clone()).unwrap_or(Value::Null))
     };
@@ -59,12 +64,12 @@ pub(crate) fn target(inputs: &Inputs, values: &BTreeMap<String, Value>) -> (Stri
 }
 
 /// The flag of an input; the checker has made sure that it is none of the program's own.
-fn flag(name: &str) -> String {
+pub(crate) fn flag(name: &str) -> String {
     name.replace('_', "-")
 }
 
 /// Inputs have names of their own among the arguments.
-fn id(name: &str) -> String {
+pub(crate) fn id(name: &str) -> String {
     format!("input:{name}")
 }
 
@@ -86,8 +91,10 @@ fn help(spec: &InputSpec, given: Option<&Value>) -> String {
     let default = given.or(spec.default.as_ref()).filter(|value| !value.is_null() && !spec.secret).map(plain);
     let default = default.map(|value| format!("default: {value}"));
     let optional = (spec.optional && default.is_none()).then(|| "optional".to_owned());
-    for note in
-        [Some(kind.to_owned()).filter(|kind| !kind.is_empty()), default, optional].into_iter().flatten()
+    let secret = spec.secret.then(|| "secret".to_owned());
+    for note in [Some(kind.to_owned()).filter(|kind| !kind.is_empty()), secret, default, optional]
+        .into_iter()
+        .flatten()
     {
         help.push_str(&format!(" [{note}]"));
     }

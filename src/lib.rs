@@ -2,6 +2,7 @@
 
 mod cli;
 mod commands;
+mod config;
 pub mod diagnostics;
 mod error;
 mod exit;
@@ -12,6 +13,7 @@ mod place;
 mod policy;
 mod probed;
 mod schema;
+mod secrets;
 mod session;
 mod signals;
 mod site;

@@ -52,8 +52,13 @@ pub(crate) fn examine(found: &Found, registry: &Registry) -> Result<Checked, Cli
 
 /// Shows what was found.
 pub(crate) fn print(screen: &Screen, checked: &Checked) {
+    show(screen, &checked.diagnostics, &checked.files);
+}
+
+/// Shows diagnostics of these files.
+pub(crate) fn show(screen: &Screen, found: &[Diagnostic], files: &[SourceFile]) {
     let style = Style { colour: screen.paint.on(), unicode: screen.glyphs.unicode(), width: screen.width() };
-    screen.raw(&render(&checked.diagnostics, &checked.files, style));
+    screen.raw(&render(found, files, style));
 }
 
 /// The flags that inputs must leave alone.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use engine::journal::{DirStore, Store};
 
+use crate::config;
 use crate::error::CliError;
 
-/// Where runs are kept: the database or directory `$RUNBOOK_STATE`, else `$XDG_STATE_HOME/runbook`, else
-/// `~/.local/state/runbook`.
+/// Where runs are kept: the database or directory `$RUNBOOK_STATE`, else `state` of the configuration, else
+/// `$XDG_STATE_HOME/runbook`, else `~/.local/state/runbook`.
 ///
 /// # Errors
 /// If it is a database that cannot be used.
@@ -21,7 +22,13 @@ pub(crate) fn store() -> Result<Arc<dyn Store>, CliError> {
 
 /// The address of the database, if runs are kept in one.
 pub(crate) fn address() -> Option<String> {
-    std::env::var("RUNBOOK_STATE").ok().filter(|state| state.contains("://"))
+    match std::env::var("RUNBOOK_STATE").ok().filter(|state| !state.is_empty()) {
+        Some(state) => Some(state).filter(|state| state.contains("://")),
+        None => match config::get().ok()?.state.as_ref()? {
+            config::State::Url(address) => Some(address.clone()),
+            config::State::Directory(_) => None,
+        },
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -49,10 +56,15 @@ pub(crate) fn account_in(store: &dyn Store) -> String {
     store.account().unwrap_or_else(account)
 }
 
-/// The state directory.
+/// The state directory: of the environment, of the configuration, the customary one.
 pub(crate) fn state_dir() -> PathBuf {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let configured = || match config::get().ok()?.state.as_ref()? {
+        config::State::Directory(path) => Some(path.clone()),
+        config::State::Url(_) => None,
+    };
     set("RUNBOOK_STATE")
+        .or_else(configured)
         .or_else(|| set("XDG_STATE_HOME").filter(|dir| dir.is_absolute()).map(|dir| dir.join("runbook")))
         .or_else(|| std::env::home_dir().map(|home| home.join(".local/state/runbook")))
         .unwrap_or_else(|| PathBuf::from(".runbook"))

@@ -8,6 +8,7 @@ use engine::journal::Journal;
 use engine::lock::MemoryLocks;
 use engine::plan::PlanData;
 use engine::policy::Policy;
+use engine::redact::Redactor;
 use engine::run::RunId;
 use engine::site::Site;
 use engine::step::Registry;
@@ -66,6 +67,7 @@ impl Session {
         site: Arc<dyn Site>,
         account: &str,
         consent: Consent,
+        redactor: Redactor,
         plan: &PlanData,
         elsewhere: Option<Elsewhere>,
     ) -> World {
@@ -91,6 +93,7 @@ impl Session {
                 .as_ref()
                 .map_or_else(|| Arc::new(NoBudget) as _, |store| store.budget(policy.limits())),
             policy,
+            redactor,
             listener: self.listener(),
             cancel: self.cancel.clone(),
         }

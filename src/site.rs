@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine::redact::Redactor;
 use engine::run::Started;
 use engine::site::Site;
 use serde_json::Value;
@@ -18,14 +19,14 @@ pub(crate) struct Live {
 }
 
 /// The live world of a run; with `record`, every exchange is written there at the end.
-pub(crate) fn live(record: Option<&Path>, started: &Started) -> Result<Live, CliError> {
+pub(crate) fn live(record: Option<&Path>, started: &Started, redactor: &Redactor) -> Result<Live, CliError> {
     let site: Arc<dyn Site> = Arc::new(LiveSite::new());
     let Some(path) = record else { return Ok(Live { site, record: None }) };
-    let recorder = Arc::new(Recorder::new(site, started.run.as_str()));
+    let recorder = Arc::new(Recorder::new(site, started.run.as_str()).hiding(redactor.clone()));
     let inputs = started.plan.scopes.get("").map(|scope| &scope.inputs);
     let secret = |name: &String| inputs.and_then(|inputs| inputs.get(name)).is_some_and(|spec| spec.secret);
     let given = started.inputs.iter().filter(|(name, value)| !secret(name) && !value.is_null());
-    let given = given.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let given = given.map(|(name, value)| (name.clone(), redactor.value(value.clone()))).collect();
     let live = Live {
         site: Arc::clone(&recorder) as Arc<dyn Site>,
         record: Some((recorder, path.to_owned(), given)),
@@ -62,8 +63,8 @@ pub(crate) fn recorded(path: &Path, text: &str) -> Result<Recorded, CliError> {
 
 impl Recorded {
     /// The port that steps use, for the run with this id.
-    pub(crate) fn port(&self, run: &str) -> Arc<dyn Site> {
-        Arc::new(RecordedSite::new(self.recording.clone(), run))
+    pub(crate) fn port(&self, run: &str, redactor: &Redactor) -> Arc<dyn Site> {
+        Arc::new(RecordedSite::new(self.recording.clone(), run).hiding(redactor.clone()))
     }
 
     /// The inputs of the run it was made of.

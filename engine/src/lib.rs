@@ -15,6 +15,7 @@ pub mod journal;
 pub mod lock;
 pub mod plan;
 pub mod policy;
+pub mod redact;
 pub mod run;
 pub mod site;
 pub mod source;

@@ -1,5 +1,6 @@
 //! `runbook rehearse`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::exit::Exit;
 use crate::inputs;
 use crate::load::{load, registry};
 use crate::place;
+use crate::secrets::{self, Missing};
 use crate::session::{Session, fresh_run};
 use crate::site;
 use crate::terminal::{Consent, Gates, Keyboard, line};
@@ -40,13 +42,16 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let tape = found.recording(options.recording.as_deref())?;
     let recorded = site::recorded(&tape.path, &tape.text)?;
     let matches = parse("rehearse", inputs::flags(command, &inputs, recorded.inputs()), &words)?;
-    let values = inputs::values(&matches, &inputs, recorded.inputs());
+    let mut values = inputs::values(&matches, &inputs, recorded.inputs());
+    let secrets = secrets::given(&matches, &inputs, &mut values, Missing::StandIn)?;
+    let redactor = secrets::redactor(secrets, Some(plan.data()))?;
     let (target, _) = inputs::target(&inputs, &values);
     let started = Started {
         run: fresh_run(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         plan: Arc::clone(plan.data()),
         inputs: values,
+        secrets: BTreeMap::new(),
         operator: place::account(),
         host: place::host(),
         mode: Mode::Rehearsal { recording: tape.name },
@@ -56,14 +61,8 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let run = options.keep.then(|| started.run.clone());
     session.listen(run.clone())?;
     let consent = Consent { gates: Gates::Rehearsal, questions: questions(&options.questions, plan.data())? };
-    let mut world = session.world(
-        registry,
-        recorded.port(started.run.as_str()),
-        &started.operator,
-        consent,
-        plan.data(),
-        None,
-    );
+    let port = recorded.port(started.run.as_str(), &redactor);
+    let mut world = session.world(registry, port, &started.operator, consent, redactor, plan.data(), None);
     // It touches nothing that the site could protect.
     world.policy = Arc::new(engine::policy::NoPolicy);
     world.listener = paced(world.listener, &session, &options);

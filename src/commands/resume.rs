@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::inputs;
 use crate::load::registry;
 use crate::place;
+use crate::secrets;
 use crate::session::Session;
 use crate::site;
 use crate::target;
@@ -38,6 +39,7 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     }
     let (_, lock) = inputs::target(&inputs_of(&started.plan), &started.inputs);
     let over = args.takes.take_over.as_deref().map(|text| parse_run(&*store, text)).transpose()?;
+    let redactor = secrets::redactor(secrets::again(started)?, None)?;
     let account = place::account_in(&*store);
     let consent = consent(&args.answers, &started.plan)?;
     let elsewhere = elsewhere(&args.answers, &store, &run)?;
@@ -45,8 +47,9 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     session.listen(Some(run.clone()))?;
     session.reporter.recall(&records);
     session.reporter.head(started, "");
-    let site = site::live(None, started)?;
-    let world = session.world(registry(), site.port(), &account, consent, &started.plan, Some(elsewhere));
+    let site = site::live(None, started, &redactor)?;
+    let world =
+        session.world(registry(), site.port(), &account, consent, redactor, &started.plan, Some(elsewhere));
     let hold = lock.map(|lock| target::hold(&session, &world, &lock, &run, over.as_ref())).transpose()?;
     let mut walker = Walker::resume(witnessed(journal, &run), &records, account, place::host(), world)?;
     walker.take_over_from(over);

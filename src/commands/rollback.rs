@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::inputs;
 use crate::load::registry;
 use crate::place;
+use crate::secrets;
 use crate::session::Session;
 use crate::site;
 use crate::target;
@@ -43,12 +44,14 @@ pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
     let (_, lock) = inputs::target(&inputs_of(&started.plan), &started.inputs);
     let over = args.takes.take_over.as_deref().map(|text| parse_run(&*store, text)).transpose()?;
     let account = place::account_in(&*store);
+    let redactor = secrets::redactor(secrets::again(started)?, None)?;
     let consent = consent(&args.answers, &started.plan)?;
     let elsewhere = elsewhere(&args.answers, &store, &run)?;
     let session = if args.dry_run { Session::quiet(args.json) } else { Session::new(args.json) }?;
     session.reporter.recall(&records);
-    let site = site::live(None, started)?;
-    let world = session.world(registry(), site.port(), &account, consent, &started.plan, Some(elsewhere));
+    let site = site::live(None, started, &redactor)?;
+    let world =
+        session.world(registry(), site.port(), &account, consent, redactor, &started.plan, Some(elsewhere));
     let Some(journal) = journal else { return preview(&session, &records, world, &asked, args.json) };
     session.listen(Some(run.clone()))?;
     session.reporter.head(started, "");

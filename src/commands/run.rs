@@ -21,6 +21,7 @@ use crate::library::{self, Found};
 use crate::load::{load, registry};
 use crate::place;
 use crate::probed::probed;
+use crate::secrets::{self, Missing};
 use crate::session::{Session, fresh_run};
 use crate::site;
 use crate::target;
@@ -37,7 +38,10 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
         about(RunOptions::augment_args(clap::Command::new(found.name.clone())), "run", &found, plan.data());
     let matches = parse("run", inputs::flags(command, &inputs, &BTreeMap::new()), &words)?;
     let options = RunOptions::from_arg_matches(&matches)?;
-    let values = inputs::values(&matches, &inputs, &BTreeMap::new());
+    let mut values = inputs::values(&matches, &inputs, &BTreeMap::new());
+    let secrets = secrets::given(&matches, &inputs, &mut values, Missing::Ask)?;
+    let seals = secrets::seals(&secrets)?;
+    let redactor = secrets::redactor(secrets, Some(plan.data()))?;
     let (target, lock) = inputs::target(&inputs, &values);
     // Before anything starts; a dry run leaves nothing there and needs nothing of it.
     let store = (!options.dry_run).then(place::store).transpose()?;
@@ -46,6 +50,7 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         plan: Arc::clone(plan.data()),
         inputs: values,
+        secrets: seals,
         operator: store.as_deref().map_or_else(place::account, place::account_in),
         host: place::host(),
         mode: Mode::Live,
@@ -53,11 +58,12 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     };
     let consent = consent(&options.answers, plan.data())?;
     let session = Session::new(options.json)?;
-    let site = site::live(options.record.as_deref(), &started)?;
+    let site = site::live(options.record.as_deref(), &started, &redactor)?;
     let registry = if options.record.is_some() { probed(&registry) } else { registry };
     let elsewhere =
         store.as_ref().map(|store| elsewhere(&options.answers, store, &started.run)).transpose()?;
-    let world = session.world(registry, site.port(), &started.operator, consent, plan.data(), elsewhere);
+    let world =
+        session.world(registry, site.port(), &started.operator, consent, redactor, plan.data(), elsewhere);
     let ending = match &store {
         None => explore(&session, started, &world, &options),
         Some(store) => {

@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::load::registry;
 use crate::place;
 use crate::schema;
+use crate::secrets::{self, Secrets};
 use crate::session::{Session, fresh_run};
 use crate::site;
 use crate::terminal::{Consent, Elsewhere, Gates, Patience, Screen, Stream, exact, last_words, story};
@@ -38,6 +39,7 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
     schema::complete(&with, &step.spec().params)?;
     let with = Value::Object(with);
     let changes = step.effect(&with).changes();
+    let redactor = secrets::redactor(Secrets::new(), None)?;
     // What only reads leaves nothing to go on with; a change must be announced durably.
     let store = (changes && !args.dry_run).then(place::store).transpose()?;
     let started = Started {
@@ -45,6 +47,7 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         plan: plan(&**step, &with)?.into(),
         inputs: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         operator: store.as_deref().map_or_else(place::account, place::account_in),
         host: place::host(),
         mode: Mode::Live,
@@ -56,9 +59,16 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
     let elsewhere = store
         .as_ref()
         .map(|store| Elsewhere::new(std::sync::Arc::clone(store), started.run.clone(), Patience::default()));
-    let site = site::live(None, &started)?;
-    let world =
-        session.world(registry.clone(), site.port(), &started.operator, consent, &started.plan, elsewhere);
+    let site = site::live(None, &started, &redactor)?;
+    let world = session.world(
+        registry.clone(),
+        site.port(),
+        &started.operator,
+        consent,
+        redactor.clone(),
+        &started.plan,
+        elsewhere,
+    );
     let out = Screen::on(Stream::Out);
     if args.dry_run {
         let dry = session.runtime.block_on(dry_run(started, &world))?;
@@ -87,6 +97,7 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
         session.screen.lines(&last_words(&session.screen, &session.reporter, &ending, changes));
         return Ok(Exit::from(&ending));
     };
+    let output = redactor.value(output);
     if args.json {
         out.line(merged(&outcome, output).to_string());
     } else {

@@ -28,7 +28,7 @@ pub(crate) use elsewhere::{Elsewhere, Patience};
 pub(crate) use ending::{interrupted_hint, last_words, locked_hint, unwritten};
 pub(crate) use keyboard::Keyboard;
 pub(crate) use reporter::Reporter;
-pub(crate) use screen::{Paint, Screen, Stream};
+pub(crate) use screen::{Paint, Screen, Stream, hide, secret, shown};
 pub(crate) use story::story;
 pub(crate) use table::table;
 pub(crate) use tree::tree;

@@ -1,10 +1,12 @@
 //! Where words for people go: stdout, or stderr where stdout carries JSON.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use console::{Style, Term};
+use engine::redact::Redactor;
 
 use super::glyphs::Glyphs;
 
@@ -67,6 +69,30 @@ pub(crate) enum Stream {
     Out,
     /// Standard error.
     Err,
+}
+
+/// What no screen of this process shows: the last sieve, for what was said outside of a walk.
+static HIDDEN: OnceLock<Redactor> = OnceLock::new();
+
+/// From now on no screen of this process shows these secrets. Told once, before the first is needed.
+pub(crate) fn hide(redactor: Redactor) {
+    // A second time would be a second run in one process, which there is none of.
+    let _ = HIDDEN.set(redactor);
+}
+
+/// A text of this process as it may be shown.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    HIDDEN.get().map_or(Cow::Borrowed(text), |redactor| redactor.text(text))
+}
+
+/// Asks for a secret at the terminal, without showing what is typed. `None` if there is no terminal, or nothing was typed.
+pub(crate) fn secret(prompt: &str) -> Option<String> {
+    let term = Term::stderr();
+    if !(term.is_term() && std::io::stdin().is_terminal()) {
+        return None;
+    }
+    term.write_str(prompt).ok()?;
+    term.read_secure_line().ok().filter(|typed| !typed.is_empty())
 }
 
 /// A stream that people read.
@@ -157,6 +183,7 @@ impl Screen {
         if self.lost.load(Ordering::Relaxed) {
             return;
         }
+        let text = HIDDEN.get().map_or(Cow::Borrowed(text), |redactor| redactor.secrets(text));
         let mut writer = self.writer.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if writer.write_all(text.as_bytes()).and_then(|()| writer.flush()).is_err() {
             self.lost.store(true, Ordering::Relaxed);

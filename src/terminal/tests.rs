@@ -108,6 +108,7 @@ fn started() -> Entry {
         ],
     };
     Entry::Started(Box::new(Started {
+        secrets: std::collections::BTreeMap::new(),
         run: RunId::parse("20261124-031244-k7f2").unwrap(),
         program: "0".into(),
         plan: plan.into(),

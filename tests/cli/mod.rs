@@ -9,6 +9,7 @@ mod policy;
 mod questions;
 mod rehearse;
 mod rollback;
+mod secrets;
 mod slurm;
 mod team;
 mod unwritable;

@@ -74,6 +74,7 @@ impl Case {
             program: "harness".to_owned(),
             plan: Arc::clone(&self.plan),
             inputs: specs.iter().map(value).collect(),
+            secrets: Default::default(),
             operator: "anna".to_owned(),
             host: "login1".to_owned(),
             mode: Mode::Rehearsal { recording: self.name.clone() },

@@ -103,6 +103,7 @@ impl Disk {
             policy: Arc::new(NoPolicy),
             locks: Arc::new(MemoryLocks::default()),
             budget: Arc::new(engine::budget::NoBudget),
+            redactor: engine::redact::Redactor::default(),
         };
         let store = self.store();
         let run = self.case.started().run;

@@ -79,6 +79,10 @@ codes! {
         "The default of an input must be a value that somebody could have given on the command line: of the \
          declared type and, for a choice, one of its words. An input with a default is never missing, so `optional` \
          has no meaning beside it.";
+    INPUT_SECRET = "input::secret",
+        "The value of a secret input is removed from everything that is written or printed. It is text of at least four \
+         characters, given by a file (`--token @FILE`), by the environment (`RUNBOOK_SECRET_TOKEN`) or at the terminal, \
+         and never written in a runbook.";
     NODE_KIND = "node::kind",
         "A node either does something (`step`) or ends the walk (`end`). It is exactly one of the two.";
     NODE_MISPLACED_KEY = "node::misplaced_key",

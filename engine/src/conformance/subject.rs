@@ -64,6 +64,7 @@ pub(super) fn started(run: &RunId, format: u32) -> Entry {
         program: "test".to_owned(),
         plan: Arc::new(plan),
         inputs: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         operator: "ada".to_owned(),
         host: "login1".to_owned(),
         mode: Mode::Live,

@@ -37,7 +37,7 @@ pub async fn dry_run(started: Started, world: &World) -> Result<DryRun, WalkErro
     }
     let mut explorer = Explorer { plan, world, seen: HashMap::new(), shown: 0, complete: true };
     let first = explorer.explore(Path { state, writes: Writes::new(), changed: false }).await?;
-    Ok(DryRun { first, complete: explorer.complete })
+    Ok(world.redactor.dry(DryRun { first, complete: explorer.complete }))
 }
 
 /// A path so far.

@@ -25,6 +25,7 @@ fn started(run: &RunId) -> Entry {
         program: "test".to_owned(),
         plan: Arc::new(plan),
         inputs: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         operator: "anna".to_owned(),
         host: "login1".to_owned(),
         mode: Mode::Live,

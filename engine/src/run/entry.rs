@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::Gate;
 use crate::lock::Claim;
 use crate::plan::{EndKind, PlanData};
+use crate::redact::Seal;
 use crate::step::{Question, StepError, Undone};
 use crate::template::Standing;
 
@@ -82,6 +83,9 @@ pub struct Started {
     pub plan: Arc<PlanData>,
     /// Inputs as given, defaults filled in.
     pub inputs: BTreeMap<String, Value>,
+    /// How the secret ones among them are known again; they are not in the journal.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, Seal>,
     /// Account that started it.
     pub operator: String,
     /// Host it was started on.

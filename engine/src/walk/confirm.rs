@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::journal::Journal;
+use crate::redact::{GONE, lost};
 use crate::run::{Act, Answer, Entry, Verdict};
 use crate::step::{Choice, Confirmation, Done, Performed, Question, StepError};
 
@@ -39,7 +40,11 @@ impl<J: Journal> Walker<J> {
                 .ok_or_else(|| WalkError::NoStep(act.kind.clone()))?
                 .clone();
             let cx = self.cx(visit, id, item);
-            let (done, by) = match kind.confirm(&cx, &act.params, &act.intent).await {
+            let looked = match lost(&act.params) || lost(&act.intent) {
+                true => Ok(Confirmation::Unknown(GONE.to_owned())),
+                false => kind.confirm(&cx, &act.params, &act.intent).await,
+            };
+            let (done, by) = match looked {
                 Ok(Confirmation::Happened(done)) => (Some(done), PROBE.to_owned()),
                 Ok(Confirmation::DidNot) => (None, PROBE.to_owned()),
                 // What was agreed to is this whole act, so it is brought to its end without asking once more.

@@ -31,7 +31,8 @@ impl<J: Journal> Walker<J> {
         world: World,
         asked: &Rollback,
     ) -> Result<Self, WalkError> {
-        let mut walker = Self::over(journal, world, records)?;
+        let records = world.redactor.restored(records);
+        let mut walker = Self::over(journal, world, &records)?;
         (walker.operator, walker.host) = (operator.clone(), host.clone());
         walker.append(Entry::RollbackBegan { operator: operator.clone(), host, to: asked.to })?;
         for change in walker.state.changes() {
@@ -48,7 +49,8 @@ impl<J: Journal> Walker<J> {
     /// # Errors
     /// If the entries do not add up, or the plan needs a step that is not there.
     pub fn look(journal: J, records: &[Record], world: World) -> Result<Self, WalkError> {
-        Self::over(journal, world, records)
+        let records = world.redactor.restored(records);
+        Self::over(journal, world, &records)
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::journal::Journal;
 use crate::plan::{Body, EndKind, Enter, InputSpec, Node, Plan, Scope};
+use crate::redact::Redactor;
 use crate::run::{Entry, RunState};
 use crate::step::{StepError, StepErrorKind};
 use crate::template::{self, Binding, Names, Standing, TemplateError};
@@ -86,12 +87,39 @@ fn record(value: Value) -> BTreeMap<String, Value> {
     }
 }
 
+/// A secret of an inner runbook has to be one of the run: what was found on the way is in the journal already, and could not
+/// be asked for again when the run is resumed.
+fn kept_secret(
+    redactor: &Redactor,
+    scope: Option<&Scope>,
+    inputs: &BTreeMap<String, Value>,
+) -> Result<(), StepError> {
+    let specs = scope.into_iter().flat_map(|scope| &scope.inputs).filter(|(_, spec)| spec.secret);
+    for (name, _) in specs {
+        if let Some(value) = inputs.get(name).filter(|value| !value.is_null())
+            && redactor.value(value.clone()) == *value
+        {
+            let message =
+                format!("the secret input {name} of the inner runbook is given something that is no secret");
+            return Err(
+                StepError::new(StepErrorKind::Params, message).help("give it a secret input of this runbook")
+            );
+        }
+    }
+    Ok(())
+}
+
 impl<J: Journal> Walker<J> {
     /// Enters the runbook that a node runs.
     pub(super) fn enter(&mut self, visit: u64, id: &str) -> Result<Flow, WalkError> {
         let Some(node) = self.plan.node(id) else { return Ok(Flow::On) };
         let Body::Enter(enter) = &node.body else { return Ok(Flow::On) };
-        match entering(&self.plan, &self.state, node, enter) {
+        let entering = entering(&self.plan, &self.state, node, enter).and_then(|entering| {
+            let scope = self.plan.data().scopes.get(&enter.scope);
+            kept_secret(&self.world.redactor, scope, &entering.inputs)?;
+            Ok(entering)
+        });
+        match entering {
             Ok(Entering { inputs, vars }) => {
                 self.append(Entry::Entered { visit, node: id.to_owned(), inputs, vars })?;
                 Ok(Flow::On)

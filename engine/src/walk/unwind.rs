@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::journal::Journal;
 use crate::plan::{Approve, Node, StepNode};
+use crate::redact::{GONE, lost};
 use crate::run::{Act, Change, Entry, GateItem, Intended, Phase, Rule, Verdict};
 use crate::site::digest;
 use crate::step::{
@@ -210,6 +211,9 @@ impl<J: Journal> Walker<J> {
     /// Finds out by reads alone what taking it back would do.
     async fn look_at(&self, past: &Past) -> Result<Look, StepError> {
         let act = &past.intended.act;
+        if lost(&act.params) || lost(&act.intent) || act.undo.as_ref().is_some_and(|(_, with)| lost(with)) {
+            return Ok(Look::Over(Undone::Cannot(GONE.to_owned())));
+        }
         let mut notes = Vec::new();
         if past.intended.verdict.is_none() {
             notes.push("whether the change happened at all is not known".to_owned());

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::event::Event;
 use crate::journal::Journal;
 use crate::plan::{Approve, Node, StepNode};
+use crate::redact::{GONE, lost};
 use crate::run::{GateItem, Rule};
 use crate::site::digest;
-use crate::step::Price;
+use crate::step::{Price, StepError, StepErrorKind};
 
 use super::evaluate::{Item, items};
 use super::gate::Consent;
@@ -32,6 +33,9 @@ impl<J: Journal> Walker<J> {
             kind: step.kind.clone(),
         });
         if items.iter().any(|item| kind.effect(&item.params.value).changes()) {
+            if items.iter().any(|item| lost(&item.params.value)) {
+                return self.fail(visit, id, StepError::new(StepErrorKind::Params, GONE));
+            }
             return self.change(visit, node, step, &*kind, items).await;
         }
         if let Approve::Required { rule, .. } = &step.approve

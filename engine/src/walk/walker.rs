@@ -12,6 +12,7 @@ use crate::journal::{Journal, JournalError, Record};
 use crate::lock::{Lease, LockError, Locks};
 use crate::plan::{Body, EndKind, Node, Plan, PlanError, StepNode};
 use crate::policy::Policy;
+use crate::redact::{Redactor, guarded};
 use crate::run::{
     AskedOf, Change, Decision, Entry, Mode, Operator, Phase, Position, RunId, RunState, Started, StateError,
     Visit, decide,
@@ -35,6 +36,8 @@ pub struct World {
     pub locks: Arc<dyn Locks>,
     /// How much changes may use up.
     pub budget: Arc<dyn Budget>,
+    /// What nobody may see: neither the journal nor the listener nor the people; steps get the real values.
+    pub redactor: Redactor,
     /// Who is told what happens.
     pub listener: Arc<dyn Fn(&Event) + Send + Sync>,
     /// Set when the person wants to stop: a read is given up, a change is brought to its end, then the walk stops.
@@ -169,8 +172,9 @@ impl<J: Journal> Walker<J> {
     /// If the journal cannot be written, or the plan needs a step that is not there.
     pub fn start(started: Started, mut journal: J, world: World) -> Result<Self, WalkError> {
         let entry = Entry::Started(Box::new(started));
-        let record = journal.append(world.site.now(), entry)?;
-        let walker = Self::over(journal, world, std::slice::from_ref(&record))?;
+        let kept = world.redactor.entry(&entry).unwrap_or_else(|| entry.clone());
+        let record = journal.append(world.site.now(), kept)?;
+        let walker = Self::over(journal, world, &[Record { entry, ..record.clone() }])?;
         (walker.world.listener)(&Event::Recorded(record));
         Ok(walker)
     }
@@ -186,7 +190,8 @@ impl<J: Journal> Walker<J> {
         host: String,
         world: World,
     ) -> Result<Self, WalkError> {
-        let mut walker = Self::over(journal, world, records)?;
+        let records = world.redactor.restored(records);
+        let mut walker = Self::over(journal, world, &records)?;
         (walker.operator, walker.host) = (operator.clone(), host.clone());
         walker.append(Entry::Resumed { operator, host })?;
         Ok(walker)
@@ -217,6 +222,7 @@ impl<J: Journal> Walker<J> {
             }
         }
         let (operator, host) = (started.operator.clone(), started.host.clone());
+        let world = guarded(world);
         Ok(Self {
             plan,
             state,
@@ -265,6 +271,11 @@ impl<J: Journal> Walker<J> {
     /// # Errors
     /// If the journal cannot be written; nothing is done that is not announced in it.
     pub async fn walk(&mut self) -> Result<Ending, WalkError> {
+        let ending = self.rest_of_it().await?;
+        Ok(self.world.redactor.ending(ending))
+    }
+
+    async fn rest_of_it(&mut self) -> Result<Ending, WalkError> {
         loop {
             if self.world.cancel.is_cancelled() {
                 return self.rest("interrupted", Ending::Interrupted);
@@ -304,9 +315,19 @@ impl<J: Journal> Walker<J> {
 
     /// Writes an entry, applies it and tells the listener.
     pub(super) fn append(&mut self, entry: Entry) -> Result<(), WalkError> {
-        let record = self.journal.append(self.world.site.now(), entry)?;
         let next = self.state.next_visit();
-        self.state.apply(&self.plan, &record.entry)?;
+        let record = match self.world.redactor.entry(&entry) {
+            Some(kept) => {
+                let record = self.journal.append(self.world.site.now(), kept)?;
+                self.state.apply(&self.plan, &entry)?;
+                record
+            }
+            None => {
+                let record = self.journal.append(self.world.site.now(), entry)?;
+                self.state.apply(&self.plan, &record.entry)?;
+                record
+            }
+        };
         if self.state.next_visit() > next {
             self.seal = (next, before(&record));
         }

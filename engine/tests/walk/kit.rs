@@ -449,6 +449,7 @@ pub(crate) fn world(things: &Shared, operator: Arc<impl Operator + 'static>) -> 
         policy: Arc::new(engine::policy::NoPolicy),
         budget: Arc::new(engine::budget::NoBudget),
         locks: Arc::new(engine::lock::MemoryLocks::default()),
+        redactor: engine::redact::Redactor::default(),
         listener: Arc::new(|_: &Event| {}),
         cancel: CancellationToken::new(),
     }
@@ -501,6 +502,7 @@ pub(crate) fn started(nodes: Vec<Node>, vars: Vec<(String, Value)>) -> Started {
             nodes,
         }),
         inputs: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         operator: "anna".to_owned(),
         host: "login1".to_owned(),
         mode: Mode::Live,

@@ -2,8 +2,9 @@
 //!
 //! What a run leaves in the world carries its id, and the same run on another day has another one. In a recording the
 //! id is written `{run}`; a literal `{run` that was there before is written `{run:` so that nothing is lost. An id that
-//! the edge of a partial read cuts in two is not recognised.
+//! the edge of a partial read cuts in two is not recognised. Secrets are taken out and put back in the same way.
 
+use engine::redact::Redactor;
 use memchr::memmem;
 
 const MARK: &[u8] = b"{run";
@@ -12,18 +13,24 @@ const MARK: &[u8] = b"{run";
 #[derive(Debug, Clone)]
 pub(super) struct Placeholder {
     run: Vec<u8>,
+    redactor: Redactor,
 }
 
 impl Placeholder {
     pub(super) fn new(run: &str) -> Self {
-        Self { run: run.as_bytes().to_vec() }
+        Self { run: run.as_bytes().to_vec(), redactor: Redactor::default() }
+    }
+
+    pub(super) fn hiding(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     /// The run's id becomes `{run}`; the place in its journal, which is another in every run, goes.
     pub(super) fn out(&self, bytes: &[u8]) -> Vec<u8> {
         let bytes = &without_head(bytes);
         let marked = replace(bytes, MARK, b"{run:");
-        if self.run.is_empty() { marked } else { replace(&marked, &self.run, b"{run}") }
+        let marked = if self.run.is_empty() { marked } else { replace(&marked, &self.run, b"{run}") };
+        if self.redactor.is_idle() { marked } else { self.redactor.kept(&marked) }
     }
 
     /// `{run}` becomes the run's id.
@@ -49,7 +56,7 @@ impl Placeholder {
             };
         }
         result.extend_from_slice(rest);
-        result
+        self.redactor.back(result)
     }
 
     pub(super) fn out_text(&self, text: &str) -> String {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use engine::redact::Redactor;
 use engine::site::{
     Command, DirEntry, Exit, FileKind, FileStat, Found, Output, Program, Search, Site, SiteError,
     SiteErrorKind, digest, find_by_reading,
@@ -51,6 +52,12 @@ impl RecordedSite {
         Self { placeholder: self.placeholder.clone(), state: Mutex::new(self.state().clone()) }
     }
 
+    /// Looks for what is asked as it was written down: without what this removes.
+    #[must_use]
+    pub fn hiding(self, redactor: Redactor) -> Self {
+        Self { placeholder: self.placeholder.hiding(redactor), ..self }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -63,7 +70,7 @@ impl RecordedSite {
             Program::Script(text) => (None, Some(self.placeholder.out_text(text))),
         };
         Ran {
-            host: command.host.clone(),
+            host: command.host.as_deref().map(|host| self.placeholder.out_text(host)),
             argv,
             script,
             cwd: command.cwd.as_deref().map(|dir| self.placeholder.out_text(dir)),

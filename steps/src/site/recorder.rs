@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use engine::redact::Redactor;
 use engine::site::{
     Command, DirEntry, Exit, FileStat, Found, Output, Program, Search, Site, SiteError, digest,
 };
@@ -28,6 +29,12 @@ impl Recorder {
     pub fn new(inner: Arc<dyn Site>, run: &str) -> Self {
         let recording = Mutex::new(Recording::new(inner.now()));
         Self { inner, placeholder: Placeholder::new(run), recording }
+    }
+
+    /// Writes down nothing of what this removes.
+    #[must_use]
+    pub fn hiding(self, redactor: Redactor) -> Self {
+        Self { placeholder: self.placeholder.hiding(redactor), ..self }
     }
 
     /// What was recorded so far.
@@ -85,7 +92,7 @@ impl Recorder {
             Program::Script(text) => (None, Some(self.text(text))),
         };
         let mut ran = Ran {
-            host: command.host.clone(),
+            host: command.host.as_deref().map(|host| self.text(host)),
             argv,
             script,
             cwd: command.cwd.as_deref().map(|dir| self.text(dir)),

@@ -49,8 +49,27 @@ pub(super) fn input(name: &Word, node: &Node, findings: &mut Findings) -> Option
             return None;
         }
     };
+    if secret {
+        check_secret(&fields, &r#type, &word, findings);
+    }
     let default = default(&fields, &r#type, optional, findings);
     Some(Input { name: name.clone(), spec: InputSpec { r#type, help, default, optional, secret } })
+}
+
+/// A secret is given apart from the command line, as text, and nobody may read it in a runbook.
+fn check_secret(fields: &Fields<'_>, r#type: &InputType, word: &Word, findings: &mut Findings) {
+    if *r#type != InputType::String {
+        findings
+            .error(codes::INPUT_SECRET, "a secret input is text", word.span.clone())
+            .label("its type must be `string`")
+            .help("Write `type: string`, or remove `secret`.");
+    }
+    if let Some((key, _)) = fields.get("default") {
+        findings
+            .error(codes::INPUT_SECRET, "a secret has no default", key.span.clone())
+            .label("everybody who reads the runbook reads it")
+            .help("Remove it, and change the secret where it is in use.");
+    }
 }
 
 fn choices(fields: &Fields<'_>, findings: &mut Findings) -> Vec<String> {
