@@ -61,6 +61,7 @@ impl Session {
     }
 
     /// The world of a walk; with `elsewhere` it shares the state there with other runs: what it does is real.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one world")]
     pub(crate) fn world(
         &self,
         registry: Registry,
