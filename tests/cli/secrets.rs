@@ -24,6 +24,12 @@ fn base64(text: &str) -> String {
     String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
 }
 
+/// All files below a directory.
+fn files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 /// Asserts that no form of the token is in a text.
 #[track_caller]
 fn without(what: &str, text: &str) {
@@ -56,13 +62,8 @@ fn steps_get_the_secret_and_nobody_sees_it() {
         assert!(text.contains("‹secret token"), "{what} say where it was:\n{text}");
     }
     let run = bench.only_run();
-    for file in std::fs::read_dir(bench.path(&format!("state/runs/{run}"))).unwrap() {
-        let file = file.unwrap().path();
-        if file.is_dir() {
-            assert_eq!(std::fs::read_dir(&file).unwrap().count(), 0, "{}", file.display());
-            continue;
-        }
-        without(&file.display().to_string(), &std::fs::read_to_string(&file).unwrap());
+    for file in files(&bench.path("state")) {
+        without(&file.display().to_string(), &String::from_utf8_lossy(&std::fs::read(&file).unwrap()));
     }
     for args in [["runs", "show", &run].as_slice(), &["runs", "show", &run, "--json"], &["runs", "list"]] {
         without(&args.join(" "), &bench.run(args).exits(0).out);
@@ -108,6 +109,8 @@ fn a_resumed_run_is_given_the_secret_again() {
         bench.read("posted")
     );
     without("the journal", &bench.read(&format!("state/runs/{id}/journal.jsonl")));
+    // What taking it back would do is shown without it as well.
+    without("the rollback", &run(&bench, &["rollback", &id, "--dry-run"]).out);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::dry_run::{Branch, DryRun, How, Shown};
 use crate::event::Event;
 use crate::run::{Act, Change, Entry, Gate, GateItem, Started};
 use crate::step::{Choice, FileDiff, Price, Progress, Question, StepError, Undone};
-use crate::walk::Ending;
+use crate::walk::{Ending, Undoable};
 
 /// What is done with each text.
 pub(crate) type Visit<'v> = &'v mut dyn FnMut(&mut String);
@@ -226,6 +226,16 @@ impl Texts for Act {
             params.texts(visit);
         }
         reversible.texts(visit);
+    }
+}
+
+impl Texts for Undoable {
+    fn texts(&mut self, visit: Visit<'_>) {
+        match self {
+            Self::Would(item) => item.texts(visit),
+            Self::Nothing(why) | Self::Cannot(why) => why.texts(visit),
+            Self::Broken(error) => error.texts(visit),
+        }
     }
 }
 

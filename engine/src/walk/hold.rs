@@ -130,12 +130,14 @@ impl<J: Journal> Walker<J> {
         node: &Node,
         targets: &[String],
     ) -> Result<Option<Flow>, WalkError> {
-        for target in targets.iter().filter(|target| !target.is_empty()) {
-            if self.leases.contains_key(target) {
+        // Others read who holds what.
+        let targets = targets.iter().map(|target| self.world.redactor.text(target).into_owned());
+        for target in targets.collect::<Vec<_>>().into_iter().filter(|target| !target.is_empty()) {
+            if self.leases.contains_key(&target) {
                 continue;
             }
             let claim = Claim {
-                target: target.clone(),
+                target,
                 run: self.state.started.run.clone(),
                 account: self.operator.clone(),
                 host: self.host.clone(),

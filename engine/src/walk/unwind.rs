@@ -156,7 +156,7 @@ impl<J: Journal> Walker<J> {
                 Err(error) => Undoable::Broken(error),
             };
             let last = matches!(undoable, Undoable::Cannot(_) | Undoable::Broken(_));
-            shown.push((change, undoable));
+            shown.push((change, self.world.redactor.shown(&undoable)));
             if last {
                 break;
             }
@@ -199,6 +199,9 @@ impl<J: Journal> Walker<J> {
     /// Whether a change that is in doubt happened; `None` if that cannot be told.
     async fn happened(&self, past: &Past) -> Option<Verdict> {
         let act = &past.intended.act;
+        if incomplete(act) {
+            return None;
+        }
         let step = self.step_of(&act.kind).ok()?;
         match step.confirm(&self.past_cx(past), &act.params, &act.intent).await {
             // Half of it is to be taken back, too.
@@ -211,7 +214,7 @@ impl<J: Journal> Walker<J> {
     /// Finds out by reads alone what taking it back would do.
     async fn look_at(&self, past: &Past) -> Result<Look, StepError> {
         let act = &past.intended.act;
-        if lost(&act.params) || lost(&act.intent) || act.undo.as_ref().is_some_and(|(_, with)| lost(with)) {
+        if incomplete(act) {
             return Ok(Look::Over(Undone::Cannot(GONE.to_owned())));
         }
         let mut notes = Vec::new();
@@ -333,6 +336,11 @@ impl<J: Journal> Walker<J> {
         self.append(Entry::Undone { visit: past.of, item: past.item, result })?;
         Ok(Flow::On)
     }
+}
+
+/// Whether a pattern removed something from the journal that taking it back needs.
+fn incomplete(act: &Act) -> bool {
+    lost(&act.params) || lost(&act.intent) || act.undo.as_ref().is_some_and(|(_, with)| lost(with))
 }
 
 /// The first outcome that a step declares is that it did what it is there for.
