@@ -43,12 +43,16 @@ fn names(place: &Path) -> Vec<String> {
 }
 
 /// What a process leaves that dies with this lease: its file, which nobody has locked.
-fn die(root: &Path, lease: Box<dyn Lease>) {
+fn die(root: &Path, target: &str, lease: Box<dyn Lease>) {
     let fence = lease.fence();
     drop(lease);
     for place in fs::read_dir(root.join("locks")).unwrap() {
         let (place, file) = (place.unwrap().path(), fence.to_string());
-        if fs::rename(place.join(format!("{fence}.free")), place.join(&file)).is_ok() {
+        // Two targets may be at the same number.
+        let claim = fs::read(place.join(format!("{fence}.free"))).unwrap_or_default();
+        if serde_json::from_slice::<Claim>(&claim).is_ok_and(|claim| claim.target == target)
+            && fs::rename(place.join(format!("{fence}.free")), place.join(&file)).is_ok()
+        {
             // A program that another test starts just now has it open, too, until it runs.
             let file = fs::File::open(place.join(file)).unwrap();
             rustix::fs::flock(file, rustix::fs::FlockOperation::LockShared).unwrap();
@@ -126,7 +130,7 @@ proptest! {
                     if one.check().is_ok() {
                         lost.insert(claim.target.clone());
                     }
-                    die(root.path(), one);
+                    die(root.path(), &claim.target, one);
                     drop(other);
                 }
                 _ => {}
@@ -194,7 +198,7 @@ fn what_nobody_has_held_for_long_is_removed_and_what_is_held_or_lost_stays() {
     assert_eq!(places(), 1, "job/1 is removed");
     age(&place(root.path()));
     let lost = locks.take(&claim("job/3", "a")).unwrap().lease;
-    die(root.path(), lost);
+    die(root.path(), "job/3", lost);
     fs::read_dir(root.path().join("locks")).unwrap().for_each(|place| age(&place.unwrap().path()));
     std::thread::sleep(Duration::from_millis(2));
     let again = locks.take(&claim("job/1", "b")).unwrap().lease;
