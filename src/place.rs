@@ -12,8 +12,10 @@ use crate::error::CliError;
 /// `$XDG_STATE_HOME/runbook`, else `~/.local/state/runbook`.
 ///
 /// # Errors
-/// If it is a database that cannot be used.
+/// If the configuration does not check, or it is a database that cannot be used.
 pub(crate) fn store() -> Result<Arc<dyn Store>, CliError> {
+    // A mistake in the configuration must not lead to another place.
+    config::get()?;
     match address() {
         Some(address) => database(&address),
         None => Ok(Arc::new(DirStore::new(state_dir()))),
@@ -72,13 +74,8 @@ pub(crate) fn state_dir() -> PathBuf {
 
 /// The account of this process by its user id, whatever the environment claims.
 pub(crate) fn account() -> String {
-    let uid = rustix::process::getuid();
-    // `id` asks the name service (LDAP, SSSD) as every other program of the host does.
-    let asked = std::process::Command::new("id").args(["-un", &uid.as_raw().to_string()]).output();
-    let name = asked.ok().filter(|output| output.status.success()).map(|output| output.stdout);
-    let name =
-        name.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|name| !name.is_empty());
-    name.unwrap_or_else(|| format!("uid {}", uid.as_raw()))
+    let uid = rustix::process::getuid().as_raw();
+    engine::account::name_of(uid).unwrap_or_else(|| format!("uid {uid}"))
 }
 
 /// Whether an account is a member of a group, as the name service of this host has it; `None` if that cannot be told.

@@ -12,7 +12,7 @@ use engine::redact::Redactor;
 use engine::run::RunId;
 use engine::site::Site;
 use engine::step::Registry;
-use engine::walk::{Ending, WalkError, Walker, World};
+use engine::walk::{Ending, Hold, WalkError, Walker, World};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -113,6 +113,24 @@ impl Session {
                 out.line(line);
             }
         })
+    }
+
+    /// Walks with the lock of the run's target until the run rests, says how it did, and lets go of its journal. Locks may be
+    /// taken over from the run `over`.
+    pub(crate) fn walk_held<J: Journal>(
+        &self,
+        walker: &mut Walker<J>,
+        over: Option<RunId>,
+        hold: Option<Hold>,
+    ) -> Result<Ending, CliError> {
+        walker.take_over_from(over);
+        hold.map(|hold| walker.keep(hold)).transpose()?;
+        let ending = self.walk(walker, true);
+        let (journal, state) = walker.journal();
+        let let_go = journal.let_go(state);
+        let ending = ending?;
+        let_go?;
+        Ok(ending)
     }
 
     /// Walks until the run rests, and says how it did.

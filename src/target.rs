@@ -19,12 +19,13 @@ pub(crate) fn hold(
     world: &World,
     target: &str,
     run: &RunId,
+    account: &str,
     from: Option<&RunId>,
 ) -> Result<Hold, CliError> {
     let claim = Claim {
         target: target.to_owned(),
         run: run.clone(),
-        account: place::account(),
+        account: account.to_owned(),
         host: place::host(),
         pid: std::process::id(),
         since: world.site.now(),

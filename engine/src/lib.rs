@@ -3,6 +3,7 @@
 //! It knows no step kind and no terminal: steps come in through the [`step::Registry`], the outside world through
 //! [`site::Site`], people through the operator port, and everything that happens leaves as events.
 
+pub mod account;
 pub mod budget;
 pub mod check;
 #[cfg(feature = "conformance")]

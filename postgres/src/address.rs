@@ -166,10 +166,7 @@ fn socket() -> String {
 
 /// The account of this process by its user id, whatever the environment claims.
 fn account() -> Option<String> {
-    let uid = rustix::process::getuid().as_raw().to_string();
-    let output = std::process::Command::new("id").args(["-un", &uid]).output().ok()?;
-    let name = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !name.is_empty()).then_some(name)
+    engine::account::name_of(rustix::process::getuid().as_raw())
 }
 
 #[cfg(test)]

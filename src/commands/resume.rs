@@ -50,15 +50,10 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let site = site::live(None, started, &redactor)?;
     let world =
         session.world(registry(), site.port(), &account, consent, redactor, &started.plan, Some(elsewhere));
-    let hold = lock.map(|lock| target::hold(&session, &world, &lock, &run, over.as_ref())).transpose()?;
+    let hold =
+        lock.map(|lock| target::hold(&session, &world, &lock, &run, &account, over.as_ref())).transpose()?;
     let mut walker = Walker::resume(witnessed(journal, &run), &records, account, place::host(), world)?;
-    walker.take_over_from(over);
-    hold.map(|hold| walker.keep(hold)).transpose()?;
-    let ending = session.walk(&mut walker, true);
-    let (journal, state) = walker.journal();
-    let let_go = journal.let_go(state);
-    let ending = ending?;
-    let_go?;
+    let ending = session.walk_held(&mut walker, over, hold)?;
     Ok(Exit::from(&ending))
 }
 

@@ -55,16 +55,11 @@ pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
     let Some(journal) = journal else { return preview(&session, &records, world, &asked, args.json) };
     session.listen(Some(run.clone()))?;
     session.reporter.head(started, "");
-    let hold = lock.map(|lock| target::hold(&session, &world, &lock, &run, over.as_ref())).transpose()?;
+    let hold =
+        lock.map(|lock| target::hold(&session, &world, &lock, &run, &account, over.as_ref())).transpose()?;
     let mut walker =
         Walker::roll_back(witnessed(journal, &run), &records, account, place::host(), world, &asked)?;
-    walker.take_over_from(over);
-    hold.map(|hold| walker.keep(hold)).transpose()?;
-    let ending = session.walk(&mut walker, true);
-    let (journal, state) = walker.journal();
-    let let_go = journal.let_go(state);
-    let ending = ending?;
-    let_go?;
+    let ending = session.walk_held(&mut walker, over, hold)?;
     // That the run broke is why it was asked for, not what came of it.
     Ok(if matches!(ending, Ending::RolledBack { .. }) { Exit::Done } else { Exit::from(&ending) })
 }

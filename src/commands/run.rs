@@ -108,18 +108,14 @@ fn walk(
     let run = started.run.clone();
     let over = take_over.map(|text| parse_run(store, text)).transpose()?;
     session.listen(Some(run.clone()))?;
-    let hold = lock.map(|lock| target::hold(session, &world, lock, &run, over.as_ref())).transpose()?;
+    let hold = lock
+        .map(|lock| target::hold(session, &world, lock, &run, &started.operator, over.as_ref()))
+        .transpose()?;
     if let Some(hold) = &hold {
         target::point_out_left_open(session, store, hold, &run);
     }
     let mut walker = Walker::start(started, witnessed(store.create(&run)?, &run), world)?;
-    walker.take_over_from(over);
-    hold.map(|hold| walker.keep(hold)).transpose()?;
-    let ending = session.walk(&mut walker, true);
-    let (journal, state) = walker.journal();
-    let let_go = journal.let_go(state);
-    let ending = ending?;
-    let_go?;
+    let ending = session.walk_held(&mut walker, over, hold)?;
     Ok(Exit::from(&ending))
 }
 

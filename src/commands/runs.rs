@@ -4,7 +4,6 @@ use engine::event::Event;
 use engine::journal::{Summary, SummaryState};
 use serde_json::json;
 
-use crate::config;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::place;
@@ -13,7 +12,6 @@ use crate::terminal::{Paint, Reporter, Screen, Stream, last_words, line, table};
 use super::resume::{ended, parse_run};
 
 pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
-    config::get()?;
     let store = place::store()?;
     let (runs, broken) = store.list()?;
     let screen = Screen::on(Stream::Out);
@@ -34,7 +32,6 @@ pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
 }
 
 pub(super) fn show(run: &str, as_json: bool) -> Result<Exit, CliError> {
-    config::get()?;
     let store = place::store()?;
     let run = parse_run(&*store, run)?;
     let summary = store.summary(&run)?;

@@ -19,7 +19,8 @@ fn hasty(base: &Base<'_>) -> Database {
 }
 
 /// Ends all sessions of operators.
-const END: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = 'ada' AND datname = current_database()";
+// Waits until they are gone: until then their locks are held.
+const END: &str = "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE usename = 'ada' AND datname = current_database()";
 
 fn claim(run: RunId) -> Claim {
     Claim {

@@ -5,16 +5,15 @@
 //! another name, changes nothing. Where the run is a team's, everybody of the team may leave an answer and nobody may
 //! take away another's (the directory is sticky).
 
-use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
 use super::JournalError;
+use crate::account::name_of;
 use crate::run::{Replied, Reply, RunId};
 
 /// Bytes of an answer that are read; a longer file is none.
@@ -125,24 +124,9 @@ fn one(path: &Path, run: &RunId) -> Result<Replied, String> {
     Ok(Replied { reply, account, at: at.ok_or("has no time")? })
 }
 
-/// The name of an account, as the name service of this host has it. Asked once: answers are looked at again and again.
+/// The name of who owns an answer; the account of those who have none answers for nobody.
 fn account(uid: u32) -> Option<String> {
-    static KNOWN: Mutex<Option<HashMap<u32, String>>> = Mutex::new(None);
-    if uid == NOBODY {
-        return None;
-    }
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_default();
-    if let Some(name) = known.get(&uid) {
-        return Some(name.clone());
-    }
-    let output = std::process::Command::new("id").args(["-un", &uid.to_string()]).output().ok()?;
-    let name = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    if !output.status.success() || name.is_empty() {
-        return None;
-    }
-    known.insert(uid, name.clone());
-    Some(name)
+    Some(uid).filter(|uid| *uid != NOBODY).and_then(name_of)
 }
 
 #[cfg(test)]

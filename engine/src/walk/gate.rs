@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::journal::Journal;
 use crate::plan::{Approve, Node, StepNode};
 use crate::run::{Answer, AskedOf, Bound, Decided, Entry, Gate, GateItem, Mode, Phase, Rule};
@@ -50,7 +52,7 @@ impl<J: Journal> Walker<J> {
         let started = &self.state.started;
         let bound = Bound {
             runbook: started.plan.source_digest.clone(),
-            inputs: digest(format!("{:?}", started.inputs).as_bytes()),
+            inputs: digest(json!(started.inputs).to_string().as_bytes()),
             evidence: names.digest(),
             policy: self.world.policy.digest(),
         };

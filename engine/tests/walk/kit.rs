@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::event::Event;
@@ -11,7 +10,6 @@ use engine::plan::{
     Approve, Body, Edge, EndKind, Next, Node, OnFailure, PlanData, Retry, Scope, StepNode, Undo,
 };
 use engine::run::{Answer, AskedOf, Decided, Entry, Gate, Mode, Operator, RunId, Started};
-use engine::site::{Command, DirEntry, FileStat, Output, Site, SiteError, SiteErrorKind};
 use engine::step::{
     Change, ChangeStep, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, Price, Question,
     Read, ReadStep, Registry, StepCx, StepError, StepErrorKind, UndoPlan, UndoPreview, Undone,
@@ -22,6 +20,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::nowhere::Nowhere;
 
 /// The world: named things with a value each, and a list of what was done to it.
 #[derive(Default, Debug)]
@@ -329,39 +329,6 @@ pub(crate) fn registry(things: &Shared) -> Registry {
     registry.register(Change::new(Burn(things.clone())));
     registry.register(Read::new(Pick));
     registry
-}
-
-/// A site of which nothing may be asked but the time: the fakes have their own world.
-pub(crate) struct Nowhere(Shared);
-
-fn nowhere<T>() -> Result<T, SiteError> {
-    Err(SiteError::new(SiteErrorKind::NotStarted, "nowhere"))
-}
-
-#[async_trait]
-impl Site for Nowhere {
-    async fn run(&self, _: &Command) -> Result<Output, SiteError> {
-        nowhere()
-    }
-    async fn read(&self, _: &str, _: u64, _: usize) -> Result<Vec<u8>, SiteError> {
-        nowhere()
-    }
-    async fn stat(&self, _: &str) -> Result<Option<FileStat>, SiteError> {
-        nowhere()
-    }
-    async fn list(&self, _: &str) -> Result<Vec<DirEntry>, SiteError> {
-        nowhere()
-    }
-    async fn replace(&self, _: &str, _: Option<&str>, _: &[u8]) -> Result<(), SiteError> {
-        nowhere()
-    }
-    async fn remove(&self, _: &str, _: &str) -> Result<(), SiteError> {
-        nowhere()
-    }
-    fn now(&self) -> Timestamp {
-        Timestamp::from_second(self.0.lock().clock).unwrap()
-    }
-    async fn sleep(&self, _: Duration) {}
 }
 
 /// A person who follows a script; when it is used up, nobody is there.

@@ -8,5 +8,6 @@ mod dry_run;
 mod gates;
 mod journal;
 mod kit;
+mod nowhere;
 mod paths;
 mod rollback;
