@@ -149,10 +149,14 @@ fn what_the_configuration_names_is_removed_too() {
     assert!(after.contains("echo ‹redacted›") && !after.contains("posted"), "{after}");
     assert!(!bench.read("posted").is_empty());
     bench.write(".config/runbook/config.yaml", "redact: ['a(']\n");
-    let broken = bench.run(&["runs", "list"]).exits(2);
-    assert!(
-        broken.err.contains("config.yaml:1:10") && broken.err.contains("no regular expression"),
-        "{}",
-        broken.err
-    );
+    // No command looks for runs in another place than the one that could not be read.
+    for args in [["runs", "list"].as_slice(), &["pending"], &["runs", "verify", "--all"], &["resume", "k7f2"]]
+    {
+        let broken = bench.run(args).exits(2);
+        assert!(
+            broken.err.contains("config.yaml:1:10") && broken.err.contains("no regular expression"),
+            "{args:?}: {}",
+            broken.err
+        );
+    }
 }
