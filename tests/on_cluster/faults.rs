@@ -302,6 +302,8 @@ fn without_the_right_to_it_the_answer_is_a_message_to_who_has_it() {
         command.args(["--reuid", "33", "--regid", "33", "--clear-groups"]).arg(&binary);
         command.args(arguments(kind, with)).current_dir("/").stdin(Stdio::null());
         command.env("RUNBOOK_STATE", dir.path().join("state"));
+        // The one who runs the tests has a home that others may not read.
+        command.env("HOME", dir.path()).env_remove("XDG_CONFIG_HOME");
         read(&command.output().expect("runs"))
     };
     let (outcome, output) = as_nobody("slurm.drain", &["node=gpu-23", "reason=Xid 95"]);
