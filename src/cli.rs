@@ -298,14 +298,24 @@ pub(crate) enum RunsCommand {
         json: bool,
     },
     Verify(Verify),
-    /// What happened in a run
-    Show {
-        /// Its id
-        run: String,
-        /// One JSON object with all entries of its journal
-        #[arg(long)]
-        json: bool,
-    },
+    Show(Show),
+}
+
+/// What happened in a run
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  runbook runs show 20261124-031244-k7f2
+  runbook runs show 20261124-031244-k7f2 --events --json | jq .entry.type")]
+pub(crate) struct Show {
+    /// Its id
+    pub run: String,
+    /// Say it again as it was said: every entry of the journal as the event that it was
+    #[arg(long)]
+    pub events: bool,
+    /// One JSON object with all entries of its journal; with --events one per event, as `run --json` writes them
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Find out whether a journal is what was written

@@ -109,9 +109,7 @@ impl Session {
         let out = Screen::on(Stream::Out);
         Arc::new(move |event| {
             reporter.hear(event);
-            if let Ok(line) = serde_json::to_string(event) {
-                out.line(line);
-            }
+            write(&out, event);
         })
     }
 
@@ -156,6 +154,13 @@ impl Session {
         // A question that was cut off by a signal was not left open for want of a person.
         let interrupted = matches!(ending, Ending::Parked { .. }) && self.cancel.is_cancelled();
         Ok(if interrupted { Ending::Interrupted } else { ending })
+    }
+}
+
+/// Writes an event for programs.
+pub(crate) fn write(out: &Screen, event: &Event) {
+    if let Ok(line) = serde_json::to_string(event) {
+        out.line(line);
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
             None => runs::list(false),
             Some(RunsCommand::List { json }) => runs::list(json),
             Some(RunsCommand::Verify(args)) => verify::execute(&args),
-            Some(RunsCommand::Show { run, json }) => runs::show(&run, json),
+            Some(RunsCommand::Show(args)) => runs::show(&args),
         },
         Command::State(args) => match args.command {
             StateCommand::Init { operators } => state::init(operators.as_deref()),

@@ -73,7 +73,7 @@ pub(super) fn ended(records: &[Record]) -> Option<Ending> {
         Entry::Ended { end, node, message } => {
             Some(Some(Ending::Ended { end: *end, node: node.clone(), message: message.clone() }))
         }
-        Entry::RolledBack { .. } => Some(fold(records).ok().map(|(_, state)| Ending::rolled_back(&state))),
+        Entry::RolledBack { .. } => Some(fold(records).ok().map(|(_, state)| Ending::of(&state))),
         Entry::RollbackBegan { .. } => Some(None),
         _ => None,
     });

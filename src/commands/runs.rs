@@ -1,15 +1,21 @@
 //! `runbook runs`.
 
+use std::sync::Arc;
+
 use engine::event::Event;
-use engine::journal::{Summary, SummaryState};
+use engine::journal::{Record, Summary, SummaryState, fold};
+use engine::run::Mode;
+use engine::walk::Ending;
 use serde_json::json;
 
+use crate::cli::Show;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::place;
+use crate::session::write;
 use crate::terminal::{Paint, Reporter, Screen, Stream, last_words, line, table};
 
-use super::resume::{ended, parse_run};
+use super::resume::parse_run;
 
 pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
     let store = place::store()?;
@@ -31,38 +37,44 @@ pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-pub(super) fn show(run: &str, as_json: bool) -> Result<Exit, CliError> {
+pub(super) fn show(args: &Show) -> Result<Exit, CliError> {
     let store = place::store()?;
-    let run = parse_run(&*store, run)?;
+    let run = parse_run(&*store, &args.run)?;
     let summary = store.summary(&run)?;
     let records = store.records(&run)?;
-    let screen = std::sync::Arc::new(Screen::on(Stream::Out));
-    if as_json {
-        let mut shown = row(&summary);
-        shown["node"] = json!(summary.node);
-        shown["entries"] = json!(records);
-        screen.line(serde_json::to_string_pretty(&shown).unwrap_or_default());
-        return Ok(Exit::Done);
-    }
-    let reporter = Reporter::new(std::sync::Arc::clone(&screen));
-    let last = ended(&records);
-    for record in records {
-        reporter.hear(&Event::Recorded(record));
-    }
-    reporter.quiet();
-    match last {
-        Some(ending) => screen.lines(&last_words(&screen, &reporter, &ending, true)),
-        None => {
-            screen.line("");
-            screen.line(format!("{} {}", word(screen.paint, &summary), at(&summary)));
-            if summary.state != SummaryState::Running {
-                let verb = if summary.state == SummaryState::Stuck { "rollback" } else { "resume" };
-                screen.line(format!("go on with: {}", screen.paint.bold(&format!("runbook {verb} {run}"))));
-            }
+    let screen = Arc::new(Screen::on(Stream::Out));
+    match (args.events, args.json) {
+        (true, true) => records.into_iter().for_each(|record| write(&screen, &Event::Recorded(record))),
+        (false, true) => {
+            let mut shown = row(&summary);
+            shown["node"] = json!(summary.node);
+            shown["entries"] = json!(records);
+            screen.line(serde_json::to_string_pretty(&shown).unwrap_or_default());
+        }
+        (true, false) => replay(&screen, records, &summary)?,
+        (false, false) => {
+            replay(&screen, records, &summary)?;
+            screen.line(screen.paint.dim(&format!("journal  {}", line(&store.journal(&run)))));
         }
     }
-    screen.line(screen.paint.dim(&format!("journal  {}", line(&store.journal(&run)))));
     Ok(Exit::Done)
+}
+
+/// Tells a run from its journal as it was told while it was walked.
+fn replay(screen: &Arc<Screen>, records: Vec<Record>, summary: &Summary) -> Result<(), CliError> {
+    let (_, state) = fold(&records).map_err(CliError::Internal)?;
+    let reporter = Reporter::new(Arc::clone(screen));
+    records.into_iter().for_each(|record| reporter.hear(&Event::Recorded(record)));
+    reporter.quiet();
+    if summary.state == SummaryState::Running {
+        screen.line("");
+        screen.line(format!("{} {}", word(screen.paint, summary), at(summary)));
+    } else {
+        // Nothing goes on with a rehearsal.
+        let live = state.started.mode == Mode::Live;
+        screen.lines(&last_words(screen, &reporter, &Ending::of(&state), live));
+    }
+    Ok(())
 }
 
 /// A run for programs.

@@ -8,6 +8,7 @@ mod locks;
 mod policy;
 mod questions;
 mod rehearse;
+mod replay;
 mod rollback;
 mod secrets;
 mod slurm;

@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::bench::{Bench, Said};
 
-const OOM: &str = "[rank3]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 3 has a total \
+pub(super) const OOM: &str = "[rank3]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 3 has a total \
 capacity of 79.10 GiB of which 417.19 MiB is free. Including non-PyTorch memory, this process has 78.68 GiB memory in \
 use. Of the allocated memory 60.92 GiB is allocated by PyTorch, and 16.40 GiB is reserved by PyTorch but unallocated.\n";
 const SCRIPT: &str = "#!/bin/bash\n#SBATCH --nodes=2\nexport OMP_NUM_THREADS=8\nsrun python train.py\n";
 
-fn bench(log: &str) -> Bench {
+pub(super) fn bench(log: &str) -> Bench {
     let bench = Bench::new();
     bench.runbook("mend").write("train.err", log);
     bench.write("train.sbatch", SCRIPT);
@@ -20,7 +20,7 @@ fn bench(log: &str) -> Bench {
 
 const RUN: &[&str] = &["run", "mend", "--log", "train.err", "--script", "train.sbatch"];
 
-fn with<'a>(args: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn with<'a>(args: &[&'a str]) -> Vec<&'a str> {
     [RUN.to_vec(), args.to_vec()].concat()
 }
 

@@ -114,6 +114,8 @@ pub enum Position {
     Ended {
         /// How.
         end: EndKind,
+        /// The end node.
+        node: String,
         /// What was found, what is left to do.
         message: Option<String>,
     },
@@ -376,8 +378,8 @@ impl RunState {
                 self.stopped = None;
                 self.take_up();
             }
-            Entry::Ended { end, message, .. } => {
-                self.position = Position::Ended { end: *end, message: message.clone() };
+            Entry::Ended { end, node, message } => {
+                self.position = Position::Ended { end: *end, node: node.clone(), message: message.clone() };
             }
         }
         Ok(())

@@ -11,7 +11,8 @@ use crate::run::{Answer, AskedOf, Bound, Decided, Entry, Gate, GateItem, Mode, P
 use crate::site::digest;
 use crate::template::{Names, text};
 
-use super::walker::{Ending, Flow, WalkError, Walker};
+use super::ending::Ending;
+use super::walker::{Flow, WalkError, Walker};
 
 /// What came of waiting at a gate.
 enum Waited {

@@ -9,7 +9,8 @@ use crate::run::{Answer, AskedOf, Bound, Entry, Gate, GateItem, Rule, RunId};
 use crate::site::digest;
 use crate::step::{Price, StepError, StepErrorKind};
 
-use super::walker::{Ending, Flow, WalkError, Walker, World};
+use super::ending::Ending;
+use super::walker::{Flow, WalkError, Walker, World};
 
 /// A lock that was taken for a walk.
 pub struct Hold {

@@ -4,6 +4,7 @@ mod act;
 mod attempt;
 mod conclude;
 mod confirm;
+mod ending;
 mod evaluate;
 mod gate;
 mod hold;
@@ -14,10 +15,11 @@ mod unwind;
 mod visit;
 mod walker;
 
+pub use ending::Ending;
 pub use hold::Hold;
 pub use rollback::Rollback;
 pub use unwind::Undoable;
-pub use walker::{Ending, WalkError, Walker, World};
+pub use walker::{WalkError, Walker, World};
 
 pub(crate) use attempt::Attempt;
 pub(crate) use conclude::{gather, outcome};

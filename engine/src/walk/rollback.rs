@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::journal::{Journal, Record};
-use crate::run::{Entry, Phase, RunState};
+use crate::run::Entry;
 use crate::step::Undone;
 
-use super::walker::{Ending, WalkError, Walker, World};
+use super::walker::{WalkError, Walker, World};
 
 /// What is to be taken back of a run.
 #[derive(Debug, Clone, Default)]
@@ -51,17 +51,5 @@ impl<J: Journal> Walker<J> {
     pub fn look(journal: J, records: &[Record], world: World) -> Result<Self, WalkError> {
         let records = world.redactor.restored(records);
         Self::over(journal, world, &records)
-    }
-}
-
-impl Ending {
-    /// Of a run whose changes were taken back.
-    pub fn rolled_back(state: &RunState) -> Self {
-        let visit = state.trail.iter().rev().find(|visit| visit.undoing.is_none());
-        let broke = visit.and_then(|visit| match &visit.phase {
-            Phase::Failed(error) => Some((visit.node.clone(), error.message.clone())),
-            _ => None,
-        });
-        Self::RolledBack { broke, changes: state.changes() }
     }
 }

@@ -10,16 +10,17 @@ use crate::budget::Budget;
 use crate::event::Event;
 use crate::journal::{Journal, JournalError, Record};
 use crate::lock::{Lease, LockError, Locks};
-use crate::plan::{Body, EndKind, Node, Plan, PlanError, StepNode};
+use crate::plan::{Body, Node, Plan, PlanError, StepNode};
 use crate::policy::Policy;
 use crate::redact::{Redactor, guarded};
 use crate::run::{
-    AskedOf, Change, Decision, Entry, Mode, Operator, Phase, Position, RunId, RunState, Started, StateError,
-    Visit, decide,
+    AskedOf, Decision, Entry, Mode, Operator, Phase, RunId, RunState, Started, StateError, Visit, decide,
 };
 use crate::site::Site;
-use crate::step::{Progress, Registry, StepCx, StepError, Undone};
+use crate::step::{Progress, Registry, StepCx, StepError};
 use crate::template::{TemplateError, text};
+
+use super::ending::Ending;
 
 /// What a walk needs around it.
 #[derive(Clone)]
@@ -42,62 +43,6 @@ pub struct World {
     pub listener: Arc<dyn Fn(&Event) + Send + Sync>,
     /// Set when the person wants to stop: a read is given up, a change is brought to its end, then the walk stops.
     pub cancel: CancellationToken,
-}
-
-/// Where a walk came to rest.
-#[derive(Debug, Clone, PartialEq)]
-#[must_use = "the ending decides the exit code and what to tell the person"]
-pub enum Ending {
-    /// At an end node.
-    Ended {
-        /// How.
-        end: EndKind,
-        /// The node.
-        node: String,
-        /// What was found, what is left to do.
-        message: Option<String>,
-    },
-    /// At a gate or a question that nobody answered.
-    Parked {
-        /// The node.
-        node: String,
-    },
-    /// At a break, or at a "no" without an edge; the evidence is kept.
-    Held {
-        /// The node.
-        node: String,
-        /// Why.
-        why: String,
-        /// What to do about it.
-        help: Option<String>,
-    },
-    /// A change could not be taken back, and those before it were not tried.
-    Stuck {
-        /// The node whose change it is.
-        node: String,
-        /// Why.
-        why: String,
-        /// All changes of the run, newest first, with what became of them.
-        changes: Vec<Change>,
-    },
-    /// What was to be taken back is.
-    RolledBack {
-        /// The node that broke and why, if that is why.
-        broke: Option<(String, String)>,
-        /// All changes of the run, newest first, with what became of them.
-        changes: Vec<Change>,
-    },
-    /// Another run acts on the target.
-    Locked {
-        /// The node that would have acted on it.
-        node: String,
-        /// Who has it, since when.
-        why: String,
-        /// The run that has it.
-        holder: RunId,
-    },
-    /// The person stopped it.
-    Interrupted,
 }
 
 /// Why a walk cannot go on at all.
@@ -297,15 +242,14 @@ impl<J: Journal> Walker<J> {
                 Decision::Undo { visit } => self.undo(visit).await?,
                 Decision::Unwound => {
                     self.append(Entry::RolledBack { to: self.state.unwind_to })?;
-                    return Ok(Ending::rolled_back(&self.state));
+                    return Ok(Ending::of(&self.state));
                 }
                 Decision::End { node, end } => {
                     let message = self.end_message(&node);
-                    self.append(Entry::Ended { end, node: node.clone(), message: message.clone() })?;
-                    return Ok(Ending::Ended { end, node, message });
+                    self.append(Entry::Ended { end, node, message })?;
+                    return Ok(Ending::of(&self.state));
                 }
-                Decision::Held => return Ok(self.held()),
-                Decision::Over => return Ok(self.over_already()),
+                Decision::Held | Decision::Over => return Ok(Ending::of(&self.state)),
             };
             if let Flow::Rest(ending) = flow {
                 return Ok(ending);
@@ -401,39 +345,5 @@ impl<J: Journal> Walker<J> {
 
     pub(super) fn message_of(&self, id: &str) -> Value {
         self.end_message(id).map_or(Value::Null, Value::String)
-    }
-
-    fn held(&self) -> Ending {
-        if self.state.position == Position::Stuck {
-            let changes = self.state.changes();
-            let stuck = changes.iter().find_map(|change| match change.undone.as_ref()? {
-                Err(error) => Some((change.node.clone(), error.to_string())),
-                Ok(Undone::Cannot(why)) => Some((change.node.clone(), why.clone())),
-                Ok(_) => None,
-            });
-            let (node, why) = stuck.unwrap_or_default();
-            return Ending::Stuck { node, why, changes };
-        }
-        let (node, why, help) = self.why_held();
-        Ending::Held { node, why, help }
-    }
-
-    fn why_held(&self) -> (String, String, Option<String>) {
-        let Some((_, visit)) = self.state.current() else { return Default::default() };
-        match &visit.phase {
-            Phase::Failed(error) => (visit.node.clone(), error.message.clone(), error.help.clone()),
-            Phase::Declined => (visit.node.clone(), "declined at the gate".to_owned(), None),
-            _ => (visit.node.clone(), "held".to_owned(), None),
-        }
-    }
-
-    fn over_already(&self) -> Ending {
-        match &self.state.position {
-            Position::RolledBack => Ending::rolled_back(&self.state),
-            Position::Ended { end, message } => {
-                Ending::Ended { end: *end, node: String::new(), message: message.clone() }
-            }
-            _ => self.held(),
-        }
     }
 }
