@@ -50,6 +50,7 @@ pub(crate) enum Command {
     Answer(Answer),
     Rehearse(Rehearse),
     Check(Check),
+    Graph(Graph),
     Policy(Policy),
     Explain(Explain),
     Runs(Runs),
@@ -249,6 +250,46 @@ pub(crate) struct Check {
     /// One JSON array: a runbook each, with its findings
     #[arg(long)]
     pub json: bool,
+}
+
+/// Draw a runbook, or the way that a run took through it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Changes, gates and ends are told apart by shape and words, not by colour alone.
+
+Examples:
+  runbook graph training-oom
+  runbook graph training-oom -o training-oom.svg
+  runbook graph --run 20261124-031244-k7f2 --format svg > run.svg
+  runbook graph training-oom --format dot | dot -Tpdf > training-oom.pdf")]
+pub(crate) struct Graph {
+    /// Name or path
+    #[arg(value_name = "RUNBOOK", required_unless_present = "run")]
+    pub runbook: Option<String>,
+    /// How [default: by the name of FILE, else text]
+    #[arg(long)]
+    pub format: Option<GraphFormat>,
+    /// Show which way this run went; `runbook rehearse --keep` keeps the run of a rehearsal
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Write it into FILE
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// How a graph is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// A list for the terminal
+    Text,
+    /// Mermaid, for Markdown pages
+    Mermaid,
+    /// For Graphviz
+    Dot,
+    /// A picture
+    Svg,
+    /// Not drawn by this program; says how to get it
+    Png,
 }
 
 /// Say more about a code that `check` printed

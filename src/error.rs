@@ -74,6 +74,11 @@ impl CliError {
         Self::File { action: "read", path: path.into(), source }
     }
 
+    /// A file that cannot be written.
+    pub(crate) fn write(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::File { action: "write", path: path.into(), source }
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {

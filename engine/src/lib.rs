@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod budget;
+pub mod chart;
 pub mod check;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -5,8 +5,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 
 use super::{
-    answer, check, completions, explain, list, pending, policy, rehearse, resume, rollback, run, runs, state,
-    step_alone, steps, verify,
+    answer, check, completions, explain, graph, list, pending, policy, rehearse, resume, rollback, run, runs,
+    state, step_alone, steps, verify,
 };
 
 /// Does what was asked.
@@ -22,6 +22,7 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
         Command::Rehearse(args) => rehearse::execute(args),
         Command::Check(args) => check::execute(&args),
         Command::Policy(args) => policy::execute(&args),
+        Command::Graph(args) => graph::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Runs(args) => match args.command {
             None => runs::list(false),

@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod dispatch;
 mod explain;
+mod graph;
 mod list;
 mod pending;
 mod policy;

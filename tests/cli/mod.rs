@@ -3,6 +3,7 @@
 mod approval;
 pub(crate) mod bench;
 mod cut_off;
+mod graph;
 mod help;
 mod locks;
 mod policy;

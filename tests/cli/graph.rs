@@ -1,0 +1,101 @@
+//! Runbooks as pictures.
+
+use super::bench::Bench;
+use super::slurm::bench;
+
+/// Every kind of box and arrow, and words that mean something to Mermaid, HTML or dot.
+const HOSTILE: &str = r##"
+runbook: hostile
+title: "\"quoted\" \\ title"
+start: end
+nodes:
+  end:
+    title: "say \"hi\" <script>x</script> & #35; `md` $$y$$ --> B\\n] %% no"
+    flow: A
+    step: decide
+    with: { graph: true, or: true }
+    next: { graph: { to: graph, label: "a|b \"c\"" }, or: style, unknown: graph }
+  graph:
+    step: shell
+    with: { run: "rm x" }
+    approve: never
+    declined: style
+    on_failure: style
+    next: { ok: inner, nonzero: inner }
+  inner:
+    step: runbook
+    with: { runbook: small }
+    next: { resolved: style, escalated: style }
+  style: { end: no_action }
+"##;
+
+const SMALL: &str = "
+runbook: small
+title: Small
+start: look
+nodes:
+  look: { title: Look, step: shell, with: { run: uptime }, approve: true, next: { ok: end, nonzero: hand } }
+  end: { end: resolved }
+  hand: { end: escalated, message: x }
+";
+
+fn hostile() -> Bench {
+    let bench = Bench::new();
+    bench.write("runbooks/hostile/runbook.yaml", HOSTILE);
+    bench.write("runbooks/small/runbook.yaml", SMALL);
+    bench
+}
+
+#[test]
+fn every_notation_tells_effects_gates_and_ends_apart() {
+    let bench = hostile();
+    let drawn = |format: &str| bench.run(&["graph", "hostile", "--format", format]).exits(0).out;
+    insta::assert_snapshot!("mermaid", drawn("mermaid"));
+    insta::assert_snapshot!("dot", drawn("dot"));
+    insta::assert_snapshot!("text", drawn("text"));
+}
+
+#[test]
+fn an_svg_shows_every_word_and_runs_nothing() {
+    let bench = hostile();
+    bench.run(&["graph", "hostile", "-o", "graph.svg"]).exits(0);
+    let svg = bench.read("graph.svg");
+    for word in [
+        "say &quot;hi&quot;",
+        "&lt;script&gt;",
+        "#35;",
+        "`md`",
+        "$\u{2060}$y",
+        "asks",
+        "changes for",
+        "escalated",
+    ] {
+        let word = word.replace("&quot;", "\"");
+        assert!(svg.contains(&word), "{word}");
+    }
+    for door in ["<script", "foreignObject", "href=\"http", "url(http", "@import"] {
+        assert!(!svg.contains(door), "{door}");
+    }
+}
+
+#[test]
+fn the_list_fits_a_terminal() {
+    let bench = Bench::new();
+    let said = bench.run(&["graph", "training-oom"]).exits(0).out;
+    assert!(said.lines().all(|line| line.chars().count() <= 100), "{said}");
+    assert!(said.contains("hardware · decide") && said.contains("healthy \"no\" → classify"), "{said}");
+}
+
+#[test]
+fn the_way_of_a_run_is_shown_on_its_own_plan() {
+    let bench = bench();
+    bench.run(&["run", "stop", "--job", "1", "--yes"]).exits(0);
+    let run = bench.only_run();
+    bench.write("runbooks/stop/runbook.yaml", "runbook: stop\n");
+    let drawn = |format: &str| bench.run(&["graph", "--run", &run, "--format", format]).exits(0).out;
+    insta::assert_snapshot!("way", drawn("mermaid"));
+    insta::assert_snapshot!("way_text", drawn("text"));
+    bench.run(&["graph", "training-oom", "--run", &run]).exits(2);
+    let no = bench.run(&["graph", "stop", "--run", &run, "--format", "png"]).exits(2);
+    assert!(no.err.contains("rsvg-convert"), "{}", no.err);
+}
