@@ -78,13 +78,6 @@ pub(crate) fn account() -> String {
     engine::account::name_of(uid).unwrap_or_else(|| format!("uid {uid}"))
 }
 
-/// Whether an account is a member of a group, as the name service of this host has it; `None` if that cannot be told.
-pub(crate) fn is_member(account: &str, group: &str) -> Option<bool> {
-    let output = std::process::Command::new("id").args(["-Gn", "--", account]).output().ok()?;
-    let groups = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
-    Some(groups.split_whitespace().any(|name| name == group))
-}
-
 /// The name of this host.
 pub(crate) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -1,23 +1,34 @@
-//! Accounts of this host.
+//! Accounts of this host, as the name service (`/etc/passwd`, LDAP, SSSD) has them.
 
-use std::collections::HashMap;
-use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::ffi::CString;
 
-/// The name of an account. `id` asks the name service (LDAP, SSSD) as every other program of the host does, once per account.
-/// `None` if there is no such account or that cannot be told.
+use nix::unistd::{Group, Uid, User, getgrouplist};
+
+/// The name of an account. `None` if there is no such account or that cannot be told.
 pub fn name_of(uid: u32) -> Option<String> {
-    static KNOWN: Mutex<Option<HashMap<u32, String>>> = Mutex::new(None);
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_default();
-    if let Some(name) = known.get(&uid) {
-        return Some(name.clone());
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
+}
+
+/// Whether an account is a member of a group: of one that does not exist nobody is. `None` if there is no such account or
+/// that cannot be told.
+pub fn is_member(account: &str, group: &str) -> Option<bool> {
+    let user = User::from_name(account).ok().flatten()?;
+    let Some(group) = Group::from_name(group).ok()? else { return Some(false) };
+    let groups = getgrouplist(&CString::new(account).ok()?, user.gid).ok()?;
+    Some(groups.contains(&group.gid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_in_its_own_group_and_nobody_is_not() {
+        assert_eq!(name_of(0).as_deref(), Some("root"));
+        assert_eq!(is_member("root", "root"), Some(true));
+        assert_eq!(is_member("nobody", "root"), Some(false));
+        assert_eq!(is_member("root", "no-such-group"), Some(false));
+        assert_eq!(is_member("no-such-account", "root"), None);
+        assert_eq!(name_of(u32::MAX - 7), None);
     }
-    let output = Command::new("id").args(["-un", &uid.to_string()]).output().ok()?;
-    let name = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    if !output.status.success() || name.is_empty() {
-        return None;
-    }
-    known.insert(uid, name.clone());
-    Some(name)
 }

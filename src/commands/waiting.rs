@@ -8,7 +8,6 @@ use engine::step::Question;
 use jiff::Timestamp;
 
 use crate::error::CliError;
-use crate::place;
 use crate::terminal::{Place, who};
 
 /// What a run asks.
@@ -157,7 +156,7 @@ impl Waiting {
 /// Why a yes of this account would not count, if it would not.
 pub(super) fn cannot_count(gate: &Gate, state: &RunState, account: &str) -> Option<String> {
     let walks = state.operators.contains(account);
-    gate.rule.refusal(account, walks, |group| place::is_member(account, group))
+    gate.rule.refusal(account, walks, |group| engine::account::is_member(account, group))
 }
 
 fn asked_at(records: &[Record], visit: u64) -> Timestamp {

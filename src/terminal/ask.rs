@@ -10,8 +10,6 @@ use engine::step::Question;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::place::is_member;
-
 use super::card::{self, Detail};
 use super::clean::line;
 use super::elsewhere::{Answered, Asked, Elsewhere, Found, Patience};
@@ -366,6 +364,6 @@ impl Operator for Person {
 
     async fn is_member(&self, account: &str, group: &str) -> Option<bool> {
         let (account, group) = (account.to_owned(), group.to_owned());
-        tokio::task::spawn_blocking(move || is_member(&account, &group)).await.ok().flatten()
+        tokio::task::spawn_blocking(move || engine::account::is_member(&account, &group)).await.ok().flatten()
     }
 }

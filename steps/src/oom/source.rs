@@ -99,9 +99,7 @@ impl Source {
             if let Some(host) = &self.file.host {
                 return Remote { site: &*self.site, host }.lines_before(&self.file.path, offset).await;
             }
-            let search = Search { words: Words::new([""; 0]), from: 0, to: offset, count_lines: true };
-            let found = self.site.find(&self.file.path, &search).await?;
-            return Ok(found.lines.filter(|_| found.end == offset));
+            return self.lines_before_here(offset).await;
         }
         let (mut at, mut lines) = (0, 0);
         while at < offset {
@@ -112,6 +110,30 @@ impl Source {
             }
             lines += memchr::memchr_iter(b'\n', &bytes).count() as u64;
             at += bytes.len() as u64;
+        }
+        Ok(Some(lines))
+    }
+}
+
+impl Source {
+    /// Line feeds before an offset of a plain file of this machine: in pieces, which are counted at the same time.
+    async fn lines_before_here(&self, offset: u64) -> Result<Option<u64>, SiteError> {
+        let words = Words::new([""; 0]);
+        let piece = (offset / 8).clamp(CHUNK as u64, 64 << 20);
+        let starts = (0..offset.div_ceil(piece)).map(|at| at * piece);
+        let pieces: Vec<(String, Search)> = starts
+            .map(|from| {
+                let to = (from + piece).min(offset);
+                (self.file.path.clone(), Search { words: words.clone(), from, to, count_lines: true })
+            })
+            .collect();
+        let mut lines = 0;
+        for ((_, search), found) in pieces.iter().zip(self.site.find_many(&pieces).await) {
+            let found = found?;
+            match found.lines {
+                Some(more) if found.end == search.to => lines += more,
+                _ => return Ok(None),
+            }
         }
         Ok(Some(lines))
     }

@@ -18,7 +18,7 @@ use super::logtime::Clock;
 use super::outcome::Found;
 use super::placing::noticed;
 use super::prefix::{Who, from_path};
-use super::scan::Scanner;
+use super::scan::{Scanner, Window};
 use super::sightings::AHEAD;
 use super::source::Source;
 use super::stretch::{first_step, is_dated, last_step};
@@ -30,7 +30,7 @@ const AT_ONCE: usize = 8;
 /// Bytes of a large file that are read first.
 pub(super) const TAIL: u64 = if cfg!(test) { 64 << 10 } else { 1 << 20 };
 /// Bytes at the beginning of a tail, and at the end of a file, in which its steps are looked for.
-const PROBE: usize = 16 << 10;
+const PROBE: usize = 4 << 10;
 /// Files whose probes are held at once.
 const PROBED: usize = 512;
 /// Bytes at the end of a file in which the last step is looked for if the failure does not tell its own.
@@ -80,6 +80,9 @@ pub(super) async fn survey(
     let all: Vec<usize> = (0..paths.len()).collect();
     let (large, small): (Vec<usize>, Vec<usize>) = all.iter().partition(|index| job.tail_of(**index) > 0);
     let mut scans: Vec<FileScan> = all.iter().map(|index| FileScan::quiet(job.tail_of(*index))).collect();
+    if !large.is_empty() {
+        tokio::task::spawn_blocking(get_ready);
+    }
     // The ends first: there the failure stands.
     let tails = parts(&large, |index| (job.tail_of(index), u64::MAX));
     let hit = job.look(cx, &tails, &mut scans).await?;
@@ -127,6 +130,17 @@ pub(super) async fn survey(
         }
     }
     Ok(found)
+}
+
+/// Reads a failure that never was: what that takes (dozens of patterns, compiled when they are first used) is then at hand
+/// when the logs are searched, and costs no time of its own.
+fn get_ready() {
+    const NEVER: &[u8] = b"[rank0]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total \
+        capacity of 79.11 GiB of which 1.00 GiB is free. Process 1 has 78.11 GiB memory in use. Of the allocated memory \
+        70.00 GiB is allocated by PyTorch, and 7.00 GiB is reserved by PyTorch but unallocated.\n";
+    let mut reader = FileReader::new(0, Who::default(), &[], Clock::at(Timestamp::UNIX_EPOCH));
+    reader.window(&Window { offset: 0, bytes: NEVER.to_vec(), fresh: 0 });
+    reader.finish();
 }
 
 /// Who wrote a file.
@@ -227,7 +241,7 @@ impl Job {
         let mut asked = Vec::new();
         for (index, begin) in files.iter().zip(&begins) {
             let first = first_step(begin);
-            // One process wrote the file, and after 16 KiB it was still writing as usual, for most of a megabyte.
+            // One process wrote the file, and after 4 KiB it was still writing as usual, for most of a megabyte.
             let owner = &self.owners[*index];
             let alone = owner.rank.is_some() || owner.local_rank.is_some();
             settled.push(alone && (first.is_some() || is_dated(begin, self.clock)));

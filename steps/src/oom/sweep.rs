@@ -12,7 +12,7 @@ use super::triggers::searched;
 const LONGEST: u64 = 64 << 20;
 /// Bytes and parts searched between two looks at whether a person wants to stop.
 const AT_ONCE: u64 = 1 << 30;
-const MOST_PARTS: usize = 256;
+const MOST_PARTS: usize = 1024;
 
 /// Part of a file.
 #[derive(Debug, Clone, Copy)]
