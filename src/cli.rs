@@ -1,6 +1,7 @@
 //! The command line: what it takes and what its help says.
 
 mod consent;
+mod help;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use consent::{Answer, Approve, Deny, Pending, Policy};
+pub(crate) use help::Help;
 
 /// Runs operational runbooks step by step: gathers evidence, shows every change before it is made, proves the cure.
 #[derive(Debug, Parser)]
@@ -53,6 +55,7 @@ pub(crate) enum Command {
     Graph(Graph),
     Policy(Policy),
     Explain(Explain),
+    Help(Help),
     Runs(Runs),
     State(State),
     List(List),

@@ -64,6 +64,23 @@ pub(crate) enum CliError {
 }
 
 impl CliError {
+    /// Something was asked for by a name that is none: the nearest of `names`, else where all are shown.
+    pub(crate) fn no_such<'a>(
+        what: &str,
+        asked: &str,
+        names: impl Iterator<Item = &'a str>,
+        where_all_are: &str,
+    ) -> Self {
+        let near = names.map(|name| (strsim::levenshtein(asked, name), name)).min();
+        let hint = match near {
+            Some((distance, near)) if distance <= near.len() / 3 => {
+                format!("did you mean {near}? {where_all_are}")
+            }
+            _ => where_all_are.to_owned(),
+        };
+        Self::usage(format!("there is no {what} {asked}"), hint)
+    }
+
     /// Wrong usage, with what to do instead.
     pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), hint: Some(hint.into()) }

@@ -130,16 +130,8 @@ pub(crate) fn find(asked: &str) -> Result<Found, CliError> {
     }
     let all = all();
     all.get(asked).cloned().ok_or_else(|| {
-        let near = all
-            .keys()
-            .map(|name| (strsim::levenshtein(asked, name), name))
-            .filter(|(distance, name)| *distance <= name.len() / 3)
-            .min();
-        let hint = match near {
-            Some((_, name)) => format!("did you mean {name}? `runbook list` shows all"),
-            None => "`runbook list` shows all; a path needs a / or .yaml".to_owned(),
-        };
-        CliError::usage(format!("there is no runbook {asked}"), hint)
+        let names = all.keys().map(String::as_str);
+        CliError::no_such("runbook", asked, names, "`runbook list` shows all; a path needs a / or .yaml")
     })
 }
 

@@ -5,8 +5,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 
 use super::{
-    answer, check, completions, explain, graph, list, pending, policy, rehearse, resume, rollback, run, runs,
-    state, step_alone, steps, verify,
+    answer, check, completions, explain, graph, help, list, pending, policy, rehearse, resume, rollback, run,
+    runs, state, step_alone, steps, verify,
 };
 
 /// Does what was asked.
@@ -24,6 +24,7 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
         Command::Policy(args) => policy::execute(&args),
         Command::Graph(args) => graph::execute(&args),
         Command::Explain(args) => explain::execute(&args),
+        Command::Help(args) => help::execute(&args),
         Command::Runs(args) => match args.command {
             None => runs::list(false),
             Some(RunsCommand::List { json }) => runs::list(json),

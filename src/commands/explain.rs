@@ -14,12 +14,8 @@ pub(super) fn execute(args: &Explain) -> Result<Exit, CliError> {
         return Ok(Exit::Done);
     };
     let Some(text) = codes::explain(asked) else {
-        let near = codes::ALL.iter().map(|known| (strsim::levenshtein(asked, known.code), known.code)).min();
-        let hint = match near {
-            Some((distance, near)) if distance <= near.len() / 3 => format!("did you mean {near}?"),
-            _ => "`runbook explain` lists all codes".to_owned(),
-        };
-        return Err(CliError::usage(format!("there is no code {asked}"), hint));
+        let names = codes::ALL.iter().map(|known| known.code);
+        return Err(CliError::no_such("code", asked, names, "`runbook explain` lists all codes"));
     };
     screen.line(screen.paint.bold(asked));
     screen.lines(&wrap(text, 2, screen.width()));

@@ -6,6 +6,7 @@ mod completions;
 mod dispatch;
 mod explain;
 mod graph;
+mod help;
 mod list;
 mod pending;
 mod policy;

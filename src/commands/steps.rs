@@ -65,14 +65,8 @@ pub(super) fn show(kind: &str, as_json: bool) -> Result<Exit, CliError> {
 
 /// The step of this kind.
 pub(super) fn find<'a>(registry: &'a Registry, kind: &str) -> Result<&'a std::sync::Arc<dyn Step>, CliError> {
-    registry.get(kind).ok_or_else(|| {
-        let near = registry.kinds().map(|known| (strsim::levenshtein(kind, known), known)).min();
-        let hint = match near {
-            Some((distance, near)) if distance <= near.len() / 3 => format!("did you mean {near}?"),
-            _ => "`runbook steps list` shows all".to_owned(),
-        };
-        CliError::usage(format!("there is no step {kind}"), hint)
-    })
+    let none = || CliError::no_such("step", kind, registry.kinds(), "`runbook steps list` shows all");
+    registry.get(kind).ok_or_else(none)
 }
 
 fn fields(screen: &Screen, head: &str, of: &Value) {

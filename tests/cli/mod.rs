@@ -2,6 +2,7 @@
 
 mod approval;
 pub(crate) mod bench;
+mod book;
 mod cut_off;
 mod graph;
 mod help;

@@ -1,0 +1,105 @@
+//! The book: what is generated in it is current, and what it names is there.
+
+use std::fs;
+use std::path::Path;
+
+use super::bench::Bench;
+
+const UPDATE: &str = "RUNBOOK_UPDATE_BOOK";
+
+fn docs() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
+}
+
+/// Compares a page with what the program says of itself, or writes it anew.
+fn is_current(page: &str, said: &str) {
+    let path = docs().join(page);
+    if std::env::var_os(UPDATE).is_some() {
+        fs::write(&path, said).unwrap();
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == said, "docs/{page} is out of date: {UPDATE}=1 cargo test --test main cli::book");
+}
+
+/// The commands that a help lists.
+fn commands(help: &str) -> Vec<String> {
+    let lines =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+fn section(bench: &Bench, words: &[&str], page: &mut String) {
+    let help = bench.run(&[words, &["--help"]].concat()).exits(0).out;
+    let level = "#".repeat(words.len() + 1);
+    page.push_str(&format!("\n{level} runbook {}\n\n```text\n{}\n```\n", words.join(" "), help.trim_end()));
+    for name in commands(&help) {
+        section(bench, &[words, &[&name]].concat(), page);
+    }
+}
+
+#[test]
+fn the_page_of_commands_is_what_they_say() {
+    let bench = Bench::new();
+    let top = bench.run(&["--help"]).exits(0).out;
+    let mut page = format!(
+        "# Commands and exit codes\n\nWhat each command says of itself; this page is generated.\n\n```text\n{}\n```\n",
+        top.trim_end()
+    );
+    let names = commands(&top);
+    assert!(names.len() >= 15, "{names:?}");
+    names.iter().for_each(|name| section(&bench, &[name], &mut page));
+    is_current("cli.md", &page);
+}
+
+#[test]
+fn the_page_of_steps_is_what_they_say() {
+    let bench = Bench::new();
+    let steps = bench.run(&["steps", "list", "--json"]).exits(0).json();
+    let mut page = "# Steps\n\nWhat `runbook steps show KIND` says; this page is generated.\n".to_owned();
+    for step in steps.as_array().unwrap() {
+        let kind = step["kind"].as_str().unwrap();
+        let said = bench.run(&["steps", "show", kind]).exits(0).out;
+        page.push_str(&format!("\n## {kind}\n\n```text\n{}\n```\n", said.trim_end()));
+    }
+    assert!(page.matches("\n## ").count() >= 20);
+    is_current("steps.md", &page);
+}
+
+#[test]
+fn every_page_is_in_the_book_and_every_link_leads_somewhere() {
+    let summary = fs::read_to_string(docs().join("SUMMARY.md")).unwrap();
+    let link = regex::Regex::new(r"\]\(([^)\s#]+)(#[^)\s]*)?\)").unwrap();
+    let mut links = 0;
+    for entry in fs::read_dir(docs()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.ends_with(".md") {
+            continue;
+        }
+        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "SUMMARY.md lacks {name}");
+        let text = fs::read_to_string(docs().join(&name)).unwrap();
+        for found in link.captures_iter(&text) {
+            let to = &found[1];
+            links += 1;
+            assert!(
+                to.contains("://") || docs().join(to).exists(),
+                "{name} leads to {to}, which is not there"
+            );
+        }
+    }
+    assert!(links > 30, "{links}");
+}
+
+#[test]
+fn help_shows_the_reference_and_the_help_of_commands() {
+    let bench = Bench::new();
+    let topics = bench.run(&["help"]).exits(0).out;
+    for line in topics.lines().take_while(|line| !line.is_empty()) {
+        let topic = line.split_whitespace().next().unwrap();
+        let page = bench.run(&["help", topic]).exits(0).out;
+        assert!(page.starts_with("# ") && page.lines().count() > 10, "{topic}");
+        assert!(!page.contains("]("), "where links lead is of no use in a terminal: {topic}");
+    }
+    assert_eq!(bench.run(&["help", "run"]).exits(0).out, bench.run(&["run", "--help"]).exits(0).out);
+    assert!(bench.run(&["help", "languge"]).exits(2).err.contains("did you mean language?"));
+}
