@@ -343,6 +343,7 @@ pub(crate) enum RunsCommand {
     },
     Verify(Verify),
     Show(Show),
+    Report(Report),
 }
 
 /// What happened in a run
@@ -360,6 +361,56 @@ pub(crate) struct Show {
     /// One JSON object with all entries of its journal; with --events one per event, as `run --json` writes them
     #[arg(long)]
     pub json: bool,
+}
+
+/// Report a run to people who were not there
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What happened and when, what was found, what was shown and who agreed, what was taken back, what is left to do, GPU memory
+before and after, and whether the journal holds. HTML is one file that needs nothing else; docs/report.md says what JSON holds.
+
+Examples:
+  runbook runs report 20261124-031244-k7f2
+  runbook runs report 20261124-031244-k7f2 -o incident.html
+  runbook runs report 20261124-031244-k7f2 --json | jq .lost")]
+pub(crate) struct Report {
+    /// Its id
+    pub run: String,
+    /// As one HTML file
+    #[arg(long, group = "form")]
+    pub html: bool,
+    /// As Markdown [default, unless FILE ends in .html or .json]
+    #[arg(long, group = "form")]
+    pub md: bool,
+    /// As one JSON object
+    #[arg(long, group = "form")]
+    pub json: bool,
+    /// Write into FILE instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// How a report is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// One file for a browser.
+    Html,
+    /// Markdown.
+    Md,
+    /// For programs.
+    Json,
+}
+
+impl Report {
+    /// As was said, else as the name of the file says.
+    pub(crate) fn form(&self) -> Form {
+        let ends = self.output.as_ref().and_then(|path| path.extension()).and_then(|ext| ext.to_str());
+        match (self.html, self.md, self.json, ends) {
+            (true, ..) | (_, false, false, Some("html" | "htm")) => Form::Html,
+            (_, _, true, _) | (_, false, _, Some("json")) => Form::Json,
+            _ => Form::Md,
+        }
+    }
 }
 
 /// Find out whether a journal is what was written

@@ -13,6 +13,7 @@ mod load;
 mod place;
 mod policy;
 mod probed;
+mod report;
 mod schema;
 mod secrets;
 mod session;

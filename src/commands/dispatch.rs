@@ -5,8 +5,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 
 use super::{
-    answer, check, completions, explain, graph, help, list, pending, policy, rehearse, resume, rollback, run,
-    runs, state, step_alone, steps, verify,
+    answer, check, completions, explain, graph, help, list, pending, policy, rehearse, report, resume,
+    rollback, run, runs, state, step_alone, steps, verify,
 };
 
 /// Does what was asked.
@@ -30,6 +30,7 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
             Some(RunsCommand::List { json }) => runs::list(json),
             Some(RunsCommand::Verify(args)) => verify::execute(&args),
             Some(RunsCommand::Show(args)) => runs::show(&args),
+            Some(RunsCommand::Report(args)) => report::execute(&args),
         },
         Command::State(args) => match args.command {
             StateCommand::Init { operators } => state::init(operators.as_deref()),

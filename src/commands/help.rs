@@ -25,6 +25,7 @@ pages! {
     "policy": "what a site demands of every change",
     "state": "where runs are kept: directory or database",
     "journal": "the record of a run, and how it is verified",
+    "report": "what reports hold, and the JSON of them",
     "classification": "how a true out-of-memory is told from fragmentation",
     "levers": "which launch settings are edited, and where",
     "howto-team": "let a team agree",

@@ -11,6 +11,7 @@ mod list;
 mod pending;
 mod policy;
 mod rehearse;
+mod report;
 mod resume;
 mod rollback;
 mod run;

@@ -11,6 +11,7 @@ mod policy;
 mod questions;
 mod rehearse;
 mod replay;
+mod report;
 mod rollback;
 mod secrets;
 mod slurm;
