@@ -148,10 +148,10 @@ codes! {
         "A template reads the output of a node that can only run later: no path leads from that node to this one, \
          so there never is anything to read. Usually the flow is in another order than the author had in mind.";
     TEMPLATE_MAY_NOT_HAVE_RUN = "template::may_not_have_run",
-        "A template reads the output of a node that some paths pass by. A run on such a path would fail here, \
-         because there is no output to read. Lead every path through that node, or ask first, as in \
-         `{{ x.step if x is known else 0 }}`. A node that is declined at its gate, or that fails and leads on by \
-         `on_failure`, has no output either.";
+        "A template reads the output of a node that some paths pass by: the message shows the shortest of them. A run \
+         on that path would fail here, because there is no output to read. Lead every path through that node, or ask \
+         first, as in `{{ x.step if x is known else 0 }}` or `{{ (x | default({'step': 0})).step }}`. A node that is declined at \
+         its gate, or that fails and leads on by `on_failure`, has no output either.";
     TEMPLATE_UNKNOWN_FILTER = "template::unknown_filter",
         "There is no filter of this name. Filters follow a bar: `{{ bytes | gib }}`.";
     TEMPLATE_UNKNOWN_TEST = "template::unknown_test",

@@ -329,6 +329,17 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_has_not_run_can_be_asked_about_or_given_a_default() {
+        for (template, expected) in [
+            ("{{ 1 if later_node is known else 0 }}", json!(0)),
+            ("{{ later_node.step if later_node is defined else 0 }}", json!(0)),
+            ("{{ (later_node | default({'step': 0})).step }}", json!(0)),
+        ] {
+            assert_eq!(eval(template).value, expected, "{template}");
+        }
+    }
+
+    #[test]
     fn shell_text_is_quoted() {
         let schema = json!({"properties": {"run": {"x-shell": true}}});
         let with =

@@ -180,24 +180,26 @@ impl<'c> Checking<'c> {
         }
     }
 
-    /// Notes which outputs are read. A template that asks whether `x` is known at all takes care of it.
+    /// Notes which outputs are read. A template that asks whether `x` is known at all takes care of it, and so does a
+    /// default of `x` itself (of `x.field` does not: there is no `x` to have a field).
     fn reads(&mut self, mentions: &[Mention<'_>]) {
         let Some(by) = self.place.node else { return };
+        let whole = |mention: &Mention<'_>, name: &str| matches!(mention, Mention::Path { root, steps, .. } if *root == name && steps.is_empty());
         let asked = |name: &str| {
-            mentions.windows(2).any(|pair| match pair {
-                [Mention::Path { root, steps, .. }, Mention::Test { name: test, .. }] => {
-                    *root == name && steps.is_empty() && matches!(*test, "known" | "unknown" | "defined")
-                }
-                _ => false,
+            mentions.windows(2).any(|pair| {
+                whole(&pair[0], name)
+                    && matches!(&pair[1], Mention::Test { name, .. } if matches!(*name, "known" | "unknown" | "defined" | "undefined"))
             })
         };
-        for mention in mentions {
+        for (number, mention) in mentions.iter().enumerate() {
             let Mention::Path { root, at, .. } = mention else { continue };
             let own = self.place.item == Some(root) || !self.names.nodes.contains_key(root);
             // A loop variable of the same name is no read: minijinja does not report it as free.
             let dotted = format!("{root}.");
             let free = self.free.iter().any(|name| name == root || name.starts_with(&dotted));
-            if !own && free && !asked(root) {
+            let defaulted = whole(mention, root)
+                && matches!(mentions.get(number + 1), Some(Mention::Filter { name: "default" | "d", .. }));
+            if !own && free && !defaulted && !asked(root) {
                 let at = self.span(at.start..at.start + root.len());
                 self.reads.borrow_mut().push(Read { by, from: (*root).to_owned(), at });
             }
