@@ -240,19 +240,27 @@ pub(crate) struct RehearseOptions {
 /// Find every mistake in runbooks, without running them
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without RUNBOOK all that `runbook list` shows are checked.
+Without RUNBOOK all that `runbook list` shows are checked. Exits with 0, or with 2 if there is an error (or a warning, if
+these are denied).
 
 Examples:
   runbook check
-  runbook check ./my/runbook.yaml --json
+  runbook check ./a/runbook.yaml ./b/runbook.yaml --deny warnings
+  runbook check ./my/runbook.yaml --sarif > findings.sarif
   runbook explain outcome::no_edge")]
 pub(crate) struct Check {
     /// Names or paths
     #[arg(value_name = "RUNBOOK")]
     pub runbooks: Vec<String>,
+    /// What is to count as an error
+    #[arg(long, value_name = "WHAT", value_parser = ["warnings"])]
+    pub deny: Option<String>,
     /// One JSON array: a runbook each, with its findings
     #[arg(long)]
     pub json: bool,
+    /// One SARIF 2.1.0 log of all findings, for code hosts and editors
+    #[arg(long, conflicts_with = "json")]
+    pub sarif: bool,
 }
 
 /// Draw a runbook, or the way that a run took through it

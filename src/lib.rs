@@ -6,6 +6,7 @@ mod config;
 pub mod diagnostics;
 mod error;
 mod exit;
+mod findings;
 mod graph;
 mod inputs;
 mod library;

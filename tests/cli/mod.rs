@@ -3,6 +3,7 @@
 mod approval;
 pub(crate) mod bench;
 mod book;
+mod check;
 mod cut_off;
 mod graph;
 mod help;

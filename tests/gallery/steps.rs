@@ -2,7 +2,7 @@
 
 use engine::step::{
     AnyPreview, Confirmation, Effect, Outcomes, Performed, Registry, Step, StepCx, StepError, StepSpec,
-    UndoPreview, Undone,
+    Unbounded, UndoPreview, Undone,
 };
 use serde_json::{Value, json};
 
@@ -16,6 +16,14 @@ impl Step for Picture {
 
     fn effect(&self, _params: &Value) -> Effect {
         self.0.effect
+    }
+
+    /// As a step that looks into commands would say.
+    fn unbounded(&self, with: &Value) -> Vec<Unbounded> {
+        let follows = with["run"].as_str().is_some_and(|run| run.contains("tail -f"));
+        let (message, help) =
+            ("`tail -f` does not end by itself".to_owned(), "Take what there is now.".to_owned());
+        follows.then_some(Unbounded { param: "run", message, help }).into_iter().collect()
     }
 
     async fn preview(&self, _cx: &StepCx, _params: &Value) -> Result<AnyPreview, StepError> {

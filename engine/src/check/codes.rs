@@ -197,12 +197,20 @@ codes! {
         "`shell_raw` puts a value into a shell command without quoting. If it holds a space, a `;` or a `$(`, the \
          shell obeys. Names that come from logs, nodes or files must never go this way; lists of arguments (`argv`) \
          need no quoting at all.";
+    OUTPUT_UNBOUNDED = "output::unbounded",
+        "The command never comes to an end by itself, or may say more than an output keeps (the first 64 KiB): a run \
+         would wait until the step's timeout, or lose the end of what was said, which in a log is the part that matters. \
+         Take a part of it, as in `tail -n 200`, `journalctl -n 200` or `grep -m 50`, or bound its time with `timeout 30`.";
+    TEXT_TODO = "text::todo",
+        "The text says `TODO`: something is not decided yet, most often after a page was imported. A run would show or \
+         use it as it is. Decide it, then remove the word. `runbook check --deny warnings` refuses runbooks that are not \
+         finished.";
     UNDO_IMPOSSIBLE = "undo::impossible",
         "`undo` is written at a node whose step changes nothing, or `undo: auto` at one whose step has no inverse. \
          A rollback would pass or stop here. Leave it out, or name the step that takes the change back.";
     END_NO_MESSAGE = "end::no_message",
-        "Escalating means that a person takes over, and this end tells that person nothing. Write a `message`: \
-         what was found, what was changed, what is left to do.";
+        "Escalating means that a person takes over, and this end tells that person nothing; an end without action does \
+         not say why nothing was to be done. Write a `message`: what was found, what was changed, what is left to do.";
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod run;
 mod runbook;
 mod schema;
 mod template;
+mod todo;
 
 pub(crate) use findings::{Findings, list};
 pub use library::{Library, NoLibrary};

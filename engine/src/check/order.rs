@@ -273,7 +273,9 @@ mod tests {
                 graph.add_node(());
             }
             let way = Way { word: "", at: None };
-            (0..7).for_each(|at| drop(graph.add_edge(comes(at), has(at), way)));
+            for at in 0..7 {
+                graph.add_edge(comes(at), has(at), way);
+            }
             for (a, b, with_output) in edges {
                 graph.add_edge(if with_output { has(a) } else { comes(a) }, comes(b), way);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Findings, Library, codes, list};
+use super::{Findings, Library, codes, list, todo};
 use crate::diagnostic::SourceFile;
 use crate::source::convert::document;
 use crate::source::document::{DocBody, Document};
@@ -61,6 +61,9 @@ impl Loaded {
 
     fn add(&mut self, file: SourceFile, flags: &[&str], findings: &mut Findings) {
         let tree = parse(&file, self.files.len(), findings);
+        if let Some(tree) = &tree {
+            todo::check(tree, &file, findings);
+        }
         self.documents.push(tree.and_then(|tree| document(&tree, flags, findings)));
         self.files.push(file);
     }

@@ -210,6 +210,7 @@ impl<'a> Checking<'a> {
         }
         let Some(spec) = spec else { return Vec::new() };
         consent(spec, step, findings);
+        self.unbounded(spec, step.with.as_ref(), findings);
         let outcomes = outcomes::of_step(spec, step, findings);
         outcomes::check(&step.next, &outcomes, spec.kind, &node.name, findings);
         outcomes
@@ -231,6 +232,22 @@ impl<'a> Checking<'a> {
         let spec = step.spec();
         params::check(spec, with, &kind.span, findings);
         Some(spec)
+    }
+
+    /// Warns of what never ends or says too much.
+    fn unbounded(&self, spec: &StepSpec, with: Option<&Node>, findings: &mut Findings) {
+        let (Some(step), Some(with)) = (self.registry.get(spec.kind), with) else { return };
+        for found in step.unbounded(&with.to_json()) {
+            let entries = with.entries().unwrap_or_default();
+            let Some((key, value)) = entries.iter().find(|(key, _)| key.text == found.param) else {
+                continue;
+            };
+            let at = if value.span.len == 0 { &key.span } else { &value.span };
+            findings
+                .warning(codes::OUTPUT_UNBOUNDED, found.message, at.clone())
+                .label("no bound")
+                .help(found.help);
+        }
     }
 
     fn item_name(&self, item: &Word, findings: &mut Findings) {
@@ -332,14 +349,19 @@ impl<'a> Checking<'a> {
     }
 }
 
-/// An end without a message.
+/// An end without a message. What was resolved speaks for itself: the lines of the run say how.
 fn unsaid(end: EndKind, at: &Span, findings: &mut Findings) {
-    if end == EndKind::Escalated {
-        findings
-            .warning(codes::END_NO_MESSAGE, "whoever takes over here is told nothing", at.clone())
-            .label("no `message`")
-            .help("Add `message: …`: what was found, what was changed, what is left to do.");
-    }
+    let (what, help) = match end {
+        EndKind::Resolved => return,
+        EndKind::Escalated => (
+            "whoever takes over here is told nothing",
+            "Add `message: …`: what was found, what was changed, what is left to do.",
+        ),
+        EndKind::NoAction => {
+            ("it is not said why there is nothing to do", "Add `message: …`: what was looked at and found.")
+        }
+    };
+    findings.warning(codes::END_NO_MESSAGE, what, at.clone()).label("no `message`").help(help);
 }
 
 /// Lists what takes a change out of a person's hands, and undos that undo nothing.

@@ -16,5 +16,5 @@ pub use preview::{
 };
 pub use price::Price;
 pub use registry::Registry;
-pub use spec::{Effect, OutcomeSpec, Outcomes, StepSpec};
+pub use spec::{Effect, OutcomeSpec, Outcomes, StepSpec, Unbounded};
 pub use traits::{Change, ChangeStep, Read, ReadStep, Step};

@@ -85,6 +85,17 @@ fn specs(pairs: &[(&str, &str)]) -> Vec<OutcomeSpec> {
         .collect()
 }
 
+/// Something that a parameter asks for and that has no bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unbounded {
+    /// The parameter.
+    pub param: &'static str,
+    /// What about it: `` `tail -f` never ends ``.
+    pub message: String,
+    /// What to write instead.
+    pub help: String,
+}
+
 /// Everything that is known of a step kind without running it.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepSpec {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     AnyPreview, Confirmation, Done, Effect, Outcomes, Performed, Predicted, Preview, StepCx, StepError,
-    StepErrorKind, StepSpec, UndoPlan, UndoPreview, Undone,
+    StepErrorKind, StepSpec, Unbounded, UndoPlan, UndoPreview, Undone,
 };
 
 /// A step kind as the walker sees it: parameters and outputs are JSON.
@@ -25,6 +25,12 @@ pub trait Step: Send + Sync {
     /// What it acts on with these parameters, for locks and policies: `job/123456`, `node/gpu-21`, `file//etc/hosts`. Empty
     /// for what cannot be named beforehand.
     fn targets(&self, _params: &Value) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What in these parameters, as they are written (templates and all), says more than an output keeps or never comes to
+    /// an end: `check` warns of it.
+    fn unbounded(&self, _with: &Value) -> Vec<Unbounded> {
         Vec::new()
     }
 
@@ -106,6 +112,11 @@ pub trait ChangeStep: Send + Sync + 'static {
 
     /// What it acts on with these parameters, for locks and policies: `job/123456`, `node/gpu-21`, `file//etc/hosts`.
     fn targets(&self, _params: &Self::Params) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What in `with`, as it is written, says more than an output keeps or never comes to an end.
+    fn unbounded(_with: &Value) -> Vec<Unbounded> {
         Vec::new()
     }
 
@@ -235,6 +246,10 @@ impl<T: ChangeStep> Step for Change<T> {
 
     fn targets(&self, params: &Value) -> Vec<String> {
         typed(T::KIND, params).map_or_else(|_| Vec::new(), |params| self.step.targets(&params))
+    }
+
+    fn unbounded(&self, with: &Value) -> Vec<Unbounded> {
+        T::unbounded(with)
     }
 
     async fn preview(&self, cx: &StepCx, params: &Value) -> Result<AnyPreview, StepError> {

@@ -5,6 +5,7 @@ mod params;
 mod readonly;
 mod register;
 mod steps;
+mod unbounded;
 mod work;
 
 #[cfg(test)]

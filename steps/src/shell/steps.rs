@@ -2,11 +2,14 @@
 
 use async_trait::async_trait;
 use engine::step::{
-    ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, UndoPreview, Undone,
+    ChangeStep, Confirmation, Effect, Outcomes, Performed, Preview, StepCx, StepError, Unbounded,
+    UndoPreview, Undone,
 };
+use serde_json::Value;
 
 use super::answer::Answer;
 use super::params::{ShellParams, SshParams};
+use super::unbounded::unbounded;
 use super::work::Work;
 use crate::target;
 
@@ -42,6 +45,10 @@ macro_rules! step {
                 // Which files or jobs a command acts on only its author knows.
                 let host: fn(&$params) -> Option<&str> = $host;
                 host(params).map(target::node).into_iter().collect()
+            }
+
+            fn unbounded(with: &Value) -> Vec<Unbounded> {
+                unbounded(with)
             }
 
             async fn preview(&self, _: &StepCx, params: &$params) -> Result<Preview<(), Answer>, StepError> {
