@@ -75,6 +75,9 @@ impl Reading<'_> {
             }
             self.operand(word, operands)?;
         }
+        if entry.program.is_some() && operands == 0 {
+            return Err(format!("{} without a program", self.label));
+        }
         if !entry.bare && !entry.sub.is_empty() {
             return Err(format!("{} without a subcommand is not on the read-only list", self.label));
         }
@@ -85,7 +88,10 @@ impl Reading<'_> {
     }
 
     fn operand(&self, word: &Word, count: usize) -> Shown {
-        let Entry { most, operand, wraps, .. } = self.entry;
+        let Entry { most, operand, wraps, program, .. } = self.entry;
+        if let Some(language) = program {
+            return language.operand(word, count).map_err(|why| format!("{}: {why}", self.label));
+        }
         let bounded = most.is_some() || wraps.is_some();
         if most.is_some_and(|most| count > most) || (bounded && !word.is_one()) {
             return Err(format!(

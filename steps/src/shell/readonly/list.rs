@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde::Deserialize;
 
+use super::languages::Language;
+
 /// What a flag takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takes {
@@ -49,6 +51,8 @@ pub(super) struct Entry {
     pub(super) most: Option<usize>,
     #[serde(default)]
     pub(super) operand: Option<Pattern>,
+    #[serde(default)]
+    pub(super) program: Option<Language>,
     #[serde(default)]
     pub(super) names_only: bool,
     #[serde(default)]

@@ -17,6 +17,7 @@
 mod command;
 mod conditions;
 mod decode;
+mod languages;
 mod list;
 mod printf;
 mod script;
