@@ -14,6 +14,7 @@ pub mod dry_run;
 pub mod event;
 mod files;
 pub mod journal;
+pub mod language;
 pub mod lock;
 pub mod plan;
 pub mod policy;

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 
 use super::{
     answer, check, completions, explain, graph, help, list, pending, policy, rehearse, report, resume,
-    rollback, run, runs, state, step_alone, steps, verify,
+    rollback, run, runs, schema, state, step_alone, steps, verify,
 };
 
 /// Does what was asked.
@@ -40,6 +40,7 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
             None => steps::list(false),
             Some(StepsCommand::List { json }) => steps::list(json),
             Some(StepsCommand::Show { kind, json }) => steps::show(&kind, json),
+            Some(StepsCommand::Schema) => Ok(schema::execute()),
             Some(StepsCommand::Run(args)) => step_alone::execute(&args),
         },
         Command::Completions(args) => completions::execute(&args),

@@ -16,6 +16,7 @@ mod resume;
 mod rollback;
 mod run;
 mod runs;
+mod schema;
 mod state;
 mod step_alone;
 mod steps;

@@ -8,6 +8,7 @@ mod lower;
 mod order;
 mod outcomes;
 mod params;
+mod passed;
 mod resolve;
 mod run;
 mod runbook;

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::resolve::Loaded;
 use super::template::{Names, Place, Record, Templates};
-use super::{Findings, codes, flow, order, outcomes, params};
+use super::{Findings, codes, flow, order, outcomes, params, passed};
 use crate::diagnostic::Span;
 use crate::plan::{EndKind, InputType};
 use crate::source::convert::input::fits;
@@ -183,6 +183,9 @@ impl<'a> Checking<'a> {
         let inner = Place { item, ..place };
         if let Some(with) = &step.with {
             self.tree(with, inner, findings);
+        }
+        if let Some(spec) = spec {
+            passed::check(spec, step.with.as_ref(), self.names, inner, findings);
         }
         if let Some(fan) = &step.for_each {
             let (items, what) = (&fan.items, "`for_each`");

@@ -81,7 +81,12 @@ pub(super) fn unbounded(with: &Value) -> Vec<Unbounded> {
         let words: Vec<&str> = argv.iter().map(|word| word.as_str().unwrap_or_default()).collect();
         found.extend(command(&words, true).map(|said| said.at("argv")));
     }
-    if let Some(run) = with.get("run").and_then(Value::as_str) {
+    // Parsing is dear: most texts name none of the programs.
+    let named = |run: &&str| {
+        let endless = ENDLESS.iter().map(|known| known.program);
+        endless.chain(WHOLE.iter().map(|(name, _)| *name)).chain(["cat"]).any(|name| run.contains(name))
+    };
+    if let Some(run) = with.get("run").and_then(Value::as_str).filter(named) {
         let text = without_templates(run);
         let mut parser = Parser::new();
         let language = parser.set_language(&tree_sitter_bash::LANGUAGE.into());

@@ -2,7 +2,9 @@
 
 mod check;
 mod extras;
+mod passed;
 mod scan;
 
 pub(super) use check::{Names, Place, Read, Record, Templates};
+pub(super) use passed::{Passed, passed};
 pub(crate) use scan::{is_one_expression, is_template};

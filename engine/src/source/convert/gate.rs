@@ -6,7 +6,7 @@ use crate::source::document::DocApprove;
 use crate::source::fields::{Fields, wrong_type};
 use crate::source::node::{Value, Word};
 
-const KEYS: [&str; 5] = ["prompt", "by", "not_operator", "group", "expires"];
+pub(super) const KEYS: [&str; 5] = ["prompt", "by", "not_operator", "group", "expires"];
 
 /// Reads the gate of a node.
 pub(super) fn approve(fields: &Fields<'_>, findings: &mut Findings) -> DocApprove {

@@ -9,8 +9,8 @@ use crate::source::duration;
 use crate::source::fields::{Fields, unknown_word, wrong_type};
 use crate::source::node::{Node, Value, Word};
 
-const KEYS: [&str; 6] = ["type", "help", "default", "optional", "secret", "choices"];
-const TYPES: [&str; 10] =
+pub(super) const KEYS: [&str; 6] = ["type", "help", "default", "optional", "secret", "choices"];
+pub(super) const TYPES: [&str; 10] =
     ["string", "integer", "number", "boolean", "choice", "list", "duration", "path", "host", "slurm-job"];
 
 pub(super) fn input(name: &Word, node: &Node, findings: &mut Findings) -> Option<Input> {

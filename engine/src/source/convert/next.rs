@@ -5,6 +5,8 @@ use crate::source::document::{DocEdge, DocNext};
 use crate::source::fields::{Fields, word, wrong_type};
 use crate::source::node::{Node, Value, Word};
 
+pub(super) const EDGE: [&str; 2] = ["to", "label"];
+
 /// Reads `next` and the `otherwise` beside it.
 pub(super) fn next(fields: &Fields<'_>, findings: &mut Findings) -> DocNext {
     let before = findings.errors();
@@ -66,7 +68,7 @@ pub(super) fn next(fields: &Fields<'_>, findings: &mut Findings) -> DocNext {
 fn edge(outcome: &Word, target: &Node, findings: &mut Findings) -> Option<DocEdge> {
     let (to, label) = match &target.value {
         Value::Map(_) => {
-            let fields = Fields::of(target, &outcome.span, "an edge", &["to", "label"], findings)?;
+            let fields = Fields::of(target, &outcome.span, "an edge", &EDGE, findings)?;
             fields.need("to", "Name the node it leads to: `{ to: node, label: \"…\" }`.", findings);
             let label = fields.word("label", findings).map(|label| label.text);
             (fields.word("to", findings)?, label)

@@ -10,13 +10,14 @@ use crate::source::document::{DocBody, DocNode, DocRunbook};
 use crate::source::fields::{Fields, unknown_word, wrong_type};
 use crate::source::node::{Node, Value, Word};
 
+pub(super) const SUBRUN_WITH: [&str; 2] = ["runbook", "inputs"];
 /// The word to which the engine itself gives a meaning.
 const RUNBOOK: &str = "runbook";
 
-const COMMON: [&str; 3] = ["title", "flow", "why"];
-const END: [&str; 2] = ["end", "message"];
+pub(super) const COMMON: [&str; 3] = ["title", "flow", "why"];
+pub(super) const END: [&str; 2] = ["end", "message"];
 const SUBRUN: [&str; 5] = ["step", "with", "next", "otherwise", "max_visits"];
-const STEP: [&str; 16] = [
+pub(super) const STEP: [&str; 16] = [
     "step",
     "with",
     "next",
@@ -34,7 +35,7 @@ const STEP: [&str; 16] = [
     "outcome",
     "declined",
 ];
-const ENDS: [EndKind; 3] = [EndKind::Resolved, EndKind::NoAction, EndKind::Escalated];
+pub(super) const ENDS: [EndKind; 3] = [EndKind::Resolved, EndKind::NoAction, EndKind::Escalated];
 
 pub(super) fn node(name: &Word, node: &Node, plain: &mut Vec<Word>, findings: &mut Findings) -> DocNode {
     let known: Vec<&str> = COMMON.into_iter().chain(STEP).chain(END).collect();
@@ -125,8 +126,7 @@ fn subrun(kind: &Word, fields: &Fields<'_>, findings: &mut Findings) -> DocBody 
             .help(HELP);
         return DocBody::Broken;
     };
-    let Some(with) = Fields::of(with, &key.span, "`with` of a runbook", &["runbook", "inputs"], findings)
-    else {
+    let Some(with) = Fields::of(with, &key.span, "`with` of a runbook", &SUBRUN_WITH, findings) else {
         return DocBody::Broken;
     };
     with.need("runbook", HELP, findings);

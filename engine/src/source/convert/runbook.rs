@@ -9,7 +9,7 @@ use crate::source::document::Document;
 use crate::source::fields::{Fields, wrong_type};
 use crate::source::node::{Node, Value, Word};
 
-const KEYS: [&str; 9] =
+pub(super) const KEYS: [&str; 9] =
     ["runbook", "title", "page", "severity", "description", "inputs", "vars", "start", "nodes"];
 
 /// Reads one runbook. `flags` are the long flags that its inputs must leave alone.

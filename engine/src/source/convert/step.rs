@@ -12,13 +12,17 @@ use crate::step::StepErrorKind;
 
 /// The breaks that may be tried again. A step in doubt is confirmed, never repeated; drift and wrong parameters stay
 /// what they are.
-const RETRIED: [(&str, StepErrorKind); 5] = [
+pub(super) const RETRIED: [(&str, StepErrorKind); 5] = [
     ("unreachable", StepErrorKind::Unreachable),
     ("timeout", StepErrorKind::Timeout),
     ("denied", StepErrorKind::Denied),
     ("malformed", StepErrorKind::Malformed),
     ("failed", StepErrorKind::Failed),
 ];
+
+pub(super) const FOR_EACH: [&str; 2] = ["items", "as"];
+pub(super) const UNDO: [&str; 2] = ["step", "with"];
+pub(super) const RETRY: [&str; 4] = ["attempts", "delay", "backoff", "on"];
 
 pub(super) fn step(kind: Word, fields: &Fields<'_>, findings: &mut Findings) -> DocStep {
     DocStep {
@@ -56,7 +60,7 @@ fn undo(fields: &Fields<'_>, findings: &mut Findings) -> Option<DocUndo> {
     match &node.value {
         Value::Str(text) if text == "auto" => Some(DocUndo::Auto { at: node.span.clone() }),
         Value::Map(_) => {
-            let fields = Fields::of(node, &key.span, "`undo`", &["step", "with"], findings)?;
+            let fields = Fields::of(node, &key.span, "`undo`", &UNDO, findings)?;
             fields.need("step", "Name the step that takes the change back.", findings);
             let with = with(&fields, findings);
             Some(DocUndo::Step { kind: fields.word("step", findings)?, with })
@@ -76,8 +80,7 @@ fn undo(fields: &Fields<'_>, findings: &mut Findings) -> Option<DocUndo> {
 fn retry(fields: &Fields<'_>, findings: &mut Findings) -> Retry {
     let mut retry = Retry::default();
     let Some((key, node)) = fields.get("retry") else { return retry };
-    let keys = ["attempts", "delay", "backoff", "on"];
-    let Some(fields) = Fields::of(node, &key.span, "`retry`", &keys, findings) else { return retry };
+    let Some(fields) = Fields::of(node, &key.span, "`retry`", &RETRY, findings) else { return retry };
     fields.need("attempts", "Say how often it is tried in all: `attempts: 3`.", findings);
     if let Some(attempts) = fields.count("attempts", 1, 100, findings) {
         retry.attempts = attempts;
@@ -136,7 +139,7 @@ fn for_each(fields: &Fields<'_>, findings: &mut Findings) -> Option<DocForEach> 
     let tolerate = fields.count("tolerate", 0, 100_000, findings).unwrap_or(0);
     let (items, item) = match &node.value {
         Value::Map(_) => {
-            let fields = Fields::of(node, &key.span, "`for_each`", &["items", "as"], findings)?;
+            let fields = Fields::of(node, &key.span, "`for_each`", &FOR_EACH, findings)?;
             fields.need("items", "Give the list: `items: \"{{ … }}\"`.", findings);
             let item = fields.word("as", findings);
             if let Some(item) = item.as_ref().filter(|item| item.text != "item") {

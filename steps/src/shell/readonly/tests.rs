@@ -54,8 +54,8 @@ fn the_corpus_is_told_apart() {
     let (shown, unshown, changes) = (count(Label::Reads), count(Label::Unshown), count(Label::Changes));
     println!("{changes} changes, none taken for a read; {shown} of {} reads shown to read", shown + unshown);
     assert!(changes >= 600 && shown >= 300, "{changes} {shown}");
-    // Of what only reads, most is recognised.
-    assert!(shown * 4 >= (shown + unshown) * 3, "{shown} of {}", shown + unshown);
+    // Of what only reads, most is recognised; what is not costs a question at a gate.
+    assert!(shown * 10 >= (shown + unshown) * 7, "{shown} of {}", shown + unshown);
 }
 
 #[test]
