@@ -1,7 +1,7 @@
 //! An editor, as far as a language server can tell: the Language Server Protocol over the server's stdin and stdout.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
