@@ -240,8 +240,8 @@ pub(crate) struct RehearseOptions {
 /// Find every mistake in runbooks, without running them
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without RUNBOOK all that `runbook list` shows are checked. Exits with 2 if there is an error (with
-`--deny warnings`, or a warning), else with 0.
+Without RUNBOOK all that `runbook list` shows are checked. Exits with 2 if there is an error, or a
+warning with `--deny warnings`; else with 0.
 
 Examples:
   runbook check
