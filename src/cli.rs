@@ -108,7 +108,7 @@ pub(crate) struct RunOptions {
     pub json: bool,
     #[command(flatten)]
     pub takes: TakeOver,
-    /// Write every exchange with the site into FILE, for rehearsals
+    /// Write every exchange with the site into FILE as it happens, for rehearsals; secrets are left out
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 }
@@ -221,7 +221,7 @@ pub(crate) struct RehearseOptions {
     /// The recording: a file, or the name of one that comes with the runbook [default: the runbook's first]
     #[arg(long, value_name = "FILE|NAME")]
     pub recording: Option<String>,
-    /// Wait for Enter before every node
+    /// Wait before every node: Enter goes on, q stops
     #[arg(long)]
     pub step: bool,
     /// Wait so many seconds before every node

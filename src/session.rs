@@ -54,6 +54,11 @@ impl Session {
         Ok(Self { screen, reporter, runtime, cancel: CancellationToken::new(), events })
     }
 
+    /// What stops the walk at its next safe point.
+    pub(crate) fn stop(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
     /// Begins to listen to signals.
     pub(crate) fn listen(&self, run: Option<RunId>) -> Result<(), CliError> {
         let _entered = self.runtime.enter();

@@ -1,39 +1,35 @@
 //! The world of a run: the live one, recorded if asked, or a recording.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use engine::redact::Redactor;
 use engine::run::Started;
 use engine::site::Site;
 use serde_json::Value;
-use steps::site::{LiveSite, RecordedSite, Recorder, Recording, RecordingError};
+use steps::site::{LiveSite, RecordedSite, Recorder, Recording, RecordingError, RecordingWriter};
 
 use crate::error::CliError;
 
 /// The live world.
 pub(crate) struct Live {
     site: Arc<dyn Site>,
-    record: Option<(Arc<Recorder>, PathBuf, BTreeMap<String, Value>)>,
+    recorder: Option<Arc<Recorder>>,
 }
 
-/// The live world of a run; with `record`, every exchange is written there at the end.
+/// The live world of a run; with `record`, every exchange is written there as it happens.
 pub(crate) fn live(record: Option<&Path>, started: &Started, redactor: &Redactor) -> Result<Live, CliError> {
     let site: Arc<dyn Site> = Arc::new(LiveSite::new());
-    let Some(path) = record else { return Ok(Live { site, record: None }) };
-    let recorder = Arc::new(Recorder::new(site, started.run.as_str()).hiding(redactor.clone()));
+    let Some(path) = record else { return Ok(Live { site, recorder: None }) };
     let inputs = started.plan.scopes.get("").map(|scope| &scope.inputs);
     let secret = |name: &String| inputs.and_then(|inputs| inputs.get(name)).is_some_and(|spec| spec.secret);
     let given = started.inputs.iter().filter(|(name, value)| !secret(name) && !value.is_null());
     let given = given.map(|(name, value)| (name.clone(), redactor.value(value.clone()))).collect();
-    let live = Live {
-        site: Arc::clone(&recorder) as Arc<dyn Site>,
-        record: Some((recorder, path.to_owned(), given)),
-    };
-    // That it cannot be written is better known before the first step than after the last.
-    live.finish()?;
-    Ok(live)
+    // That it cannot be written is known before the first step.
+    let writer = RecordingWriter::create(path, site.now(), &given)?;
+    let recorder = Arc::new(Recorder::new(site, started.run.as_str(), writer).hiding(redactor.clone()));
+    Ok(Live { site: Arc::clone(&recorder) as Arc<dyn Site>, recorder: Some(recorder) })
 }
 
 impl Live {
@@ -42,12 +38,9 @@ impl Live {
         Arc::clone(&self.site)
     }
 
-    /// Writes the recording, if one was asked for.
-    pub(crate) fn finish(&self) -> Result<(), CliError> {
-        let Some((recorder, path, inputs)) = &self.record else { return Ok(()) };
-        let mut recording = recorder.recording();
-        recording.inputs.clone_from(inputs);
-        Ok(recording.save(path)?)
+    /// What kept the recording from being whole, if one was asked for.
+    pub(crate) fn unrecorded(&self) -> Option<CliError> {
+        Some(self.recorder.as_ref()?.take_error()?.into())
     }
 }
 

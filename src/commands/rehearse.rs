@@ -89,17 +89,21 @@ fn paced(listener: Listener, session: &Session, options: &RehearseOptions) -> Li
         return listener;
     }
     let (screen, handle) = (Arc::clone(&session.screen), session.runtime.handle().clone());
+    let stop = session.stop();
     let reporter = Arc::clone(&session.reporter);
     Arc::new(move |event| {
         if let Event::Began { title, .. } = event {
             if let Some(keyboard) = keyboard {
                 reporter.quiet();
-                screen.raw(&screen.paint.dim(&format!("next: {}  (Enter) ", line(title))));
+                screen.raw(&screen.paint.dim(&format!("next: {}  (Enter: go on, q: stop) ", line(title))));
                 // At the end of input nothing is waited for any more.
                 // The walk stands still meanwhile; only a thread outside its runtime may wait for the line.
-                std::thread::scope(|scope| {
-                    let _ = scope.spawn(|| handle.block_on(keyboard.line())).join();
-                });
+                let typed =
+                    std::thread::scope(|scope| scope.spawn(|| handle.block_on(keyboard.line())).join());
+                if matches!(typed, Ok(Some(word)) if word.trim().eq_ignore_ascii_case("q")) {
+                    stop.cancel();
+                    return;
+                }
             }
             // Nothing is real, nobody else is kept waiting.
             std::thread::sleep(delay.unwrap_or_default());

@@ -70,7 +70,10 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
             walk(&session, &**store, started, world, lock.as_deref(), options.takes.take_over.as_deref())
         }
     };
-    site.finish()?;
+    if let Some(error) = site.unrecorded() {
+        // The run is what it is without it.
+        error.print(&Screen::on(Stream::Err));
+    }
     ending
 }
 

@@ -61,9 +61,28 @@ fn a_kept_rehearsal_is_listed_and_not_resumed() {
 fn step_by_step_at_a_terminal() {
     let (bench, _) = recorded();
     let mut terminal = bench.terminal(&["rehearse", "stop", "--recording", "incident.yaml", "--step"]);
-    terminal.see("next: What Slurm knows of it  (Enter) ").type_in("\n");
-    terminal.see("next: scancel job  (Enter) ").type_in("\n").see("(rehearsal)").see("RESOLVED");
+    terminal.see("next: What Slurm knows of it  (Enter: go on, q: stop) ").type_in("\n");
+    terminal.see("next: scancel job  (Enter").type_in("\n").see("(rehearsal)").see("RESOLVED");
     terminal.exits(0);
+    let mut stopped = bench.terminal(&["rehearse", "stop", "--recording", "incident.yaml", "--step"]);
+    stopped.see("next: What Slurm knows of it").type_in("\n").see("next: scancel job").type_in("q\n");
+    stopped.see("INTERRUPTED");
+    stopped.exits(130);
+}
+
+#[test]
+fn a_recording_holds_what_happened_until_the_run_was_killed() {
+    let bench = bench();
+    bench.write("slow-change", "");
+    let mut child = bench.spawn(&["run", "stop", "--job", "1", "--yes", "--record", "incident.yaml"]);
+    bench.wait_for("cancelling");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said = bench.run(&["rehearse", "stop", "--recording", "incident.yaml", "--json"]).exits(5);
+    let outcomes: Vec<_> =
+        said.json_lines().into_iter().map(|event| event["entry"]["outcome"].clone()).collect();
+    assert!(outcomes.contains(&"found".into()), "what was read before is there: {outcomes:?}");
+    assert!(said.out.contains("the recording has no `scancel"), "{}", said.out);
 }
 
 #[test]

@@ -32,6 +32,10 @@ impl<J: Journal> Walker<J> {
             flow: node.flow.clone(),
             kind: step.kind.clone(),
         });
+        // Whoever heard that may have said stop.
+        if self.world.cancel.is_cancelled() {
+            return Ok(Flow::On);
+        }
         if items.iter().any(|item| kind.effect(&item.params.value).changes()) {
             if items.iter().any(|item| lost(&item.params.value)) {
                 return self.fail(visit, id, StepError::new(StepErrorKind::Params, GONE));

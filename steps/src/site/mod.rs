@@ -15,6 +15,7 @@ mod recording;
 mod remote;
 mod tape;
 mod wrap;
+mod writer;
 
 #[cfg(test)]
 mod live_tests;
@@ -31,3 +32,4 @@ pub use recording::{
     Exchange, FORMAT, Failure, Listed, Looked, Ran, ReadPart, Recording, RecordingError, Removed, Replaced,
     Sought,
 };
+pub use writer::RecordingWriter;

@@ -13,22 +13,22 @@ use jiff::Timestamp;
 use super::content::Content;
 use super::placeholder::Placeholder;
 use super::recording::{
-    Exchange, Failure, Listed, Looked, Ran, ReadPart, Recording, Removed, Replaced, Sought,
+    Exchange, Failure, Listed, Looked, Ran, ReadPart, RecordingError, Removed, Replaced, Sought,
 };
+use super::writer::RecordingWriter;
 use crate::duration::Timespan;
 
 /// A site that passes everything on to another and writes down the exchanges.
 pub struct Recorder {
     inner: Arc<dyn Site>,
     placeholder: Placeholder,
-    recording: Mutex<Recording>,
+    writer: Mutex<RecordingWriter>,
 }
 
 impl Recorder {
-    /// Records what is asked of `inner` by the run with the id `run`.
-    pub fn new(inner: Arc<dyn Site>, run: &str) -> Self {
-        let recording = Mutex::new(Recording::new(inner.now()));
-        Self { inner, placeholder: Placeholder::new(run), recording }
+    /// Writes what is asked of `inner` by the run with the id `run` into `writer`.
+    pub fn new(inner: Arc<dyn Site>, run: &str, writer: RecordingWriter) -> Self {
+        Self { inner, placeholder: Placeholder::new(run), writer: Mutex::new(writer) }
     }
 
     /// Writes down nothing of what this removes.
@@ -37,17 +37,17 @@ impl Recorder {
         Self { placeholder: self.placeholder.hiding(redactor), ..self }
     }
 
-    /// What was recorded so far.
-    pub fn recording(&self) -> Recording {
-        self.lock().clone()
+    /// What kept exchanges from being written, if something did.
+    pub fn take_error(&self) -> Option<RecordingError> {
+        self.writer().take_error()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Recording> {
-        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
+    fn writer(&self) -> MutexGuard<'_, RecordingWriter> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, exchange: Exchange) {
-        self.lock().exchanges.push(exchange);
+        self.writer().push(exchange);
     }
 
     fn content(&self, bytes: &[u8]) -> Content {
@@ -180,6 +180,7 @@ impl Site for Recorder {
         self.keep(Exchange::Replace(Replaced {
             path: self.text(path),
             expected: expected.map(str::to_owned),
+            content: self.content(content),
             error: self.failure(&answer),
         }));
         answer

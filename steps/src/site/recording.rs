@@ -9,16 +9,14 @@ use std::path::{Path, PathBuf};
 
 use engine::site::{DirEntry, FileStat, SiteError, SiteErrorKind};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::content::Content;
+use super::writer::RecordingWriter;
 use crate::duration::Timespan;
 
 /// The format this program writes, and the newest it reads.
 pub const FORMAT: u32 = 1;
-
-/// More bytes than this go to a file beside the recording.
-const INLINE_LIMIT: usize = 16 << 10;
 
 /// The exchanges of one run with its site.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,7 +31,13 @@ pub struct Recording {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, serde_json::Value>,
     /// What was asked and what the answer was, in order.
+    #[serde(deserialize_with = "none_or_some")]
     pub exchanges: Vec<Exchange>,
+}
+
+/// Of a run that ended before it asked anything there is the key alone.
+fn none_or_some<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Exchange>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// One question to the site and its answer.
@@ -192,6 +196,9 @@ pub struct Replaced {
     /// Digest of the content it had to have; absent: it had to be absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
+    /// Its new content. A replay keeps what the replayed run writes, which may be something else.
+    #[serde(default, skip_serializing_if = "Content::is_empty")]
+    pub content: Content,
     /// Why it could not be replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
@@ -288,26 +295,36 @@ impl Recording {
             max_aliases: 0,
         };
         let options = serde_yaml::options! { budget: budget };
-        let mut recording: Self =
-            serde_yaml::from_str_with_options(text, options).map_err(|error| malformed(error.to_string()))?;
+        let read = |text: &str| {
+            let read = serde_yaml::from_str_with_options::<Self>(text, options.clone());
+            read.map_err(|error| error.to_string()).and_then(Self::asked)
+        };
+        let mut recording = read(text).or_else(|message| {
+            // The machine died while the last exchange was written: the others tell of the world until then.
+            let torn = text.rfind("\n- ").filter(|_| !text.ends_with('\n'));
+            torn.and_then(|at| read(&text[..=at]).ok()).ok_or_else(|| malformed(message))
+        })?;
         if recording.format > FORMAT {
             return Err(RecordingError::TooNew { path: path.to_owned(), found: recording.format });
         }
         let beside = beside(path);
-        for content in recording.contents() {
+        for content in recording.exchanges.iter_mut().flat_map(contents) {
             if let Content::File(name) = content {
                 let file = beside.join(&name);
                 *content = Content::Inline(fs::read(&file).map_err(at(file.clone()))?);
             }
         }
-        for exchange in &recording.exchanges {
-            if let Exchange::Run(ran) = exchange
-                && ran.argv.is_some() == ran.script.is_some()
-            {
-                return Err(malformed("a `run` has either `argv` or `script`".to_owned()));
-            }
-        }
         Ok(recording)
+    }
+
+    /// The recording, if every exchange says what was asked.
+    fn asked(self) -> Result<Self, String> {
+        let asks = |exchange: &Exchange| match exchange {
+            Exchange::Run(ran) => ran.argv.is_some() != ran.script.is_some(),
+            _ => true,
+        };
+        let all = self.exchanges.iter().all(asks);
+        if all { Ok(self) } else { Err("a `run` has either `argv` or `script`".to_owned()) }
     }
 
     /// Writes the recording, and its large contents to files in the directory `<path>.d` (without the extension).
@@ -315,40 +332,24 @@ impl Recording {
     /// # Errors
     /// A file that cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), RecordingError> {
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |source| RecordingError::Io { path, source }
-        };
-        let beside = beside(path);
-        let mut stored = self.clone();
-        for (index, content) in stored.contents().enumerate() {
-            if let Content::Inline(bytes) = content
-                && bytes.len() > INLINE_LIMIT
-            {
-                fs::create_dir_all(&beside).map_err(at(&beside))?;
-                let name = format!("{index:04}.txt");
-                let file = beside.join(&name);
-                fs::write(&file, bytes).map_err(at(&file))?;
-                *content = Content::File(name);
-            }
-        }
-        let options = serde_yaml::ser_options! { folded_wrap_chars: usize::MAX };
-        let text = serde_yaml::to_string_with_options(&stored, options).map_err(|error| {
-            RecordingError::Io { path: path.to_owned(), source: std::io::Error::other(error) }
-        })?;
-        fs::write(path, text).map_err(at(path))
-    }
-
-    fn contents(&mut self) -> impl Iterator<Item = &mut Content> {
-        self.exchanges.iter_mut().flat_map(|exchange| match exchange {
-            Exchange::Run(ran) => vec![&mut ran.stdout, &mut ran.stderr],
-            Exchange::Read(read) => vec![&mut read.content],
-            _ => Vec::new(),
-        })
+        let mut writer = RecordingWriter::create(path, self.clock, &self.inputs)?;
+        self.exchanges.iter().cloned().for_each(|exchange| writer.push(exchange));
+        writer.take_error().map_or(Ok(()), Err)
     }
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// Contents of an exchange that may be long.
+pub(super) fn contents(exchange: &mut Exchange) -> Vec<&mut Content> {
+    match exchange {
+        Exchange::Run(ran) => vec![&mut ran.stdout, &mut ran.stderr],
+        Exchange::Read(read) => vec![&mut read.content],
+        Exchange::Replace(replaced) => vec![&mut replaced.content],
+        Exchange::Stat(_) | Exchange::Find(_) | Exchange::List(_) | Exchange::Remove(_) => Vec::new(),
+    }
+}
+
+/// Where the large contents of a recording lie.
+pub(super) fn beside(path: &Path) -> PathBuf {
     path.with_extension("d")
 }
 
@@ -426,6 +427,23 @@ exchanges:
     is: null
 "#);
         assert_eq!(Recording::load(&path).unwrap(), recording);
+    }
+
+    #[test]
+    fn what_was_written_before_a_crash_can_be_replayed() {
+        let mut recording = Recording::new("2026-11-24T03:12:44Z".parse().unwrap());
+        let (_dir, path, empty) = saved(&recording);
+        assert_eq!(Recording::parse(&empty, &path).unwrap(), recording, "it died before it asked anything");
+        recording.exchanges = vec![ran(b"two\nlines\n"), ran(b"more\n")];
+        let (_dir, path, text) = saved(&recording);
+        assert!(text.starts_with(&empty));
+        let second = text.rfind("- run").unwrap();
+        let last = recording.exchanges.pop();
+        for cut in [second, second + 2, second + 20] {
+            assert_eq!(Recording::parse(&text[..cut], &path).unwrap(), recording, "{}", &text[..cut]);
+        }
+        recording.exchanges.extend(last);
+        assert_eq!(Recording::parse(text.trim_end(), &path).unwrap(), recording, "edited, and complete");
     }
 
     #[test]
