@@ -2,6 +2,7 @@
 
 mod consent;
 mod help;
+mod rehearsal;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 
 pub(crate) use consent::{Answer, Approve, Deny, Pending, Policy};
 pub(crate) use help::Help;
+pub(crate) use rehearsal::Test;
 
 /// Runs operational runbooks step by step: gathers evidence, shows every change before it is made, proves the cure.
 #[derive(Debug, Parser)]
@@ -51,6 +53,7 @@ pub(crate) enum Command {
     Deny(Deny),
     Answer(Answer),
     Rehearse(Rehearse),
+    Test(Test),
     Check(Check),
     Graph(Graph),
     Policy(Policy),
@@ -218,7 +221,7 @@ pub(crate) struct Rehearse {
 /// Options of `rehearse`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RehearseOptions {
-    /// The recording: a file, or the name of one that comes with the runbook [default: the runbook's first]
+    /// The recording or scenario: a file, or the name of one that comes with the runbook [default: its first recording]
     #[arg(long, value_name = "FILE|NAME")]
     pub recording: Option<String>,
     /// Wait before every node: Enter goes on, q stops

@@ -14,6 +14,7 @@ mod load;
 mod place;
 mod policy;
 mod probed;
+mod rehearsal;
 mod report;
 mod schema;
 mod secrets;

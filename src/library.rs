@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use engine::scenario::Scenario;
+
 use crate::error::CliError;
 
 /// A runbook that ships with the program.
@@ -65,6 +67,14 @@ impl Found {
         }
     }
 
+    /// The files in `rehearsals/` beside it, by name.
+    pub(crate) fn rehearsals(&self) -> BTreeMap<String, PathBuf> {
+        match &self.place {
+            Place::File(path) => rehearsals_beside(path),
+            Place::Program(_) => BTreeMap::new(),
+        }
+    }
+
     /// Its text, not yet known to be text.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, CliError> {
         match &self.place {
@@ -93,13 +103,15 @@ impl Found {
                 shipped.rehearsals.iter().map(|(name, _)| (*name).to_owned()).collect()
             }
             Place::File(path) => {
-                let recordings = recordings_beside(path);
-                if let Some((name, path)) =
-                    recordings.iter().find(|(name, _)| wanted.is_none_or(|wanted| wanted == *name))
-                {
+                let rehearsals = rehearsals_beside(path);
+                let found = match wanted {
+                    Some(wanted) => rehearsals.get_key_value(wanted),
+                    None => rehearsals.iter().find(|(_, path)| is_recording(path)),
+                };
+                if let Some((name, path)) = found {
                     return at(name.clone(), path);
                 }
-                recordings.into_keys().collect()
+                rehearsals.into_keys().collect()
             }
         };
         Err(match (wanted, &names[..]) {
@@ -178,7 +190,12 @@ fn name_of(file: &Path) -> String {
     text(absolute.as_deref().and_then(Path::parent).and_then(Path::file_name)).unwrap_or(stem)
 }
 
-fn recordings_beside(runbook: &Path) -> BTreeMap<String, PathBuf> {
+/// Whether a file in `rehearsals/` is a recording, and no scenario.
+fn is_recording(path: &Path) -> bool {
+    recording_text(path).is_ok_and(|text| !Scenario::is_one(&text))
+}
+
+fn rehearsals_beside(runbook: &Path) -> BTreeMap<String, PathBuf> {
     let directory = runbook.parent().unwrap_or(Path::new("")).join("rehearsals");
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
     let yaml = entries.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));

@@ -51,8 +51,7 @@ pub(crate) fn given(
         let value = match (found, missing) {
             (Some(secret), _) => Some(secret),
             (None, _) if inputs.get(name).is_some_and(|spec| spec.optional) => None,
-            // With a digit, as tokens have one: a shell takes both without quotes.
-            (None, Missing::StandIn) => Some(format!("stand-in-4-{name}")),
+            (None, Missing::StandIn) => Some(stand_in(name)),
             (None, Missing::Ask) => Some(ask(name, &ways(name))?),
         };
         values.insert(name.clone(), value.clone().map_or(Value::Null, Value::String));
@@ -81,6 +80,11 @@ pub(crate) fn again(started: &Started) -> Result<Secrets, CliError> {
         secrets.insert(name.clone(), secret);
     }
     Ok(secrets)
+}
+
+/// A word that stands in for a secret. With a digit, as tokens have one: a shell takes both without quotes.
+pub(crate) fn stand_in(name: &str) -> String {
+    format!("stand-in-4-{name}")
 }
 
 /// How secrets are known again.

@@ -1,14 +1,12 @@
-//! The world of a run: the live one, recorded if asked, or a recording.
+//! The world of a run, recorded if asked.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use engine::redact::Redactor;
 use engine::run::Started;
 use engine::site::Site;
-use serde_json::Value;
-use steps::site::{LiveSite, RecordedSite, Recorder, Recording, RecordingError, RecordingWriter};
+use steps::site::{LiveSite, Recorder, RecordingError, RecordingWriter};
 
 use crate::error::CliError;
 
@@ -41,28 +39,6 @@ impl Live {
     /// What kept the recording from being whole, if one was asked for.
     pub(crate) fn unrecorded(&self) -> Option<CliError> {
         Some(self.recorder.as_ref()?.take_error()?.into())
-    }
-}
-
-/// A recording, to be walked on.
-pub(crate) struct Recorded {
-    recording: Recording,
-}
-
-/// The recording in this text, which is or would be at `path`.
-pub(crate) fn recorded(path: &Path, text: &str) -> Result<Recorded, CliError> {
-    Ok(Recorded { recording: Recording::parse(text, path)? })
-}
-
-impl Recorded {
-    /// The port that steps use, for the run with this id.
-    pub(crate) fn port(&self, run: &str, redactor: &Redactor) -> Arc<dyn Site> {
-        Arc::new(RecordedSite::new(self.recording.clone(), run).hiding(redactor.clone()))
-    }
-
-    /// The inputs of the run it was made of.
-    pub(crate) fn inputs(&self) -> &BTreeMap<String, Value> {
-        &self.recording.inputs
     }
 }
 

@@ -20,6 +20,7 @@ mod schema;
 mod state;
 mod step_alone;
 mod steps;
+mod test;
 mod verify;
 mod waiting;
 

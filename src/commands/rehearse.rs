@@ -5,21 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args as _, FromArgMatches};
+use engine::diagnostic::SourceFile;
 use engine::event::Event;
 use engine::journal::MemoryJournal;
+use engine::plan::PlanData;
 use engine::run::{Mode, Started};
+use engine::scenario::Scenario;
 use engine::walk::Walker;
+use steps::site::Recording;
 
 use crate::cli::{Named, Rehearse, RehearseOptions};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::inputs;
-use crate::load::{load, registry};
+use crate::library::Tape;
+use crate::load::{load, registry, show};
 use crate::place;
+use crate::rehearsal::{Scripted, Set, Worlds};
 use crate::secrets::{self, Missing};
 use crate::session::{Session, fresh_run};
-use crate::site;
-use crate::terminal::{Consent, Gates, Keyboard, line};
+use crate::terminal::{Consent, Gates, Keyboard, Screen, Stream, line};
 
 use super::run::{about, inputs_of, named, parse, questions, which};
 
@@ -40,9 +45,9 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
         parse("rehearse", inputs::flags(command.clone(), &inputs, &inputs::unknown(&inputs)), &words)?;
     let options = RehearseOptions::from_arg_matches(&first)?;
     let tape = found.recording(options.recording.as_deref())?;
-    let recorded = site::recorded(&tape.path, &tape.text)?;
-    let matches = parse("rehearse", inputs::flags(command, &inputs, recorded.inputs()), &words)?;
-    let mut values = inputs::values(&matches, &inputs, recorded.inputs());
+    let set = set(plan.data(), &tape)?;
+    let matches = parse("rehearse", inputs::flags(command, &inputs, set.inputs()), &words)?;
+    let mut values = inputs::values(&matches, &inputs, set.inputs());
     let secrets = secrets::given(&matches, &inputs, &mut values, Missing::StandIn)?;
     let redactor = secrets::redactor(secrets, Some(plan.data()))?;
     let (target, _) = inputs::target(&inputs, &values);
@@ -61,11 +66,18 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let run = options.keep.then(|| started.run.clone());
     session.listen(run.clone())?;
     let consent = Consent { gates: Gates::Rehearsal, questions: questions(&options.questions, plan.data())? };
-    let port = recorded.port(started.run.as_str(), &redactor);
+    let stage = set.stage(&started.run, &redactor);
+    let port = Arc::clone(&stage.site) as _;
+    let registry = stage.registry(registry);
     let mut world = session.world(registry, port, &started.operator, consent, redactor, plan.data(), None);
     // It touches nothing that the site could protect.
     world.policy = Arc::new(engine::policy::NoPolicy);
-    world.listener = paced(world.listener, &session, &options);
+    world.operator = Arc::new(Scripted::new(stage.answers.clone(), Some(world.operator)));
+    let listener = paced(world.listener, &session, &options);
+    world.listener = Arc::new(move |event| {
+        stage.hear(event);
+        listener(event);
+    });
     let ending = match run {
         Some(run) => {
             let mut walker = Walker::start(started, place::store()?.create(&run)?, world)?;
@@ -77,6 +89,20 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
         None => session.walk(&mut Walker::start(started, MemoryJournal::default(), world)?, false)?,
     };
     Ok(Exit::from(&ending))
+}
+
+/// The world of a recording or a scenario.
+fn set(plan: &PlanData, tape: &Tape) -> Result<Set, CliError> {
+    if !Scenario::is_one(&tape.text) {
+        return Ok(Set::recorded(Recording::parse(&tape.text, &tape.path)?));
+    }
+    let file = SourceFile { name: tape.path.display().to_string(), text: tape.text.clone() };
+    let set = Scenario::read(&file, plan)
+        .and_then(|scenario| Worlds::default().set(&scenario, &tape.path).map_err(|found| vec![*found]));
+    set.map_err(|found| {
+        show(&Screen::on(Stream::Err), &found, std::slice::from_ref(&file));
+        CliError::NotChecked { name: tape.name.clone(), count: found.len() }
+    })
 }
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;

@@ -17,6 +17,7 @@ mod rollback;
 mod secrets;
 mod slurm;
 mod team;
+mod test;
 mod unwritable;
 mod verify;
 mod walk;

@@ -11,6 +11,7 @@ use engine::check::{Checked, Context, Library, NoLibrary, check, codes};
 use engine::diagnostic::{Diagnostic, SourceFile};
 use engine::plan::PlanData;
 use engine::policy::SitePolicy;
+use engine::scenario::{Scenario, unreached};
 use engine::source::{from_bytes, from_reader};
 use runbook::diagnostics::{Style, render};
 
@@ -100,6 +101,7 @@ fn every_code_hangs_in_the_gallery() {
     let text = "rules: [{ match: {} }]".to_owned();
     let policy = SitePolicy::read(&SourceFile { name: "policy.yaml".to_owned(), text }).unwrap_err();
     hanging.extend([large.code, unreadable.code, too_many_nodes(), policy[0].code]);
+    hanging.extend(scenarios().iter().map(|found| found.code));
     let known: BTreeSet<&str> = codes::ALL.iter().map(|known| known.code).collect();
     assert_eq!(known.difference(&hanging).collect::<Vec<_>>(), [] as [&&str; 0], "codes without a picture");
     assert_eq!(
@@ -107,6 +109,23 @@ fn every_code_hangs_in_the_gallery() {
         [] as [&&str; 0],
         "codes without an explanation"
     );
+}
+
+/// What there is to say of scenarios of a runbook.
+fn scenarios() -> Vec<Diagnostic> {
+    let file = |text: &str| SourceFile { name: "scenario.yaml".to_owned(), text: text.to_owned() };
+    let runbook = file(
+        "runbook: r\ntitle: R\nstart: a\ninputs: { n: { type: integer } }\nnodes:\n  \
+         a: { title: A, step: ask, with: { prompt: p, choices: { b: B } }, next: b }\n  b: { end: no_action }\n",
+    );
+    let checked = checked(runbook.clone());
+    let plan = checked.plan.unwrap_or_else(|| panic!("{:?}", checked.diagnostics));
+    let wrong = "scenario: wrong\ninputs: { n: x }\nanswers: { x: yes, a: c }\nfaults: [{ on: x }]\n";
+    let mut found = Scenario::read(&file(wrong), plan.data()).unwrap_err();
+    let right = file("scenario: right\nclock: 2026-11-24T03:12:44Z\nexpect: { path: [b] }\n");
+    let right = Scenario::read(&right, plan.data()).unwrap();
+    found.extend(unreached(&runbook, plan.data(), &[right]));
+    found
 }
 
 struct BrokenDisk;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use engine::check::{Context, NoLibrary, check};
 use engine::plan::PlanData;
 use engine::run::{Mode, RunId, Started};
+use engine::scenario::Scenario;
 use engine::source::from_bytes;
 use engine::step::Registry;
 use serde_json::Value;
@@ -89,10 +90,12 @@ fn recordings(runbook: &str) -> Vec<PathBuf> {
     let folders = [
         root.join("runbooks").join(runbook).join("rehearsals"),
         root.join("examples").join(runbook).join("rehearsals"),
-        root.join("tests/worlds").join(runbook),
+        root.join("runbooks").join(runbook).join("rehearsals/worlds"),
     ];
     let files = folders.iter().flat_map(fs::read_dir).flatten().map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|ext| ext == "yaml")).collect();
+    let yaml = files.filter(|path| path.extension().is_some_and(|ext| ext == "yaml"));
+    let recording = |path: &PathBuf| !Scenario::is_one(&fs::read_to_string(path).unwrap());
+    let mut files: Vec<_> = yaml.filter(recording).collect();
     files.sort();
     files
 }

@@ -208,6 +208,24 @@ codes! {
     UNDO_IMPOSSIBLE = "undo::impossible",
         "`undo` is written at a node whose step changes nothing, or `undo: auto` at one whose step has no inverse. \
          A rollback would pass or stop here. Leave it out, or name the step that takes the change back.";
+    SCENARIO_WORLD = "scenario::world",
+        "A scenario walks its runbook on a world: a `recording` by its name, `exchanges` written by hand, or both; what is \
+         written by hand is answered first. A world without a recording needs a `clock`.";
+    SCENARIO_NODE = "scenario::node",
+        "The scenario names a node that the runbook does not have, or asks of a node what it cannot do: only gates and \
+         questions are answered, and only nodes with a step can break.";
+    SCENARIO_OUTCOME = "scenario::outcome",
+        "The scenario names an outcome that the node cannot have. The runbook may have changed since: \
+         `runbook test --update` writes down where the scenario leads now.";
+    SCENARIO_INPUT = "scenario::input",
+        "The runbook has no such input, or a value of this kind could not be given on its command line. `null` is a value \
+         that is not known.";
+    SCENARIO_FAULT = "scenario::fault",
+        "A fault changes what the world answers (`on` with `error`, `replace`, `absent`, `content`, or `exit`, `stdout` and \
+         `stderr`), or what a step answers (`at` with `outcome` or `breaks`). It is exactly one of these.";
+    SCENARIO_NEVER_REACHED = "scenario::never_reached",
+        "No scenario beside the runbook expects to pass this node, so nobody knows whether the way there and what it does \
+         there work. `runbook test` shows what is covered; a scenario is a few lines of YAML in `rehearsals/`.";
     END_NO_MESSAGE = "end::no_message",
         "Escalating means that a person takes over, and this end tells that person nothing; an end without action does \
          not say why nothing was to be done. Write a `message`: what was found, what was changed, what is left to do.";

@@ -12,8 +12,10 @@ mod placeholder;
 mod recorded;
 mod recorder;
 mod recording;
+mod rehearsed;
 mod remote;
 mod tape;
+mod visits;
 mod wrap;
 mod writer;
 
@@ -32,4 +34,5 @@ pub use recording::{
     Exchange, FORMAT, Failure, Listed, Looked, Ran, ReadPart, Recording, RecordingError, Removed, Replaced,
     Sought,
 };
+pub use rehearsed::RehearsedSite;
 pub use writer::RecordingWriter;

@@ -16,12 +16,14 @@ use serde_json::json;
 use super::placeholder::Placeholder;
 use super::recording::{Exchange, Failure, Ran, Recording, Sought};
 use super::tape::{Tape, command_line, find_key, path_key, read_key, run_key};
+use super::visits::Visits;
 
 /// A site that answers from a recording.
 ///
 /// An exchange answers the question it was recorded for: the same command on the same host in the same directory with
 /// the same input, the same path. Several answers to one question come in their order, the last one repeats; what was
-/// recorded after a change is answered only after that change. Reads of
+/// recorded after a change is answered only after that change. A runbook may have been edited since: the same question at
+/// another visit is the same question. Reads of
 /// other parts of a file are put together from the recorded ones. Files that the run writes are kept in memory and
 /// seen by its later reads (but not by commands). The clock begins where the recording began and moves by the time
 /// that commands took and that the run waits.
@@ -34,6 +36,7 @@ pub struct RecordedSite {
 struct State {
     now: Timestamp,
     tape: Tape,
+    visits: Visits,
     /// What the run wrote (`None`: removed) and when.
     written: BTreeMap<String, (Option<Vec<u8>>, Timestamp)>,
 }
@@ -41,8 +44,12 @@ struct State {
 impl RecordedSite {
     /// Replays `recording` for the run with the id `run`.
     pub fn new(recording: Recording, run: &str) -> Self {
-        let state =
-            State { now: recording.clock, tape: Tape::new(recording.exchanges), written: BTreeMap::new() };
+        let state = State {
+            now: recording.clock,
+            tape: Tape::new(recording.exchanges),
+            visits: Visits::default(),
+            written: BTreeMap::new(),
+        };
         Self { placeholder: Placeholder::new(run), state: Mutex::new(state) }
     }
 
@@ -181,9 +188,15 @@ impl Site for RecordedSite {
     async fn run(&self, command: &Command) -> Result<Output, SiteError> {
         let mut asked = self.asked(command);
         let mut state = self.state();
-        let mut key = run_key(&asked);
+        let mut key = state.visits.recorded(&run_key(&asked));
         if !state.tape.knows(&key) && asked.stdin.take().is_some() {
-            key = run_key(&asked); // recorded for any input
+            key = state.visits.recorded(&run_key(&asked)); // recorded for any input
+        }
+        if !state.tape.knows(&key)
+            && let Some(recorded) = state.tape.elsewhere(&key).map(str::to_owned)
+        {
+            state.visits.learn(&run_key(&asked), &recorded);
+            key = recorded;
         }
         let Some(Exchange::Run(ran)) = state.tape.take(&key) else {
             return Err(not_recorded_command(&state.tape, &asked));
@@ -199,8 +212,9 @@ impl Site for RecordedSite {
             Some(signal) => Exit::Signal(signal),
             None => Exit::Code(ran.exit.unwrap_or(0)),
         };
-        let (stdout, more) = cut(self.placeholder.back(ran.stdout.bytes()), command.output_limit);
-        let (stderr, further) = cut(self.placeholder.back(ran.stderr.bytes()), command.output_limit);
+        let back = |bytes: &[u8]| self.placeholder.back(&state.visits.replayed(bytes));
+        let (stdout, more) = cut(back(ran.stdout.bytes()), command.output_limit);
+        let (stderr, further) = cut(back(ran.stderr.bytes()), command.output_limit);
         Ok(Output { exit, stdout, stderr, truncated: ran.truncated || more || further, took: ran.took.0 })
     }
 

@@ -273,3 +273,27 @@ async fn environment_and_input_are_not_written_down() {
     assert!(kept.contains("tool"), "{kept}");
     assert!(!kept.contains("hunter") && !kept.contains("TOKEN"), "{kept}");
 }
+
+#[tokio::test]
+async fn a_visit_may_have_another_number_than_when_it_was_recorded() {
+    let run = |line: &str, stdout: &str, changes| {
+        let argv = Some(line.split(' ').map(str::to_owned).collect());
+        Exchange::Run(Ran { argv, stdout: Content::Inline(stdout.into()), changes, ..Ran::default() })
+    };
+    let exchanges = vec![
+        run("sbatch --comment={run}/12", "7", true),
+        run("squeue", "7 {run}/12", false),
+        run("sbatch --comment={run}/25", "8", true),
+        run("squeue", "7 {run}/12, 8 {run}/25", false),
+    ];
+    let site = RecordedSite::new(recording(exchanges), "r");
+    let ask = async |words: [&str; 2]| {
+        let words = words.into_iter().filter(|word| !word.is_empty());
+        site.run(&Command::argv(words)).await.map(|output| output.text().into_owned())
+    };
+    assert_eq!(ask(["sbatch", "--comment=r/13"]).await.unwrap(), "7");
+    assert_eq!(ask(["squeue", ""]).await.unwrap(), "7 r/13");
+    assert_eq!(ask(["sbatch", "--comment=r/27"]).await.unwrap(), "8");
+    assert_eq!(ask(["squeue", ""]).await.unwrap(), "7 r/13, 8 r/27");
+    assert_eq!(ask(["sbatch", "--comment=r/40"]).await.unwrap_err().kind, SiteErrorKind::NotRecorded);
+}

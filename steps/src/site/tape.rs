@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::recording::{Exchange, Ran, ReadPart, Sought};
+use super::visits::unnumbered;
 
 /// What was asked, as one comparable text.
 type Key = String;
@@ -25,6 +26,8 @@ pub(super) struct Tape {
     reads: BTreeMap<String, BTreeSet<Key>>,
     /// Every command of the recording, as it is named in errors.
     commands: BTreeSet<String>,
+    /// Keys of commands that name visits, by the key without their numbers, in order.
+    numbered: BTreeMap<String, Vec<Key>>,
 }
 
 #[derive(Default, Clone)]
@@ -99,6 +102,7 @@ impl Tape {
             reached: 0,
             reads: BTreeMap::new(),
             commands: BTreeSet::new(),
+            numbered: BTreeMap::new(),
         };
         for (place, exchange) in exchanges.into_iter().enumerate() {
             if exchange.changes() {
@@ -107,7 +111,14 @@ impl Tape {
             let key = match &exchange {
                 Exchange::Run(ran) => {
                     tape.commands.insert(command_line(ran));
-                    run_key(ran)
+                    let key = run_key(ran);
+                    if let Some(unnumbered) = unnumbered(&key) {
+                        let keys = tape.numbered.entry(unnumbered).or_default();
+                        if !keys.contains(&key) {
+                            keys.push(key.clone());
+                        }
+                    }
+                    key
                 }
                 Exchange::Read(read) => {
                     let key = read_key(&read.path, read.offset, length(read));
@@ -144,6 +155,13 @@ impl Tape {
     /// Whether a key is recorded, if only after a change that was not made yet.
     pub(super) fn knows(&self, key: &str) -> bool {
         self.queues.contains_key(key)
+    }
+
+    /// The key of the same question at another visit: the first that was not asked yet.
+    pub(super) fn elsewhere(&self, key: &str) -> Option<&str> {
+        let keys = self.numbered.get(&unnumbered(key)?)?;
+        let fresh = |key: &&Key| self.queues.get(*key).is_some_and(|queue| queue.next == 0);
+        keys.iter().find(fresh).map(String::as_str)
     }
 
     /// The exchange of a key that holds now.

@@ -1,0 +1,14 @@
+//! Walks on recorded worlds: scenarios, what they cover, and what an edit of a runbook would alter.
+
+mod faults;
+mod junit;
+mod people;
+mod shelf;
+mod stage;
+mod suite;
+
+pub(crate) use junit::junit;
+pub(crate) use people::Scripted;
+pub(crate) use shelf::{Script, scripts};
+pub(crate) use stage::{Set, Worlds};
+pub(crate) use suite::{Suite, Tried, Verdict};
