@@ -12,7 +12,7 @@ use clap_complete::Shell;
 
 pub(crate) use consent::{Answer, Approve, Deny, Pending, Policy};
 pub(crate) use help::Help;
-pub(crate) use rehearsal::Test;
+pub(crate) use rehearsal::{Impact, Test};
 
 /// Runs operational runbooks step by step: gathers evidence, shows every change before it is made, proves the cure.
 #[derive(Debug, Parser)]
@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Answer(Answer),
     Rehearse(Rehearse),
     Test(Test),
+    Impact(Impact),
     Check(Check),
     Graph(Graph),
     Policy(Policy),

@@ -25,27 +25,42 @@ pub(crate) fn registry() -> Registry {
 /// # Errors
 /// If it does not check: every mistake was shown on standard error.
 pub(crate) fn load(found: &Found, registry: &Registry) -> Result<Plan, CliError> {
-    let checked = examine(found, registry)?;
+    checked(&found.name, examine(found, registry)?)
+}
+
+/// The plan of a runbook's text.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn plan_of(name: &str, bytes: Vec<u8>, registry: &Registry) -> Result<Plan, CliError> {
+    checked(name, examine_bytes(name, bytes, registry))
+}
+
+fn checked(name: &str, checked: Checked) -> Result<Plan, CliError> {
     let errors = checked.errors();
     match checked.plan {
         Some(plan) => Ok(plan),
         None => {
             print(&Screen::on(Stream::Err), &checked);
-            Err(CliError::NotChecked { name: found.name.clone(), count: errors })
+            Err(CliError::NotChecked { name: name.to_owned(), count: errors })
         }
     }
 }
 
 /// Everything that can be found wrong with a runbook.
 pub(crate) fn examine(found: &Found, registry: &Registry) -> Result<Checked, CliError> {
+    Ok(examine_bytes(&found.shown(), found.bytes()?, registry))
+}
+
+fn examine_bytes(name: &str, bytes: Vec<u8>, registry: &Registry) -> Checked {
     let flags = reserved();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let context = Context { registry, library: &Shelf, flags: &flags };
-    match from_bytes(&found.shown(), found.bytes()?) {
-        Ok(file) => Ok(check(file, &context)),
+    match from_bytes(name, bytes) {
+        Ok(file) => check(file, &context),
         Err(diagnostic) => {
-            let file = SourceFile { name: found.shown(), text: String::new() };
-            Ok(Checked { plan: None, diagnostics: vec![*diagnostic], files: vec![file] })
+            let file = SourceFile { name: name.to_owned(), text: String::new() };
+            Checked { plan: None, diagnostics: vec![*diagnostic], files: vec![file] }
         }
     }
 }

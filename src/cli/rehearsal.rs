@@ -31,3 +31,25 @@ pub(crate) struct Test {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Tell which recorded runs would take another path through an edited runbook
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Scenarios and recordings beside a runbook are walked by it as it was and as it is now. Past runs (`runbook runs list`) are walked
+again from their journals: every step answers what it answered then, as long as it is asked the same. Nothing real is asked or
+touched. Exit code 0: none would, 1: some would.
+
+Examples:
+  runbook impact training-oom
+  runbook impact ./my/runbook.yaml --since v1.2 --json")]
+pub(crate) struct Impact {
+    /// Names or paths; without it all runbooks
+    #[arg(value_name = "RUNBOOK")]
+    pub runbooks: Vec<String>,
+    /// Compare with the runbook in this revision of git [default: HEAD; outside of git what scenarios expect]
+    #[arg(long, value_name = "REV")]
+    pub since: Option<String>,
+    /// One JSON array
+    #[arg(long)]
+    pub json: bool,
+}

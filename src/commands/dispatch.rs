@@ -5,8 +5,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 
 use super::{
-    answer, check, completions, explain, graph, help, list, pending, policy, rehearse, report, resume,
-    rollback, run, runs, schema, state, step_alone, steps, test, verify,
+    answer, check, completions, explain, graph, help, impact, list, pending, policy, rehearse, report,
+    resume, rollback, run, runs, schema, state, step_alone, steps, test, verify,
 };
 
 /// Does what was asked.
@@ -20,6 +20,7 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
         Command::Deny(args) => answer::deny(&args),
         Command::Answer(args) => answer::answer(&args),
         Command::Rehearse(args) => rehearse::execute(args),
+        Command::Impact(args) => impact::execute(&args),
         Command::Test(args) => test::execute(&args),
         Command::Check(args) => check::execute(&args),
         Command::Policy(args) => policy::execute(&args),

@@ -7,6 +7,7 @@ mod dispatch;
 mod explain;
 mod graph;
 mod help;
+mod impact;
 mod list;
 mod pending;
 mod policy;

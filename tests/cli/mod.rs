@@ -7,6 +7,7 @@ mod check;
 mod cut_off;
 mod graph;
 mod help;
+mod impact;
 mod locks;
 mod policy;
 mod questions;

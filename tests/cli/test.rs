@@ -63,7 +63,10 @@ fn what_does_not_do_as_expected_is_told_and_can_be_written_down() {
     insta::assert_snapshot!(bench.redact(&said.out));
     let xml = bench.read("results.xml");
     assert!(xml.contains("tests=\"1\" failures=\"1\" errors=\"0\""), "{xml}");
-    assert!(xml.contains("message=\"path: after job:found expected stop:stuck, found stop:released\""), "{xml}");
+    assert!(
+        xml.contains("message=\"path: after job:found expected stop:stuck, found stop:released\""),
+        "{xml}"
+    );
     bench.run(&["test", "stop", "--update"]).exits(0);
     insta::assert_snapshot!(bench.read("runbooks/stop/rehearsals/released.yaml"));
     bench.run(&["test", "stop"]).exits(0);
@@ -72,16 +75,40 @@ fn what_does_not_do_as_expected_is_told_and_can_be_written_down() {
 #[test]
 fn faults_answers_and_hand_written_worlds_lead_elsewhere() {
     let bench = recorded();
-    scenario(&bench, "declined", "scenario: no\nrecording: worlds/released\nanswers: { stop: no }\nexpect: { path: [job:found, stop!declined], end: held, commands: [] }\n");
-    scenario(&bench, "nobody", "scenario: nobody\nrecording: worlds/released\nanswers: { stop: nobody }\nexpect: { path: [job:found, stop], end: parked }\n");
-    scenario(&bench, "denied", "scenario: denied\nrecording: worlds/released\nfaults:\n- { on: scancel 1, exit: 1, stderr: \"scancel: error: Kill job error on job id 1: Access/permission denied\" }\nexpect: { path: [job:found, stop:denied, by_hand] }\n");
-    scenario(&bench, "broken", "scenario: broken\nrecording: worlds/released\nfaults:\n- { at: stop, breaks: timeout }\nexpect: { path: [job:found, stop!failed], end: held }\n");
-    scenario(&bench, "by-hand", "scenario: written by hand\nclock: 2026-11-24T03:12:44Z\ninputs: { job: 7 }\nexchanges:\n- run: { argv: [scontrol, -o, show, job, \"7\"], exit: 1, stderr: \"slurm_load_jobs error: Invalid job id specified\\n\" }\n- run: { argv: [sacct, --helpformat], stdout: \"JobID State\\n\" }\nfaults:\n- { on: \"sacct -n *\", stdout: \"\" }\nexpect: { path: [job:missing, by_hand] }\n");
+    scenario(
+        &bench,
+        "declined",
+        "scenario: no\nrecording: worlds/released\nanswers: { stop: no }\nexpect: { path: [job:found, stop!declined], end: held, commands: [] }\n",
+    );
+    scenario(
+        &bench,
+        "nobody",
+        "scenario: nobody\nrecording: worlds/released\nanswers: { stop: nobody }\nexpect: { path: [job:found, stop], end: parked }\n",
+    );
+    scenario(
+        &bench,
+        "denied",
+        "scenario: denied\nrecording: worlds/released\nfaults:\n- { on: scancel 1, exit: 1, stderr: \"scancel: error: Kill job error on job id 1: Access/permission denied\" }\nexpect: { path: [job:found, stop:denied, by_hand] }\n",
+    );
+    scenario(
+        &bench,
+        "broken",
+        "scenario: broken\nrecording: worlds/released\nfaults:\n- { at: stop, breaks: timeout }\nexpect: { path: [job:found, stop!failed], end: held }\n",
+    );
+    scenario(
+        &bench,
+        "by-hand",
+        "scenario: written by hand\nclock: 2026-11-24T03:12:44Z\ninputs: { job: 7 }\nexchanges:\n- run: { argv: [scontrol, -o, show, job, \"7\"], exit: 1, stderr: \"slurm_load_jobs error: Invalid job id specified\\n\" }\n- run: { argv: [sacct, --helpformat], stdout: \"JobID State\\n\" }\nfaults:\n- { on: \"sacct -n *\", stdout: \"\" }\nexpect: { path: [job:missing, nothing] }\n",
+    );
     let said = bench.run(&["test", "stop"]).exits(0);
     assert!(said.out.contains("5 of 5 passed"), "{}", said.out);
     let rehearsed = bench.run(&["rehearse", "stop", "--recording", "declined"]).exits(5);
     assert!(rehearsed.out.contains("HELD"), "{}", rehearsed.out);
-    scenario(&bench, "idle", "scenario: never\nrecording: worlds/released\nfaults: [{ on: \"sinfo *\", error: io }]\nexpect: { end: resolved }\n");
+    scenario(
+        &bench,
+        "idle",
+        "scenario: never\nrecording: worlds/released\nfaults: [{ on: \"sinfo *\", error: io }]\nexpect: { end: resolved }\n",
+    );
     let said = bench.run(&["test", "stop", "--scenario", "idle"]).exits(1);
     assert!(said.out.contains("nothing like `sinfo *` was asked"), "{}", said.out);
 }
@@ -101,7 +128,11 @@ fn every_mistake_in_a_scenario_is_shown_at_its_place() {
     scenario(&bench, "wrong", "scenario: wrong\nrecording: worlds/nowhere\n");
     let said = bench.run(&["test", "stop"]).exits(2);
     assert!(said.out.contains("worlds/nowhere") && said.out.contains("No such file"), "{}", said.out);
-    scenario(&bench, "wrong", "scenario: wrong\nclock: 2026-11-24T03:12:44Z\nexchanges:\n- run: { argv: scancel }\n");
+    scenario(
+        &bench,
+        "wrong",
+        "scenario: wrong\nclock: 2026-11-24T03:12:44Z\nexchanges:\n- run: { argv: scancel }\n",
+    );
     let said = bench.run(&["test", "stop"]).exits(2);
     assert!(said.out.contains("this is no exchange"), "{}", said.out);
 }

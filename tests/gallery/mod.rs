@@ -116,7 +116,8 @@ fn scenarios() -> Vec<Diagnostic> {
     let file = |text: &str| SourceFile { name: "scenario.yaml".to_owned(), text: text.to_owned() };
     let runbook = file(
         "runbook: r\ntitle: R\nstart: a\ninputs: { n: { type: integer } }\nnodes:\n  \
-         a: { title: A, step: ask, with: { prompt: p, choices: { b: B } }, next: b }\n  b: { end: no_action }\n",
+         a: { title: A, step: slurm.job, with: { job: \"1\" }, next: { found: b, missing: b, unknown: b } }\n  \
+         b: { end: no_action }\n",
     );
     let checked = checked(runbook.clone());
     let plan = checked.plan.unwrap_or_else(|| panic!("{:?}", checked.diagnostics));

@@ -4,6 +4,7 @@
 mod faults;
 mod frameworks;
 mod kit;
+mod recording;
 mod resume;
 mod rollback;
 mod worlds;

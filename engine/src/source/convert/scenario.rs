@@ -236,7 +236,7 @@ impl Reader<'_> {
                 let output = fields.get("output").map_or(Json::Null, |(_, node)| node.to_json());
                 Some(Trouble::Outcome { outcome: outcome.text, output })
             }
-            (None, Some(breaks), Some(_)) => Some(Trouble::Breaks(self.kind(&breaks, "a step", BREAKS)?)),
+            (None, Some(breaks), Some(_)) => Some(Trouble::Breaks(self.kind(&breaks, "`breaks`", BREAKS)?)),
             _ => {
                 let help = "Write `on` and what is answered to it, or `at` with `outcome` or `breaks`.";
                 self.bad("a fault says what is answered, and to what", place, help);
@@ -276,7 +276,7 @@ impl Reader<'_> {
         }
         let message = text("message").unwrap_or_else(|| "it is so in this scenario".to_owned());
         let error = fields.word("error", self.findings)?;
-        Some(Told::Error(self.kind(&error, "an answer", SITE_ERRORS)?, message))
+        Some(Told::Error(self.kind(&error, "`error`", SITE_ERRORS)?, message))
     }
 
     fn kind<T: DeserializeOwned>(&mut self, written: &Word, what: &str, words: &[&str]) -> Option<T> {
