@@ -27,6 +27,7 @@ pages! {
     "journal": "the record of a run, and how it is verified",
     "report": "what reports hold, and the JSON of them",
     "classification": "how a true out-of-memory is told from fragmentation",
+    "scenarios": "testing a runbook on recorded worlds",
     "levers": "which launch settings are edited, and where",
     "howto-team": "let a team agree",
     "howto-alert": "start a run from an alert",
