@@ -1,9 +1,8 @@
 //! `runbook check`.
 
 use engine::check::Checked;
-use engine::diagnostic::{Diagnostic, Severity};
+use engine::diagnostic::Diagnostic;
 use engine::scenario::unreached;
-use serde_json::{Value, json};
 
 use crate::cli::Check;
 use crate::error::CliError;
@@ -24,11 +23,8 @@ pub(super) fn execute(args: &Check) -> Result<Exit, CliError> {
     let screen = Screen::on(Stream::Out);
     let (mut all, mut errors, mut warnings) = (Vec::new(), 0, 0);
     for found in asked {
-        let checked = examine(&found, &registry)?;
-    let (mut rows, mut errors) = (Vec::new(), 0);
-    for found in &found {
-        let mut checked = examine(found, &registry)?;
-        checked.diagnostics.extend(unrehearsed(found, &checked));
+        let mut checked = examine(&found, &registry)?;
+        checked.diagnostics.extend(unrehearsed(&found, &checked));
         errors += checked.errors();
         warnings += checked.warnings();
         if args.json || args.sarif {
@@ -52,13 +48,6 @@ pub(super) fn execute(args: &Check) -> Result<Exit, CliError> {
     Ok(if errors == 0 && !denied { Exit::Done } else { Exit::Usage })
 }
 
-/// Shows what was found, and that it can be run.
-fn show(screen: &Screen, found: &Found, checked: &Checked) {
-    print(screen, checked);
-    if let Some(plan) = &checked.plan {
-        let (sign, name) = (screen.paint.good(screen.glyphs.done), screen.paint.bold(&line(&found.name)));
-        screen.line(format!("{sign} {name}: {} nodes", plan.data().nodes.len()));
-    }
 /// Nodes that no scenario passes. What is wrong with a scenario is said by `runbook test`.
 fn unrehearsed(found: &Found, checked: &Checked) -> Vec<Diagnostic> {
     let (Some(plan), Some(file)) = (&checked.plan, checked.files.first()) else { return Vec::new() };
@@ -67,31 +56,11 @@ fn unrehearsed(found: &Found, checked: &Checked) -> Vec<Diagnostic> {
     unreached(file, plan.data(), &scenarios)
 }
 
-fn row(found: &Found, checked: &Checked) -> Value {
-    let findings: Vec<Value> = checked.diagnostics.iter().map(|finding| one(finding, checked)).collect();
-    json!({
-        "runbook": found.name,
-        "file": found.shown(),
-        "ok": checked.plan.is_some(),
-        "errors": checked.errors(),
-        "warnings": checked.warnings(),
-        "findings": findings,
-    })
-}
-
-fn one(finding: &Diagnostic, checked: &Checked) -> Value {
-    let file = checked.files.get(finding.at.file);
-    let before = file.and_then(|file| file.text.get(..finding.at.start)).unwrap_or_default();
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    json!({
-        "code": finding.code,
-        "severity": match finding.severity { Severity::Error => "error", Severity::Warning => "warning" },
-        "message": finding.message,
-        "label": finding.label,
-        "help": finding.help,
-        "file": file.map(|file| file.name.as_str()),
-        "line": before.matches('\n').count() + 1,
-        "column": column,
-        "bytes": finding.at.len,
-    })
+/// Shows what was found, and that it can be run.
+fn show(screen: &Screen, found: &Found, checked: &Checked) {
+    print(screen, checked);
+    if let Some(plan) = &checked.plan {
+        let (sign, name) = (screen.paint.good(screen.glyphs.done), screen.paint.bold(&line(&found.name)));
+        screen.line(format!("{sign} {name}: {} nodes", plan.data().nodes.len()));
+    }
 }

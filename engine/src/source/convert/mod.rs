@@ -15,26 +15,27 @@ pub(crate) use names::check_outcome_name;
 pub(crate) use policy::POLICY_KEYS;
 pub(crate) use policy::policy;
 pub(crate) use runbook::document;
-
-        ("breaks", step::RETRIED.map(|(word, _)| word).to_vec()),
-        ("edge", next::EDGE.to_vec()),
-        ("end", node::END.to_vec()),
-        ("ends", node::ENDS.map(crate::plan::EndKind::word).to_vec()),
-        ("for each", step::FOR_EACH.to_vec()),
-        ("gate", gate::KEYS.to_vec()),
-        ("input types", input::TYPES.to_vec()),
-        ("input", input::KEYS.to_vec()),
-        ("node", node::COMMON.to_vec()),
-        ("retry", step::RETRY.to_vec()),
-        ("runbook", runbook::KEYS.to_vec()),
-        ("step", node::STEP.to_vec()),
-        ("subrun", node::SUBRUN_WITH.to_vec()),
-        ("undo", step::UNDO.to_vec()),
-    [
-    ]
 #[cfg(test)]
-/// Every key of a runbook, by the map that has it, and the words that some keys take.
-pub(crate) fn keys() -> [(&'static str, Vec<&'static str>); 14] {
 pub(crate) use scenario::SCENARIO_KEYS;
 pub(crate) use scenario::scenario;
+
+/// Every key of a runbook, by the map that has it, and the words that some keys take.
+#[cfg(test)]
+pub(crate) fn keys() -> [(&'static str, Vec<&'static str>); 14] {
+    [
+        ("runbook", runbook::KEYS.to_vec()),
+        ("input", input::KEYS.to_vec()),
+        ("input types", input::TYPES.to_vec()),
+        ("node", node::COMMON.to_vec()),
+        ("step", node::STEP.to_vec()),
+        ("end", node::END.to_vec()),
+        ("ends", node::ENDS.map(crate::plan::EndKind::word).to_vec()),
+        ("subrun", node::SUBRUN_WITH.to_vec()),
+        ("edge", next::EDGE.to_vec()),
+        ("gate", gate::KEYS.to_vec()),
+        ("undo", step::UNDO.to_vec()),
+        ("retry", step::RETRY.to_vec()),
+        ("for each", step::FOR_EACH.to_vec()),
+        ("breaks", step::RETRIED.map(|(word, _)| word).to_vec()),
+    ]
 }
