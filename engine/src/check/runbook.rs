@@ -59,7 +59,7 @@ fn fanned(document: &Document, registry: &Registry) -> HashMap<&'static str, Jso
     fanned
 }
 
-/// One record per item: the step's output and its outcome, or the error of an item that broke.
+/// One record per item: the step's output, its outcome and the item, or the error of an item that broke.
 fn fan(output: &Json) -> Json {
     let mut item = output.clone();
     let definitions = item.as_object_mut().and_then(|item| item.remove("$defs"));
@@ -67,6 +67,7 @@ fn fan(output: &Json) -> Json {
         for name in ["outcome", "error"] {
             properties.entry(name).or_insert_with(|| json!({ "type": "string" }));
         }
+        properties.entry("item").or_insert_with(|| json!({}));
     }
     json!({
         "type": "object",

@@ -268,6 +268,7 @@ impl Explorer<'_> {
         items: Vec<Item>,
         shown: &mut Shown,
     ) -> Result<Vec<Possible>, StepError> {
+        let names = items.first().map(|item| item.names.clone()).unwrap_or_default();
         let mut gate = Vec::new();
         let mut answers = BTreeMap::new();
         let mut writes = Writes::new();
@@ -291,7 +292,7 @@ impl Explorer<'_> {
         }
         shown.how = How::Change { items: gate, gated: step.approve != Approve::Never };
         if step.for_each.is_some() {
-            let done = gather(step, answers)?;
+            let done = gather(step, &names, answers)?;
             return Ok(vec![Possible { done, standing: Standing::Predicted, writes }]);
         }
         let possible = alone.into_iter().enumerate().map(|(at, (done, nothing))| Possible {
@@ -324,6 +325,7 @@ impl Explorer<'_> {
             (true, true) => Standing::Predicted,
             _ => Standing::Open,
         };
+        let names = items.first().map(|item| item.names.clone()).unwrap_or_default();
         let mut answers = BTreeMap::new();
         for item in items {
             let attempt = Attempt {
@@ -345,7 +347,7 @@ impl Explorer<'_> {
                 Err(error) => drop(answers.insert(item.index, Err(blame_unknown(error, &item.params)))),
             }
         }
-        let done = gather(step, answers)?;
+        let done = gather(step, &names, answers)?;
         Ok(vec![Possible { done, standing, writes: Writes::new() }])
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::journal::Journal;
 use crate::plan::{Node, StepNode};
@@ -31,7 +31,7 @@ impl<J: Journal> Walker<J> {
         answers: Answers,
         changed: bool,
     ) -> Result<Flow, WalkError> {
-        let done = match gather(step, answers) {
+        let done = match gather(step, names, answers) {
             Ok(done) => done,
             Err(error) => return self.fail(visit, &node.id, error),
         };
@@ -134,7 +134,7 @@ fn worth_reading(answers: &Answers) -> Vec<String> {
 }
 
 /// One answer out of the answers of all items.
-pub(crate) fn gather(step: &StepNode, mut answers: Answers) -> Result<Done<Value>, StepError> {
+pub(crate) fn gather(step: &StepNode, names: &Names, mut answers: Answers) -> Result<Done<Value>, StepError> {
     let Some(fan) = &step.for_each else {
         return answers.remove(&None).unwrap_or_else(|| Err(StepError::failed("the step gave no answer")));
     };
@@ -167,17 +167,30 @@ pub(crate) fn gather(step: &StepNode, mut answers: Answers) -> Result<Done<Value
         })
         .collect();
     let broken = broke.len();
+    let record = |name: &str, value: Value, outcome: &str| {
+        Map::from_iter([("outcome".to_owned(), json!(outcome)), (name.to_owned(), value)])
+    };
+    let list = match template::value(&Value::String(fan.items.clone()), names).map(|list| list.value) {
+        Ok(Value::Array(list)) => list,
+        _ => Vec::new(),
+    };
     let items: Vec<Value> = answers
-        .values()
-        .map(|answer| match answer {
-            Ok(done) => match done.output.clone() {
-                Value::Object(mut map) => {
-                    map.insert("outcome".to_owned(), Value::String(done.outcome.clone()));
-                    Value::Object(map)
+        .iter()
+        .map(|(index, answer)| {
+            let mut item = match answer {
+                Ok(Done { outcome, output: Value::Object(map), .. }) => {
+                    let mut map = map.clone();
+                    map.insert("outcome".to_owned(), json!(outcome));
+                    map
                 }
-                other => json!({ "outcome": done.outcome, "output": other }),
-            },
-            Err(error) => json!({ "outcome": BROKEN, "error": error.message }),
+                Ok(done) => record("output", done.output.clone(), &done.outcome),
+                Err(error) => record("error", json!(error.message), BROKEN),
+            };
+            // Whose answer it is; a step that says that by this name itself has the word.
+            if let Some(own) = index.and_then(|index| list.get(index)) {
+                item.entry("item").or_insert_with(|| own.clone());
+            }
+            Value::Object(item)
         })
         .collect();
     let mut done = Done::new(outcome, json!({ "items": items }));

@@ -95,7 +95,7 @@ async fn a_fan_out_gathers_and_tolerates() {
             node(
                 "count",
                 "pick",
-                json!({"two": "{{ look.items[1].outcome == 'bad' and look.items[2].outcome == 'broken' }}"}),
+                json!({"two": "{{ look.items[1].outcome == 'bad' and look.items[2].outcome == 'broken' and look.items | map(attribute='item') | join == 'abc' }}"}),
                 "two>ok *>bad",
             ),
             end("ok", EndKind::Resolved),
