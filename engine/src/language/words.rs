@@ -31,7 +31,7 @@ pub(super) const INPUT: Words = &[
 ];
 
 pub(super) const INPUT_TYPES: Words = &[
-    ("string", "Text."),
+    ("string", "Text, as it is given."),
     ("integer", "A whole number."),
     ("number", "A number."),
     ("boolean", "True or false."),
