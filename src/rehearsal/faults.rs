@@ -4,10 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use engine::scenario::{Fault, Trouble};
-use engine::step::{
-    AnyPreview, Confirmation, Done, Effect, Performed, Registry, Step, StepCx, StepError, StepSpec,
-    UndoPreview, Undone,
-};
+use engine::step::{AnyPreview, Around, Done, Performed, Registry, Step, StepCx, StepError, Wrapped};
 use serde_json::Value;
 
 /// The faults of steps, and the node that is visited.
@@ -52,7 +49,7 @@ impl Faults {
         }
         let mut faulty = Registry::default();
         for step in registry.steps() {
-            faulty.register(Faulty(Arc::clone(step), Arc::clone(self)));
+            faulty.register(Wrapped(Faulty(Arc::clone(step), Arc::clone(self))));
         }
         faulty
     }
@@ -103,17 +100,9 @@ fn merged(own: Option<Done<Value>>, mut fault: Done<Value>) -> Done<Value> {
 struct Faulty(Arc<dyn Step>, Arc<Faults>);
 
 #[async_trait]
-impl Step for Faulty {
-    fn spec(&self) -> &StepSpec {
-        self.0.spec()
-    }
-
-    fn effect(&self, params: &Value) -> Effect {
-        self.0.effect(params)
-    }
-
-    fn targets(&self, params: &Value) -> Vec<String> {
-        self.0.targets(params)
+impl Around for Faulty {
+    fn inner(&self) -> &dyn Step {
+        &*self.0
     }
 
     /// Where the step itself would end without a change, the fault ends it there.
@@ -150,27 +139,5 @@ impl Step for Faulty {
             Some(Err(broken)) => Err(broken),
             None => self.0.perform(cx, params, intent).await,
         }
-    }
-
-    async fn confirm(
-        &self,
-        cx: &StepCx,
-        params: &Value,
-        intent: &Value,
-    ) -> Result<Confirmation<Value>, StepError> {
-        self.0.confirm(cx, params, intent).await
-    }
-
-    async fn preview_undo(
-        &self,
-        cx: &StepCx,
-        params: &Value,
-        intent: &Value,
-    ) -> Result<UndoPreview, StepError> {
-        self.0.preview_undo(cx, params, intent).await
-    }
-
-    async fn undo(&self, cx: &StepCx, params: &Value, intent: &Value) -> Result<Undone, StepError> {
-        self.0.undo(cx, params, intent).await
     }
 }

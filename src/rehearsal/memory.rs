@@ -9,8 +9,8 @@ use engine::journal::Record;
 use engine::run::Entry;
 use engine::scenario::Passed;
 use engine::step::{
-    AnyPreview, Confirmation, Done, Effect, Performed, Registry, Step, StepCx, StepError, StepErrorKind,
-    StepSpec, UndoPreview, Undone,
+    AnyPreview, Around, Confirmation, Done, Effect, Performed, Registry, Step, StepCx, StepError,
+    StepErrorKind, UndoPreview, Undone, Wrapped,
 };
 use serde_json::Value;
 
@@ -125,7 +125,7 @@ impl Memory {
     pub(crate) fn registry(self: &Arc<Self>, registry: &Registry) -> Registry {
         let mut remembering = Registry::default();
         for step in registry.steps() {
-            remembering.register(Remembering(Arc::clone(step), Arc::clone(self)));
+            remembering.register(Wrapped(Remembering(Arc::clone(step), Arc::clone(self))));
         }
         remembering
     }
@@ -181,13 +181,14 @@ fn item_of(cx: &StepCx) -> Option<usize> {
 struct Remembering(Arc<dyn Step>, Arc<Memory>);
 
 #[async_trait]
-impl Step for Remembering {
-    fn spec(&self) -> &StepSpec {
-        self.0.spec()
+impl Around for Remembering {
+    fn inner(&self) -> &dyn Step {
+        &*self.0
     }
 
-    fn effect(&self, params: &Value) -> Effect {
-        self.0.effect(params)
+    /// A replay acts on nothing, so it locks nothing.
+    fn targets(&self, _: &Value) -> Vec<String> {
+        Vec::new()
     }
 
     async fn preview(&self, cx: &StepCx, params: &Value) -> Result<AnyPreview, StepError> {

@@ -1,5 +1,6 @@
 //! What a step is: data that describes it, and the few things it can be asked to do.
 
+mod around;
 mod context;
 mod error;
 mod preview;
@@ -8,6 +9,7 @@ mod registry;
 mod spec;
 mod traits;
 
+pub use around::{Around, Wrapped};
 pub use context::{Progress, StepCx};
 pub use error::{StepError, StepErrorKind};
 pub use preview::{
