@@ -143,6 +143,12 @@ fn breaks(kind: &dyn Step, params: Option<&Value>, retried: bool, turn: usize) -
     }
 }
 
+/// A change without the numbers of visits: `runbook:20261124-aaaa/12` and the place in the journal.
+fn unnumbered(change: &str) -> String {
+    let numbers = regex::Regex::new(r"(runbook:[0-9a-z-]+/)\d+|(runbook-head:)[0-9a-f-]+").unwrap();
+    numbers.replace_all(change, "$1$2").into_owned()
+}
+
 async fn broken_everywhere(runbook: &str, recording: &str) {
     let reference = Reference::shared(runbook, recording).await;
     let (case, registry) = (&reference.case, registry());
@@ -178,9 +184,10 @@ async fn broken_everywhere(runbook: &str, recording: &str) {
             }
             if tolerated {
                 let seen = stage.seen();
-                let mut all = reference.changes.iter();
+                // What was not told may have cost another visit or two: those after it have other numbers.
+                let mut all = reference.changes.iter().map(|change| unnumbered(change));
                 assert!(
-                    seen.changes.iter().all(|change| all.any(|one| one == change)),
+                    seen.changes.iter().all(|change| all.any(|one| one == unnumbered(change))),
                     "{}, {how}",
                     case.name
                 );
