@@ -55,6 +55,7 @@ pub(crate) enum Command {
     Rehearse(Rehearse),
     Test(Test),
     Impact(Impact),
+    New(New),
     Check(Check),
     Graph(Graph),
     Policy(Policy),
@@ -265,6 +266,28 @@ pub(crate) struct Check {
     /// One SARIF 2.1.0 log of all findings, for code hosts and editors
     #[arg(long, conflicts_with = "json")]
     pub sarif: bool,
+}
+
+/// Begin a runbook, from its written page if there is one
+#[derive(Debug, Args)]
+#[command(after_help = "\
+From a page: every box of its Mermaid flow becomes a node, a box that several arrows leave a decision, a label an outcome. The
+page's shell blocks become steps; what cannot be shown to read only asks first. What the page does not say is marked TODO, and
+`check` lists it.
+
+Examples:
+  runbook new disk-full
+  runbook new disk-full --from wiki/disk-full.md
+  runbook new disk-full --from flow.mmd --dir ~/.config/runbook/runbooks")]
+pub(crate) struct New {
+    /// Its name: lower-case letters, digits and `-`
+    pub name: String,
+    /// A Markdown page with a Mermaid flow, or a Mermaid file (.mmd); it is copied
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
+    /// Where its directory is made [default: ./runbooks]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Draw a runbook, or the way that a run took through it

@@ -8,6 +8,7 @@ mod error;
 mod exit;
 mod findings;
 mod graph;
+mod import;
 mod inputs;
 mod library;
 mod load;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use engine::diagnostic::{Diagnostic, SourceFile};
 use engine::scenario::Scenario;
 
 use crate::error::CliError;
@@ -12,6 +13,8 @@ use crate::error::CliError;
 pub(crate) struct Shipped {
     pub name: &'static str,
     pub yaml: &'static str,
+    /// The written page.
+    pub page: &'static str,
     /// Recordings by name, the one to begin with first.
     pub rehearsals: &'static [(&'static str, &'static str)],
 }
@@ -20,6 +23,7 @@ pub(crate) struct Shipped {
 pub(crate) const SHIPPED: &[Shipped] = &[Shipped {
     name: "training-oom",
     yaml: include_str!("../runbooks/training-oom/runbook.yaml"),
+    page: include_str!("../runbooks/training-oom/page.md"),
     rehearsals: &[
         ("fragmentation", include_str!("../runbooks/training-oom/rehearsals/fragmentation.yaml")),
         ("true-oom", include_str!("../runbooks/training-oom/rehearsals/true-oom.yaml")),
@@ -84,6 +88,27 @@ impl Found {
         }
     }
 
+    /// The page beside it, under the name that the runbook gives it.
+    pub(crate) fn page(&self, name: &str) -> Result<SourceFile, Box<Diagnostic>> {
+        match &self.place {
+            Place::Program(shipped) => {
+                let name = format!("runbooks/{}/{name} (shipped)", shipped.name);
+                engine::source::from_bytes(&name, shipped.page.as_bytes().to_vec())
+            }
+            Place::File(path) => {
+                let path = path.with_file_name(name);
+                let shown = path.display().to_string();
+                match std::fs::File::open(&path) {
+                    Ok(file) => {
+                        let len = file.metadata().map_or(0, |meta| meta.len());
+                        engine::source::from_reader(&shown, len, file)
+                    }
+                    Err(error) => engine::source::from_reader(&shown, 0, Refused(Some(error))),
+                }
+            }
+        }
+    }
+
     /// The recording of this name or at this path; without one, the first that comes with the runbook.
     pub(crate) fn recording(&self, wanted: Option<&str>) -> Result<Tape, CliError> {
         let at =
@@ -124,6 +149,15 @@ impl Found {
                 format!("it has {}", names.join(", ")),
             ),
         })
+    }
+}
+
+/// A file that could not be opened.
+struct Refused(Option<std::io::Error>);
+
+impl std::io::Read for Refused {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(self.0.take().unwrap_or_else(|| std::io::ErrorKind::NotFound.into()))
     }
 }
 

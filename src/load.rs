@@ -25,7 +25,7 @@ pub(crate) fn registry() -> Registry {
 /// # Errors
 /// If it does not check: every mistake was shown on standard error.
 pub(crate) fn load(found: &Found, registry: &Registry) -> Result<Plan, CliError> {
-    checked(&found.name, examine(found, registry)?)
+    checked(&found.name, examine(found, registry, false)?)
 }
 
 /// The plan of a runbook's text.
@@ -33,7 +33,7 @@ pub(crate) fn load(found: &Found, registry: &Registry) -> Result<Plan, CliError>
 /// # Errors
 /// As [`load`].
 pub(crate) fn plan_of(name: &str, bytes: Vec<u8>, registry: &Registry) -> Result<Plan, CliError> {
-    checked(name, examine_bytes(name, bytes, registry))
+    checked(name, examine_bytes(name, bytes, registry, None))
 }
 
 fn checked(name: &str, checked: Checked) -> Result<Plan, CliError> {
@@ -47,15 +47,16 @@ fn checked(name: &str, checked: Checked) -> Result<Plan, CliError> {
     }
 }
 
-/// Everything that can be found wrong with a runbook.
-pub(crate) fn examine(found: &Found, registry: &Registry) -> Result<Checked, CliError> {
-    Ok(examine_bytes(&found.shown(), found.bytes()?, registry))
+/// Everything that can be found wrong with a runbook. Its page is looked at where nothing is run: a page that is behind must
+/// not stop an incident.
+pub(crate) fn examine(found: &Found, registry: &Registry, page: bool) -> Result<Checked, CliError> {
+    Ok(examine_bytes(&found.shown(), found.bytes()?, registry, page.then_some(found)))
 }
 
-fn examine_bytes(name: &str, bytes: Vec<u8>, registry: &Registry) -> Checked {
+fn examine_bytes(name: &str, bytes: Vec<u8>, registry: &Registry, page: Option<&Found>) -> Checked {
     let flags = reserved();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let context = Context { registry, library: &Shelf, flags: &flags };
+    let context = Context { registry, library: &Shelf { page }, flags: &flags };
     match from_bytes(name, bytes) {
         Ok(file) => check(file, &context),
         Err(diagnostic) => {
@@ -85,13 +86,20 @@ fn reserved() -> Vec<String> {
 }
 
 /// The runbooks that nodes can run.
-struct Shelf;
+struct Shelf<'a> {
+    /// The runbook whose page is looked at.
+    page: Option<&'a Found>,
+}
 
-impl Library for Shelf {
+impl Library for Shelf<'_> {
     fn find(&self, name: &str) -> Option<Result<SourceFile, Box<Diagnostic>>> {
         let found = library::all().remove(name)?;
         let bytes = found.bytes().ok()?;
         Some(from_bytes(&found.shown(), bytes))
+    }
+
+    fn page(&self, name: &str) -> Option<Result<SourceFile, Box<Diagnostic>>> {
+        self.page.map(|found| found.page(name))
     }
 
     fn names(&self) -> Vec<String> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that breaks says where")]
 
 mod cli;
+mod drift;
 mod editor;
 mod gallery;
 mod harness;

@@ -17,6 +17,7 @@ pub mod glob;
 pub mod journal;
 pub mod language;
 pub mod lock;
+pub mod page;
 pub mod plan;
 pub mod policy;
 pub mod redact;

@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 
 use super::{
-    answer, check, completions, explain, graph, help, impact, list, pending, policy, rehearse, report,
+    answer, check, completions, explain, graph, help, impact, list, new, pending, policy, rehearse, report,
     resume, rollback, run, runs, schema, state, step_alone, steps, test, verify,
 };
 
@@ -24,6 +24,7 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
         Command::Test(args) => test::execute(&args),
         Command::Check(args) => check::execute(&args),
         Command::Policy(args) => policy::execute(&args),
+        Command::New(args) => new::execute(&args),
         Command::Graph(args) => graph::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Help(args) => help::execute(&args),

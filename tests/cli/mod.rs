@@ -9,6 +9,7 @@ mod graph;
 mod help;
 mod impact;
 mod locks;
+mod new;
 mod policy;
 mod questions;
 mod rehearse;

@@ -32,6 +32,13 @@ impl Library for Shelf {
         Some(from_bytes(&format!("library/{name}.yaml"), bytes))
     }
 
+    fn page(&self, name: &str) -> Option<Result<SourceFile, Box<Diagnostic>>> {
+        Some(match std::fs::read(gallery().join("pages").join(name)) {
+            Ok(bytes) => from_bytes(name, bytes),
+            Err(_) => from_reader(name, 0, BrokenDisk),
+        })
+    }
+
     fn names(&self) -> Vec<String> {
         names(&gallery().join("library"))
     }

@@ -226,6 +226,30 @@ codes! {
     SCENARIO_NEVER_REACHED = "scenario::never_reached",
         "No scenario beside the runbook expects to pass this node, so nobody knows whether the way there and what it does \
          there work. `runbook test` shows what is covered; a scenario is a few lines of YAML in `rehearsals/`.";
+    PAGE_MISSING = "page::missing",
+        "The runbook names a page that is not there or cannot be read. The page lies beside the runbook: `page: page.md`.";
+    PAGE_FLOW = "page::flow",
+        "Nodes name boxes of the page's flow (`flow: A`), and the page has no Mermaid flowchart that can be read. The first \
+         fenced block of the language `mermaid` that begins with `flowchart` or `graph` is taken.";
+    PAGE_BOX = "page::box",
+        "The page's flow and the graph do not have the same boxes: a box of the page is no node, or a node names a box that the \
+         page does not have. Give the node `flow: …`, mend the page, or write under `differs` that it is on purpose.";
+    PAGE_TITLE = "page::title",
+        "A node is a box of the page and says something else than the box. People read both during an incident, so they must \
+         find the same words. Breaks and spaces do not count. `differs: [{ title: \"…\", reason: … }]` allows one other wording.";
+    PAGE_WAY = "page::way",
+        "The page draws an arrow along which no way through the graph leads, or the graph has a way that the page does not draw. \
+         Nodes that are no box of the page are passed over: a way leads from box to box. If it is on purpose, write it under \
+         `differs` as `way` (only in the graph) or `arrow` (only on the page), with the reason.";
+    PAGE_LABEL = "page::label",
+        "What the page writes on an arrow and what the graph writes on the edge (`{ to: …, label: … }`) are not the same words.";
+    PAGE_COMMAND = "page::command",
+        "A shell block of the page has a command that no step runs as written, or a step runs one that is not on the page. \
+         Variables and templates are compared as places, not by name. Where a step does the same in another way, write it under \
+         `differs` as `command`, with the reason: an edit of the command on the page is then reported, too.";
+    PAGE_NO_DIFFERENCE = "page::no_difference",
+        "An entry of `differs` says that something differs from the page, and it does not, or not any more. Remove it: it would \
+         hide the same difference if it came back by mistake.";
     END_NO_MESSAGE = "end::no_message",
         "Escalating means that a person takes over, and this end tells that person nothing; an end without action does \
          not say why nothing was to be done. Write a `message`: what was found, what was changed, what is left to do.";

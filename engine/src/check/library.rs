@@ -10,6 +10,15 @@ pub trait Library {
     /// If there is one and it cannot be read; the place of the diagnostic is of no matter.
     fn find(&self, name: &str) -> Option<Result<SourceFile, Box<Diagnostic>>>;
 
+    /// The page of the runbook that is checked, by the name under which it is written there; `None` if pages are not looked
+    /// at.
+    ///
+    /// # Errors
+    /// If it cannot be read; the place of the diagnostic is of no matter.
+    fn page(&self, _name: &str) -> Option<Result<SourceFile, Box<Diagnostic>>> {
+        None
+    }
+
     /// The names of all runbooks, for suggestions.
     fn names(&self) -> Vec<String>;
 }

@@ -110,8 +110,8 @@ impl Lowering<'_> {
         };
         Some(Node {
             scope: prefix.to_owned(),
-            title: node.title.clone().unwrap_or_else(|| name.clone()),
-            flow: node.flow.clone(),
+            title: node.title.as_ref().map_or_else(|| name.clone(), |title| title.text.clone()),
+            flow: node.flow.as_ref().map(|flow| flow.text.clone()),
             why: node.why.clone(),
             id,
             body,
@@ -175,7 +175,7 @@ fn lower_next(next: &DocNext, prefix: &str) -> Next {
     let edge = |edge: &crate::source::document::DocEdge| Edge {
         outcome: edge.outcome.text.clone(),
         to: within(prefix, &edge.to.text),
-        label: edge.label.clone(),
+        label: edge.label.as_ref().map(|label| label.text.clone()),
     };
     Next {
         edges: next.edges.iter().map(edge).collect(),

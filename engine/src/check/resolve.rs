@@ -63,6 +63,7 @@ impl Loaded {
         let tree = parse(&file, self.files.len(), findings);
         if let Some(tree) = &tree {
             todo::check(tree, &file, findings);
+            todo::comments(&file, self.files.len(), findings);
         }
         self.documents.push(tree.and_then(|tree| document(&tree, flags, findings)));
         self.files.push(file);

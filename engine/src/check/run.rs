@@ -24,7 +24,7 @@ pub struct Checked {
     pub plan: Option<Plan>,
     /// Everything that was found, by place; warnings do not prevent a plan.
     pub diagnostics: Vec<Diagnostic>,
-    /// The files to which the places refer: the runbook itself, then those it runs.
+    /// The files to which the places refer: the runbook itself, then those it runs, then its page if that was looked at.
     pub files: Vec<SourceFile>,
 }
 
@@ -48,7 +48,17 @@ pub fn check(file: SourceFile, context: &Context<'_>) -> Checked {
         .map(|at| runbook::check(&loaded, at, context.registry, &mut findings))
         .collect();
     let data = if findings.errors() == 0 { lower::plan(&loaded, &outcomes, &mut findings) } else { None };
+    let mut files = loaded.files;
+    if let Some(Some(document)) = loaded.documents.first() {
+        files.extend(crate::page::check(
+            document,
+            context.registry,
+            context.library,
+            files.len(),
+            &mut findings,
+        ));
+    }
     // A plan whose parts do not fit would have been an error above; the type wants it said once more.
-    let plan = data.and_then(|data| Plan::new(data).ok());
-    Checked { plan, diagnostics: findings.into_sorted(), files: loaded.files }
+    let plan = data.filter(|_| findings.errors() == 0).and_then(|data| Plan::new(data).ok());
+    Checked { plan, diagnostics: findings.into_sorted(), files }
 }

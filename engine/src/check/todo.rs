@@ -1,7 +1,7 @@
 //! What the author left to do.
 
 use super::{Findings, codes};
-use crate::diagnostic::SourceFile;
+use crate::diagnostic::{SourceFile, Span};
 use crate::source::node::Node;
 use crate::source::place_in_scalar;
 
@@ -24,6 +24,26 @@ pub(super) fn check(tree: &Node, file: &SourceFile, findings: &mut Findings) {
             .label("left to do")
             .help("Decide it, then remove the word.");
     });
+}
+
+/// Warns of every `TODO` in a comment: what a page did not say is marked there when it is imported.
+pub(super) fn comments(file: &SourceFile, index: usize, findings: &mut Findings) {
+    let mut start = 0;
+    for line in file.text.split_inclusive('\n') {
+        let hash =
+            line.match_indices('#').map(|(at, _)| at).find(|at| *at == 0 || line[..*at].ends_with(' '));
+        let comment = hash.map_or("", |hash| &line[hash..]);
+        if let Some(found) = comment.find(TODO).filter(|found| alone(comment, *found)) {
+            let what = comment[found + TODO.len()..].trim_matches([':', ' ', '\n', '\r']);
+            let message = if what.is_empty() { "something is left to do here" } else { what };
+            let at = start + line.len() - comment.len() + found;
+            findings
+                .warning(codes::TEXT_TODO, message, Span { file: index, start: at, len: TODO.len() })
+                .label("left to do")
+                .help("Decide it, then remove the comment.");
+        }
+        start += line.len();
+    }
 }
 
 /// Whether it is a word of its own: `TODOS` and `MY_TODO` are names.

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::template::parameters;
 use super::words::{
-    BREAKS, EDGE, END, ENDS, FOR_EACH, GATE, INPUT, INPUT_TYPES, NODE, RETRY, RUNBOOK, STEP, SUBRUN, UNDO,
-    Words,
+    BREAKS, DIFFERS, EDGE, END, ENDS, FOR_EACH, GATE, INPUT, INPUT_TYPES, NODE, RETRY, RUNBOOK, STEP, SUBRUN,
+    UNDO, Words,
 };
 use crate::step::{OutcomeSpec, Outcomes, Registry, StepSpec};
 
@@ -25,6 +25,7 @@ pub fn schema(registry: &Registry) -> Value {
     let mut top = properties(RUNBOOK, |key| match key {
         "runbook" => json!({ "type": "string", "pattern": RUNBOOK_NAME, "maxLength": 64 }),
         "inputs" => named(&json!({ "$ref": "#/definitions/input" })),
+        "differs" => json!({ "type": "array", "items": record(DIFFERS, &["reason"], |_| text()) }),
         "vars" => named(&json!({})),
         "nodes" => {
             let mut nodes = named(&json!({ "$ref": "#/definitions/node" }));

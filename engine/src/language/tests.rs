@@ -8,6 +8,7 @@ use crate::source::convert::keys;
 fn every_word_that_is_read_has_its_meaning_and_no_other_has() {
     let described = [
         words::RUNBOOK,
+        words::DIFFERS,
         words::INPUT,
         words::INPUT_TYPES,
         words::NODE,

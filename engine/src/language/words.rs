@@ -7,6 +7,10 @@ pub(super) const RUNBOOK: Words = &[
     ("runbook", "Its name, that of its directory: lower-case letters, digits and dashes."),
     ("title", "One line that tells people what it is for."),
     ("page", "The written page that it encodes, beside this file."),
+    (
+        "differs",
+        "Where the graph and the page differ on purpose, each with its reason; `check` reports all else.",
+    ),
     ("severity", "How bad it is when this is needed: a word of your site's own."),
     ("description", "More about it, for people."),
     ("inputs", "What it is told at the start. Each input becomes a flag: `job` is `--job`."),
@@ -16,6 +20,16 @@ pub(super) const RUNBOOK: Words = &[
     ),
     ("start", "The first node."),
     ("nodes", "The boxes of the flow, by name. Templates read a node's output by that name."),
+];
+
+/// One difference from the page; it is exactly one of the first five.
+pub(super) const DIFFERS: Words = &[
+    ("way", "A way from box to box that only the graph has: `K -> A`."),
+    ("arrow", "An arrow that only the page has: `K -> A`."),
+    ("box", "A box of the page that no node is."),
+    ("title", "Words of a node that are not those of its box."),
+    ("command", "A command that only the page or only a step has, as it is written."),
+    ("reason", "Why it differs."),
 ];
 
 pub(super) const INPUT: Words = &[

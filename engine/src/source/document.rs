@@ -13,6 +13,10 @@ pub(crate) struct Document {
     pub(crate) name: Word,
     pub(crate) title: String,
     pub(crate) severity: Option<String>,
+    /// The written page beside it.
+    pub(crate) page: Option<Word>,
+    /// Where it differs from that page on purpose.
+    pub(crate) differs: Vec<Differs>,
     pub(crate) inputs: Vec<Input>,
     pub(crate) vars: Vec<(Word, Node)>,
     pub(crate) start: Option<Word>,
@@ -28,12 +32,36 @@ pub(crate) struct Input {
     pub(crate) spec: InputSpec,
 }
 
+/// One difference from the page that is on purpose.
+#[derive(Debug)]
+pub(crate) struct Differs {
+    /// What kind of thing differs.
+    pub(crate) what: Differing,
+    /// Which, as written.
+    pub(crate) which: Word,
+}
+
+/// What can differ from the page on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Differing {
+    /// The graph has a way that the page does not draw: `K -> A`.
+    Way,
+    /// The page draws an arrow along which no way leads: `K -> A`.
+    Arrow,
+    /// The page has a box that is no node.
+    Box,
+    /// A node of a box says something else than the box.
+    Title,
+    /// The page has a command that no step runs as written, or a step runs one that is not on the page.
+    Command,
+}
+
 /// One node.
 #[derive(Debug)]
 pub(crate) struct DocNode {
     pub(crate) name: Word,
-    pub(crate) title: Option<String>,
-    pub(crate) flow: Option<String>,
+    pub(crate) title: Option<Word>,
+    pub(crate) flow: Option<Word>,
     pub(crate) why: Option<String>,
     pub(crate) body: DocBody,
 }
@@ -131,5 +159,5 @@ pub(crate) struct DocNext {
 pub(crate) struct DocEdge {
     pub(crate) outcome: Word,
     pub(crate) to: Word,
-    pub(crate) label: Option<String>,
+    pub(crate) label: Option<Word>,
 }

@@ -1,5 +1,6 @@
 //! [`Node`](super::node::Node) → [`Document`](super::document::Document), with every mistake reported.
 
+mod differs;
 mod gate;
 pub(crate) mod input;
 mod names;
@@ -11,6 +12,7 @@ mod scenario;
 mod step;
 
 pub(crate) use names::check_outcome_name;
+pub use names::is_reserved;
 #[cfg(test)]
 pub(crate) use policy::POLICY_KEYS;
 pub(crate) use policy::policy;
@@ -21,9 +23,10 @@ pub(crate) use scenario::scenario;
 
 /// Every key of a runbook, by the map that has it, and the words that some keys take.
 #[cfg(test)]
-pub(crate) fn keys() -> [(&'static str, Vec<&'static str>); 14] {
+pub(crate) fn keys() -> [(&'static str, Vec<&'static str>); 15] {
     [
         ("runbook", runbook::KEYS.to_vec()),
+        ("differs", differs::keys()),
         ("input", input::KEYS.to_vec()),
         ("input types", input::TYPES.to_vec()),
         ("node", node::COMMON.to_vec()),

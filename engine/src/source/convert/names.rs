@@ -41,6 +41,11 @@ const RESERVED: [&str; 31] = [
     "set",
 ];
 
+/// Whether a name has a meaning of its own.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// Reports a name that templates could not use. `what` is what it names: `a node`.
 pub(super) fn check_name(word: &Word, what: &str, findings: &mut Findings) {
     check_form(word, what, '_', findings);

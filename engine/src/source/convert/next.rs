@@ -70,7 +70,7 @@ fn edge(outcome: &Word, target: &Node, findings: &mut Findings) -> Option<DocEdg
         Value::Map(_) => {
             let fields = Fields::of(target, &outcome.span, "an edge", &EDGE, findings)?;
             fields.need("to", "Name the node it leads to: `{ to: node, label: \"…\" }`.", findings);
-            let label = fields.word("label", findings).map(|label| label.text);
+            let label = fields.word("label", findings);
             (fields.word("to", findings)?, label)
         }
         Value::Str(_) => (word(target, outcome, findings)?, None),

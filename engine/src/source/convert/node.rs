@@ -42,8 +42,8 @@ pub(super) fn node(name: &Word, node: &Node, plain: &mut Vec<Word>, findings: &m
     let mut read = DocNode { name: name.clone(), title: None, flow: None, why: None, body: DocBody::Broken };
     let Some(fields) = Fields::of(node, &name.span, "a node", &known, findings) else { return read };
     read.title = shown(&fields, "title", plain, findings);
-    read.flow = fields.word("flow", findings).map(|flow| flow.text);
-    read.why = shown(&fields, "why", plain, findings);
+    read.flow = fields.word("flow", findings);
+    read.why = shown(&fields, "why", plain, findings).map(|why| why.text);
     read.body = body(name, &fields, findings);
     read
 }

@@ -1,5 +1,6 @@
 //! The top of the file.
 
+use super::differs::differs;
 use super::input::input;
 use super::names::{check_flag, check_name, check_runbook_name};
 use super::node::node;
@@ -9,8 +10,8 @@ use crate::source::document::Document;
 use crate::source::fields::{Fields, wrong_type};
 use crate::source::node::{Node, Value, Word};
 
-pub(super) const KEYS: [&str; 9] =
-    ["runbook", "title", "page", "severity", "description", "inputs", "vars", "start", "nodes"];
+pub(super) const KEYS: [&str; 10] =
+    ["runbook", "title", "page", "differs", "severity", "description", "inputs", "vars", "start", "nodes"];
 
 /// Reads one runbook. `flags` are the long flags that its inputs must leave alone.
 pub(crate) fn document(root: &Node, flags: &[&str], findings: &mut Findings) -> Option<Document> {
@@ -31,10 +32,11 @@ pub(crate) fn document(root: &Node, flags: &[&str], findings: &mut Findings) -> 
         check_runbook_name(name, findings);
     }
     fields.need("title", "One line that tells people what it is for.", findings);
-    let title = shown(&fields, "title", &mut plain, findings);
+    let title = shown(&fields, "title", &mut plain, findings).map(|title| title.text);
     shown(&fields, "description", &mut plain, findings);
-    let severity = shown(&fields, "severity", &mut plain, findings);
-    fields.word("page", findings);
+    let severity = shown(&fields, "severity", &mut plain, findings).map(|severity| severity.text);
+    let page = fields.word("page", findings);
+    let differs = differs(&fields, findings);
 
     let mut inputs = Vec::new();
     for (key, value) in section(&fields, "inputs", findings) {
@@ -59,7 +61,18 @@ pub(crate) fn document(root: &Node, flags: &[&str], findings: &mut Findings) -> 
         .collect();
 
     let name = name.unwrap_or(Word { text: String::new(), span: top });
-    Some(Document { title: title.unwrap_or_default(), name, severity, inputs, vars, start, nodes, plain })
+    Some(Document {
+        title: title.unwrap_or_default(),
+        name,
+        severity,
+        page,
+        differs,
+        inputs,
+        vars,
+        start,
+        nodes,
+        plain,
+    })
 }
 
 /// A text that is shown as it is written.
@@ -68,13 +81,12 @@ pub(super) fn shown(
     key: &str,
     plain: &mut Vec<Word>,
     findings: &mut Findings,
-) -> Option<String> {
+) -> Option<Word> {
     let word = fields.word(key, findings)?;
-    let text = word.text.clone();
-    if text.contains("{{") || text.contains("{%") {
-        plain.push(word);
+    if word.text.contains("{{") || word.text.contains("{%") {
+        plain.push(word.clone());
     }
-    Some(text)
+    Some(word)
 }
 
 /// The entries of a map from names to something; none if it is not there.

@@ -1,0 +1,85 @@
+//! The fenced blocks of a Markdown page.
+
+use std::ops::Range;
+
+use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
+
+/// A fenced block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The first word after the fence, in lower case: `mermaid`, `sh`; empty if there is none.
+    pub language: String,
+    /// What is in it, without the indentation of the fence.
+    pub text: String,
+    /// Its place in the page, fences included.
+    pub at: Range<usize>,
+    /// Where each piece of `text` is in the page: its begin here and there, and its length.
+    pieces: Vec<(usize, usize, usize)>,
+    /// The heading above it.
+    pub heading: Option<String>,
+}
+
+impl Block {
+    /// A whole file as one block.
+    pub fn whole(language: &str, text: &str) -> Self {
+        Self {
+            language: language.to_owned(),
+            text: text.to_owned(),
+            at: 0..text.len(),
+            pieces: vec![(0, 0, text.len())],
+            heading: None,
+        }
+    }
+
+    /// The place in the page of a place in the text.
+    pub fn place(&self, at: &Range<usize>) -> Range<usize> {
+        let start = self.byte(at.start);
+        start..self.byte(at.end).max(start)
+    }
+
+    fn byte(&self, at: usize) -> usize {
+        let piece = self.pieces.iter().rev().find(|(here, _, _)| *here <= at);
+        piece.map_or(self.at.start, |(here, there, len)| there + (at - here).min(*len))
+    }
+
+    /// Whether it holds commands for a shell.
+    pub fn is_shell(&self) -> bool {
+        matches!(self.language.as_str(), "sh" | "bash" | "shell" | "zsh" | "console")
+    }
+}
+
+/// The fenced blocks of a page, in order.
+pub fn blocks(page: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut heading: Option<String> = None;
+    let (mut in_heading, mut in_block) = (false, false);
+    for (event, at) in Parser::new(page).into_offset_iter() {
+        match event {
+            Event::Start(Tag::Heading { .. }) => (heading, in_heading) = (Some(String::new()), true),
+            Event::End(TagEnd::Heading(_)) => in_heading = false,
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
+                let language = info.split([' ', ',', '{', '\t']).next().unwrap_or_default();
+                in_block = true;
+                blocks.push(Block {
+                    language: language.to_lowercase(),
+                    text: String::new(),
+                    at,
+                    pieces: Vec::new(),
+                    heading: heading.clone(),
+                });
+            }
+            Event::End(TagEnd::CodeBlock) => in_block = false,
+            Event::Text(text) | Event::Code(text) if in_heading => {
+                heading.get_or_insert_default().push_str(&text);
+            }
+            Event::Text(text) if in_block => {
+                if let Some(block) = blocks.last_mut() {
+                    block.pieces.push((block.text.len(), at.start, at.len()));
+                    block.text.push_str(&text);
+                }
+            }
+            _ => {}
+        }
+    }
+    blocks
+}

@@ -1,0 +1,115 @@
+//! The commands of shell text, one a line, comparable whatever their variables are called.
+
+use std::ops::Range;
+
+/// The commands of a shell block, each with its place: comments and empty lines are no commands, a line that ends with a
+/// backslash goes on.
+pub fn commands(text: &str) -> Vec<(String, Range<usize>)> {
+    let mut all: Vec<(String, Range<usize>)> = Vec::new();
+    let (mut at, mut goes_on) = (0, false);
+    for line in text.split_inclusive('\n') {
+        let trimmed = line.trim();
+        let start = at + (line.len() - line.trim_start().len());
+        at += line.len();
+        if trimmed.is_empty() || (!goes_on && trimmed.starts_with('#')) {
+            goes_on = false;
+            continue;
+        }
+        // How a page shows what is typed.
+        let typed = trimmed.strip_prefix("$ ").unwrap_or(trimmed);
+        let (words, more) = match typed.strip_suffix('\\') {
+            Some(words) => (words.trim_end(), true),
+            None => (typed, false),
+        };
+        let end = start + trimmed.len();
+        match all.last_mut().filter(|_| goes_on) {
+            Some((text, place)) => {
+                text.push(' ');
+                text.push_str(words);
+                place.end = end;
+            }
+            None => all.push((words.to_owned(), start..end)),
+        }
+        goes_on = more;
+    }
+    all
+}
+
+/// A command with a hole for every variable and template, and single spaces: `scancel ␣` of `scancel "$JOB_ID"`.
+pub(super) fn shape(command: &str) -> String {
+    const HOLE: char = '\u{2423}';
+    let mut shape = String::with_capacity(command.len());
+    let mut rest = command;
+    while let Some(c) = rest.chars().next() {
+        let template = rest.strip_prefix("{{").and_then(|inner| inner.find("}}").map(|end| end + 4));
+        match template.or_else(|| variable(rest)) {
+            Some(len) => {
+                shape.push(HOLE);
+                rest = &rest[len..];
+            }
+            None => {
+                shape.push(c);
+                rest = &rest[c.len_utf8()..];
+            }
+        }
+    }
+    // A template is quoted by the engine, a variable by who writes the page.
+    let quoted = [format!("\"{HOLE}\""), format!("'{HOLE}'")];
+    let bare = quoted.iter().fold(shape, |shape, quoted| shape.replace(quoted, &HOLE.to_string()));
+    bare.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The length of the variable with which a text begins: `$JOB`, `${JOB}`.
+fn variable(text: &str) -> Option<usize> {
+    let name = text.strip_prefix('$')?;
+    if name.starts_with('{') {
+        return name.find('}').map(|end| end + 2);
+    }
+    let len = name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len());
+    (len > 0).then_some(len + 1)
+}
+
+/// What runs on a host in a command such as `ssh "$NODE" 'uptime'`: the host's word and the command there.
+pub fn on_host(command: &str) -> Option<(&str, &str)> {
+    let rest = command.strip_prefix("ssh ")?.trim_start();
+    let (host, there) = rest.split_once(' ')?;
+    let there = there.trim();
+    if host.starts_with('-') || there.is_empty() {
+        return None;
+    }
+    let quote = there.chars().next().filter(|c| matches!(c, '\'' | '"'));
+    let inner = quote
+        .and_then(|quote| there.strip_prefix(quote)?.strip_suffix(quote))
+        .filter(|inner| quote.is_some_and(|quote| !inner.contains(quote)));
+    Some((host.trim_matches(['"', '\'']), inner.unwrap_or(there)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_command_and_may_go_on() {
+        let text = "# note\n  $ df -h \\\n    /var\n\nuptime # x\n";
+        let found = commands(text);
+        assert_eq!(found[0].0, "df -h /var");
+        assert_eq!(&text[found[0].1.clone()], "$ df -h \\\n    /var");
+        assert_eq!(found[1].0, "uptime # x");
+    }
+
+    #[test]
+    fn variables_and_templates_are_the_same_place() {
+        assert_eq!(shape("scancel \"$JOB_ID\""), shape("scancel {{ vars.job }}"));
+        assert_eq!(shape("a  ${X}/b"), shape("a {{ x | y }}/b"));
+        assert_ne!(shape("scancel -f $X"), shape("scancel $X"));
+        assert_eq!(shape("price $ 3"), "price $ 3");
+    }
+
+    #[test]
+    fn the_command_on_a_host_is_taken_out() {
+        assert_eq!(on_host("ssh \"$NODE\" 'df -h'"), Some(("$NODE", "df -h")));
+        assert_eq!(on_host("ssh web-1 uptime"), Some(("web-1", "uptime")));
+        assert_eq!(on_host("ssh -v web-1 uptime"), None);
+        assert_eq!(on_host("sshd -T"), None);
+    }
+}

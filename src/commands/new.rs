@@ -1,0 +1,109 @@
+//! `runbook new`.
+
+use std::path::{Path, PathBuf};
+
+use engine::page::{Flow, blocks, flow};
+
+use crate::cli::New;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::import;
+use crate::library::{self, Place};
+use crate::load::{examine, print, registry};
+use crate::terminal::{Screen, Stream, line};
+
+pub(super) fn execute(args: &New) -> Result<Exit, CliError> {
+    let legal = args.name.starts_with(|c: char| c.is_ascii_lowercase())
+        && args.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if !legal {
+        let message = format!("a runbook cannot be named {}", args.name);
+        return Err(CliError::usage(
+            message,
+            "lower-case letters, digits and `-`, beginning with a letter: `disk-full`",
+        ));
+    }
+    let dir = args.dir.clone().unwrap_or_else(|| PathBuf::from("runbooks")).join(&args.name);
+    let file = dir.join("runbook.yaml");
+    if file.exists() {
+        return Err(CliError::usage(
+            format!("{} is there already", file.display()),
+            "give another name or --dir",
+        ));
+    }
+    let registry = registry();
+    let (yaml, page) = match &args.from {
+        None => (import::blank(&args.name), None),
+        Some(path) => {
+            let page = read(path)?;
+            let yaml = import::runbook(
+                &args.name,
+                &title(&args.name, &page.text),
+                "page.md",
+                &page.text,
+                &page.flow,
+                &registry,
+            );
+            (yaml, Some(page.text))
+        }
+    };
+    std::fs::create_dir_all(&dir).map_err(|error| CliError::write(&dir, error))?;
+    if let Some(page) = page {
+        let path = dir.join("page.md");
+        std::fs::write(&path, page).map_err(|error| CliError::write(path, error))?;
+    }
+    std::fs::write(&file, yaml).map_err(|error| CliError::write(&file, error))?;
+    let screen = Screen::on(Stream::Out);
+    let found = library::Found { name: args.name.clone(), place: Place::File(file.clone()) };
+    let checked = examine(&found, &registry, true)?;
+    print(&screen, &checked);
+    screen.line(format!("wrote {}", line(&file.display().to_string())));
+    screen.line(format!(
+        "go on with its TODOs, then: runbook check {0}, runbook graph {0}",
+        line(&file.display().to_string())
+    ));
+    Ok(if checked.errors() == 0 { Exit::Done } else { Exit::Usage })
+}
+
+/// What a runbook is made from.
+struct Source {
+    /// Markdown, to lie beside the runbook.
+    text: String,
+    flow: Flow,
+}
+
+fn read(path: &Path) -> Result<Source, CliError> {
+    let text = std::fs::read_to_string(path).map_err(|error| CliError::read(path, error))?;
+    let mermaid = path.extension().is_some_and(|extension| extension == "mmd" || extension == "mermaid");
+    let text = if mermaid {
+        format!("# Flow\n\n```mermaid\n{}\n```\n", text.trim_start_matches('\u{feff}').trim_end())
+    } else {
+        text
+    };
+    let all = blocks(&text);
+    let Some(block) = engine::page::flowchart(&all) else {
+        return Err(CliError::usage(
+            format!("{} has no Mermaid flow", path.display()),
+            "draw one in a block of the language `mermaid`; without --from a runbook to fill in is written",
+        ));
+    };
+    let flow = flow(&block.text).map_err(|error| {
+        let at = block.place(&error.at).start;
+        let number = text[..at].matches('\n').count() + 1;
+        CliError::usage(
+            format!("{}, line {number}: {error}", path.display()),
+            "Mermaid itself refuses this, too: mend the diagram first",
+        )
+    })?;
+    if flow.boxes.is_empty() {
+        return Err(CliError::usage(format!("the flow of {} has no box", path.display()), "draw one first"));
+    }
+    Ok(Source { flow, text })
+}
+
+/// The page's first heading, else the name in words.
+fn title(name: &str, page: &str) -> String {
+    let heading = page.lines().find_map(|line| line.strip_prefix("# ")).map(str::trim);
+    heading
+        .filter(|heading| !heading.is_empty() && *heading != "Flow")
+        .map_or_else(|| name.replace('-', " "), str::to_owned)
+}

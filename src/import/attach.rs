@@ -1,0 +1,129 @@
+//! Which commands of a page belong to which box: those that share a telling word with it.
+
+use std::collections::BTreeSet;
+
+use engine::page::{Flow, blocks, commands, on_host};
+use engine::step::Registry;
+use serde_json::json;
+
+/// A command of the page as a step.
+#[derive(Debug, Clone)]
+pub(crate) struct Proposed {
+    /// As the page has it.
+    pub(crate) written: String,
+    /// The host, as a template or as written.
+    pub(crate) host: Option<String>,
+    /// What is run, with templates for variables.
+    pub(crate) run: String,
+    /// Whether it was shown to read only.
+    pub(crate) reads: bool,
+}
+
+/// What the page's commands need and where they belong.
+#[derive(Debug, Default)]
+pub(crate) struct Attached {
+    /// Commands by the position of their box.
+    pub(crate) of_box: Vec<Vec<Proposed>>,
+    /// Commands that read and belong to no box: evidence.
+    pub(crate) evidence: Vec<Proposed>,
+    /// Commands that may change something and belong to no box.
+    pub(crate) left: Vec<Proposed>,
+    /// Variables of the page that become inputs.
+    pub(crate) inputs: BTreeSet<String>,
+}
+
+pub(crate) fn attach(page: &str, flow: &Flow, registry: &Registry) -> Attached {
+    let mut attached = Attached { of_box: vec![Vec::new(); flow.boxes.len()], ..Attached::default() };
+    for block in blocks(page).iter().filter(|block| block.is_shell()) {
+        for (command, _) in commands(&block.text) {
+            let (host, run) = match on_host(&command) {
+                Some((host, run)) => (Some(templated(host, &mut attached.inputs)), run),
+                None => (None, command.as_str()),
+            };
+            let run = templated(run, &mut attached.inputs);
+            let kind = if host.is_some() { "ssh" } else { "shell" };
+            let with = match &host {
+                Some(host) => json!({ "host": host, "run": plain(&run) }),
+                None => json!({ "run": plain(&run) }),
+            };
+            let reads = registry.get(kind).is_some_and(|step| !step.effect(&with).changes());
+            let proposed = Proposed { written: command.clone(), host, run, reads };
+            match nearest(&command, flow) {
+                Some(at) => attached.of_box[at].push(proposed),
+                None if reads => attached.evidence.push(proposed),
+                None => attached.left.push(proposed),
+            }
+        }
+    }
+    attached
+}
+
+/// The box that shares the most words with a command; none if it shares no telling one.
+fn nearest(command: &str, flow: &Flow) -> Option<usize> {
+    let of = words(command);
+    let shared = |title: &str| words(title).intersection(&of).count();
+    let counted = flow.boxes.iter().enumerate().map(|(at, one)| (shared(&one.title), at));
+    // Of several that share as many, the first.
+    let best = counted.max_by_key(|(count, at)| (*count, std::cmp::Reverse(*at)))?;
+    (best.0 > 0).then_some(best.1)
+}
+
+/// The words of a text that are long enough to tell something.
+fn words(text: &str) -> BTreeSet<String> {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).map(|word| word.trim_end_matches('s'));
+    words
+        .filter(|word| word.len() > 2 && !word.starts_with(|c: char| c.is_ascii_digit()))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A command with a template for each variable in capitals: `"$JOB_ID"` is `{{ inputs.job_id }}`.
+fn templated(command: &str, inputs: &mut BTreeSet<String>) -> String {
+    let mut text = String::with_capacity(command.len());
+    let mut rest = command;
+    while let Some(at) = rest.find('$') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let (name, len) = match rest[1..].strip_prefix('{').and_then(|inner| inner.split_once('}')) {
+            Some((name, _)) => (name, name.len() + 3),
+            None => {
+                let end = rest[1..].find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+                let name = &rest[1..end.map_or(rest.len(), |end| end + 1)];
+                (name, name.len() + 1)
+            }
+        };
+        let capitals = name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        if capitals {
+            let mut input = name.to_lowercase();
+            if engine::source::is_reserved(&input) || TAKEN.contains(&input.as_str()) {
+                input.push_str("_value");
+            }
+            text.push_str(&format!("{{{{ inputs.{input} }}}}"));
+            inputs.insert(input);
+        } else {
+            text.push_str(&rest[..len]);
+        }
+        rest = &rest[len..];
+    }
+    text.push_str(rest);
+    // The engine quotes what it puts in.
+    text.replace("\"{{", "{{").replace("}}\"", "}}")
+}
+
+/// Flags of the program.
+const TAKEN: [&str; 8] = ["json", "yes", "approve", "answer", "wait", "record", "step", "delay"];
+
+/// With words in place of templates, as the proof that it reads knows them.
+fn plain(run: &str) -> String {
+    let mut text = String::new();
+    let mut rest = run;
+    while let Some((before, inner)) = rest.split_once("{{") {
+        text.push_str(before);
+        text.push_str("value");
+        rest = inner.split_once("}}").map_or("", |(_, after)| after);
+    }
+    text.push_str(rest);
+    text
+}

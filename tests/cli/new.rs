@@ -1,0 +1,98 @@
+//! Runbooks out of pages.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::bench::Bench;
+use crate::drift::graph::{self, Graph};
+
+fn repository(path: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path).display().to_string()
+}
+
+#[test]
+fn a_new_runbook_checks_and_lists_what_is_left() {
+    let bench = Bench::new();
+    let said = bench.run(&["new", "disk-full"]).exits(0).out;
+    assert!(said.contains("text::todo") && said.contains("wrote runbooks/disk-full/runbook.yaml"), "{said}");
+    bench.run(&["check", "disk-full"]).exits(0);
+    let again = bench.run(&["new", "disk-full"]).exits(2);
+    assert!(again.err.contains("there already"), "{}", again.err);
+    bench.run(&["new", "Disk full"]).exits(2);
+}
+
+/// The import of the shipped runbook's own page differs from it only by what the page does not say.
+#[test]
+fn the_shipped_runbook_is_its_page_and_what_the_page_does_not_say() {
+    let bench = Bench::new();
+    let page = repository("runbooks/training-oom/page.md");
+    bench.run(&["new", "oom", "--from", &page]).exits(0);
+    insta::assert_snapshot!(bench.read("runbooks/oom/runbook.yaml"));
+    let imported = graph::of(&bench.read("runbooks/oom/runbook.yaml"));
+    assert_eq!(bench.read("runbooks/oom/page.md"), fs::read_to_string(&page).unwrap());
+
+    let yaml = fs::read_to_string(repository("runbooks/training-oom/runbook.yaml")).unwrap();
+    let shipped = graph::of(&yaml);
+    assert_eq!(imported.len(), 12, "{imported:?}");
+    let labelled = |graph: &Graph| -> std::collections::BTreeSet<String> {
+        graph.iter().map(|(from, to, label, _)| format!("{from} -> {to} {label:?}")).collect()
+    };
+    let (has, wants) = (labelled(&shipped), labelled(&imported));
+    let missing: Vec<_> = wants.difference(&has).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let document: Value = serde_yaml::from_str(&yaml).unwrap();
+    let declared: Vec<&str> =
+        document["differs"].as_array().unwrap().iter().filter_map(|one| one["way"].as_str()).collect();
+    let between = |graph: &Graph| -> std::collections::BTreeSet<String> {
+        graph.iter().map(|(from, to, ..)| format!("{from} -> {to}")).collect()
+    };
+    let (shipped, imported) = (between(&shipped), between(&imported));
+    let more: Vec<&str> = shipped.difference(&imported).map(String::as_str).collect();
+    assert_eq!(more, declared);
+}
+
+#[test]
+fn every_flow_that_can_be_read_becomes_a_runbook_that_checks() {
+    let fixtures = repository("engine/src/page/fixtures");
+    let bench = Bench::new();
+    let mut count = 0;
+    for entry in fs::read_dir(&fixtures).unwrap().flatten() {
+        let path = entry.path();
+        if path.extension().is_none_or(|extension| extension != "mmd") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_string_lossy().replace('_', "-");
+        let said = bench.run(&["new", &name, "--from", &path.display().to_string()]);
+        assert_eq!(
+            said.code,
+            Some(0),
+            "{name}\n{}{}\n{}",
+            said.out,
+            said.err,
+            bench.read(&format!("runbooks/{name}/runbook.yaml"))
+        );
+        count += 1;
+    }
+    assert!(count >= 30);
+}
+
+#[test]
+fn commands_become_steps_that_ask_first_unless_they_only_read() {
+    let bench = Bench::new();
+    bench.run(&["new", "disk", "--from", &repository("tests/drift/disk/page.md")]).exits(0);
+    insta::assert_snapshot!("disk", bench.read("runbooks/disk/runbook.yaml"));
+}
+
+#[test]
+fn a_page_without_a_flow_is_refused_with_its_line() {
+    let bench = Bench::new();
+    bench.write("page.md", "# Nothing\n");
+    let said = bench.run(&["new", "x", "--from", "page.md"]).exits(2);
+    assert!(said.err.contains("no Mermaid flow"), "{}", said.err);
+    bench.write("broken.md", "# x\n\n```mermaid\nflowchart TD\n  A --> end\n```\n");
+    let said = bench.run(&["new", "x", "--from", "broken.md"]).exits(2);
+    assert!(said.err.contains("line 5"), "{}", said.err);
+    assert!(!bench.path("runbooks/x").exists());
+}
