@@ -74,8 +74,8 @@ impl Database {
     fn read(&self, run: &RunId) -> Result<(Vec<Record>, Chain), JournalError> {
         let (lines, path) = (self.lines_of(run)?, self.path(run));
         let mut chain = Chain::new(run);
-        let records = lines.iter().map(|line| chain.read(line, &path)).collect::<Result<_, _>>()?;
-        Ok((records, chain))
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        Ok((chain.read(&lines, &path)?, chain))
     }
 
     fn kept(&self, run: Option<&RunId>, path: &Path) -> Result<Vec<Kept>, JournalError> {

@@ -84,7 +84,8 @@ pub(super) fn ended(records: &[Record]) -> Option<Ending> {
 pub(super) fn parse_run(store: &dyn Store, text: &str) -> Result<RunId, CliError> {
     let no_run = || CliError::Journal(engine::journal::JournalError::NoRun(text.to_owned()));
     let run = RunId::parse(text).map_err(|_| no_run())?;
-    if store.records(&run).is_ok() || text.len() > 4 {
+    // A whole journal may be long; what is longer than a tail is an id.
+    if text.len() > 4 || store.records(&run).is_ok() {
         return Ok(run);
     }
     let (runs, _) = store.list()?;

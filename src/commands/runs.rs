@@ -28,7 +28,9 @@ pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
         screen.line(format!("No runs in {}.", line(&store.place())));
     } else {
         let rows: Vec<Vec<String>> = runs.iter().map(|summary| cells(screen.paint, summary)).collect();
-        screen.lines(&table(screen.paint, &["run", "runbook", "state", "target", "started", "at"], &rows));
+        let lines = table(screen.paint, &["run", "runbook", "state", "target", "started", "at"], &rows);
+        // At once: there may be many.
+        screen.raw(&(lines.join("\n") + "\n"));
     }
     let err = Screen::on(Stream::Err);
     broken

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -180,7 +181,7 @@ proptest! {
         let after = after.index(lines.len() - 2) + 1;
         let mut chain = Chain::new(&id(1));
         for line in &lines[..after] {
-            chain.follow(line.trim_end()).unwrap();
+            chain.read(&[line.trim_end()], Path::new("journal")).unwrap();
         }
         let (_, forged) = chain.write(Timestamp::UNIX_EPOCH, Entry::Stopped { why: format!("forged {why}") }).unwrap();
         lines.insert(after, forged);
@@ -231,7 +232,7 @@ fn a_line_of_a_newer_program_is_named_as_such() {
     let mut lines = journal(&id(1), &["a".to_owned()]);
     let mut chain = Chain::new(&id(1));
     for line in &lines {
-        chain.follow(line.trim_end()).unwrap();
+        chain.read(&[line.trim_end()], Path::new("journal")).unwrap();
     }
     let (_, line) = chain.write(Timestamp::UNIX_EPOCH, Entry::Stopped { why: "b".to_owned() }).unwrap();
     lines.push(line.replacen("\"format\":2", "\"format\":3", 1));

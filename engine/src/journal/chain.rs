@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
+use super::spread::spread;
 use crate::plan::Plan;
 use crate::run::{Entry, RunId};
 use crate::site::digest;
@@ -123,14 +124,25 @@ impl Chain {
         Ok((record, line))
     }
 
-    /// Reads the next line, which has no newline. `journal` is named in the error.
+    /// Reads the lines that come next, which have no newline. `journal` is named in the error.
     ///
     /// # Errors
-    /// If it is damaged, does not follow, or a newer program wrote it.
-    pub fn read(&mut self, line: &str, journal: &Path) -> Result<Record, JournalError> {
+    /// If one is damaged, does not follow, or a newer program wrote it: the first such one.
+    pub fn read(&mut self, lines: &[&str], journal: &Path) -> Result<Vec<Record>, JournalError> {
+        // What takes time is told by a line alone; what follows what is looked at afterwards.
+        let read = spread(lines, |line| (parse(line), digest(line.as_bytes())));
+        read.into_iter().map(|(line, hash)| self.next(line, hash, journal)).collect()
+    }
+
+    fn next(
+        &mut self,
+        line: Result<Line, Wrong>,
+        hash: String,
+        journal: &Path,
+    ) -> Result<Record, JournalError> {
         let number = usize::try_from(self.head.seq + 1).unwrap_or(usize::MAX);
         let newer = |what| JournalError::Newer { path: journal.to_owned(), line: number, what };
-        let record = self.follow(line).map_err(|wrong| match wrong {
+        let record = line.and_then(|line| self.link(line, hash)).map_err(|wrong| match wrong {
             Wrong::Damaged(what) => JournalError::Damaged { path: journal.to_owned(), line: number, what },
             Wrong::Newer(what) => newer(what),
         })?;
@@ -146,12 +158,7 @@ impl Chain {
         Ok(record)
     }
 
-    /// Reads the next line.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub(super) fn follow(&mut self, line: &str) -> Result<Record, Wrong> {
-        let read: Line = serde_json::from_str(line).map_err(|error| unread(line, &error))?;
+    fn link(&mut self, read: Line, hash: String) -> Result<Record, Wrong> {
         if read.format > FORMAT {
             return Err(newer(read.format));
         }
@@ -167,9 +174,13 @@ impl Chain {
         if read.seq != self.head.seq + 1 {
             return damaged(format!("has number {} where {} is due", read.seq, self.head.seq + 1));
         }
-        self.head = Head { seq: read.seq, hash: digest(line.as_bytes()) };
+        self.head = Head { seq: read.seq, hash };
         Ok(Record { seq: read.seq, at: read.at, prev: read.prev, entry: read.entry })
     }
+}
+
+fn parse(line: &str) -> Result<Line, Wrong> {
+    serde_json::from_str(line).map_err(|error| unread(line, &error))
 }
 
 /// Why a line could not be read: a newer program's entry is told from one that is none.

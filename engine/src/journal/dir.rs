@@ -2,7 +2,7 @@
 //! `flock`, which Linux turns into a byte-range lock on NFS).
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
 use super::chain::Chain;
+use super::spread::spread;
 use super::summary::{fold, summarize};
 use super::{Head, Journal, JournalError, Record, Store, Summary, SummaryState, replies};
 use crate::budget::{Budget, DirBudget, Limits};
@@ -129,8 +130,8 @@ impl Store for DirStore {
 
     fn list(&self) -> Result<(Vec<Summary>, Vec<JournalError>), JournalError> {
         let (mut runs, mut broken) = (Vec::new(), Vec::new());
-        for run in self.runs()? {
-            match self.summary(&run) {
+        for summary in spread(&self.runs()?, |run| self.summary(run)) {
+            match summary {
                 Ok(summary) => runs.push(summary),
                 Err(error) => broken.push(error),
             }
@@ -336,25 +337,15 @@ fn sync_dir(dir: &Path) -> std::io::Result<()> {
 /// The records of a run's file, their chain, and the length of the whole lines.
 fn read(run: &RunId, path: &Path) -> Result<(Vec<Record>, Chain, u64), JournalError> {
     let io = |source| JournalError::Io { action: "read", path: path.to_owned(), source };
-    let mut lines = BufReader::new(File::open(path).map_err(io)?);
-    let (mut records, mut chain, mut whole) = (Vec::new(), Chain::new(run), 0);
-    let mut line = String::new();
-    loop {
-        line.clear();
-        let number = records.len() + 1;
-        let damaged = |what| JournalError::Damaged { path: path.to_owned(), line: number, what };
-        let read = match lines.read_line(&mut line) {
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
-                return Err(damaged("is not text".to_owned()));
-            }
-            Err(error) => return Err(io(error)),
-        };
-        if read == 0 || !line.ends_with('\n') {
-            return Ok((records, chain, whole));
-        }
-        let record = chain.read(line.trim_end_matches('\n'), path)?;
-        whole += read as u64;
-        records.push(record);
-    }
+    let text = fs::read(path).map_err(io)?;
+    // A last line that a crash cut off announced nothing that could have been done.
+    let whole = memchr::memrchr(b'\n', &text).map_or(0, |end| end + 1);
+    let text = std::str::from_utf8(&text[..whole]).map_err(|error| {
+        let line = memchr::memchr_iter(b'\n', &text[..error.valid_up_to()]).count() + 1;
+        JournalError::Damaged { path: path.to_owned(), line, what: "is not text".to_owned() }
+    })?;
+    let mut chain = Chain::new(run);
+    let lines: Vec<&str> = text.split_terminator('\n').collect();
+    let records = chain.read(&lines, path)?;
+    Ok((records, chain, whole as u64))
 }

@@ -5,6 +5,7 @@ mod chain;
 mod dir;
 mod memory;
 mod replies;
+mod spread;
 mod store;
 mod summary;
 
