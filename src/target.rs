@@ -10,7 +10,7 @@ use crate::place;
 use crate::session::Session;
 use crate::terminal::line;
 
-/// Takes the lock of a target for a run that is about to walk. If the run `from` has it, a person is asked.
+/// Takes the lock of a target for a run of this runbook that is about to walk. If the run `from` has it, a person is asked.
 ///
 /// # Errors
 /// If somebody else has it.
@@ -21,6 +21,7 @@ pub(crate) fn hold(
     run: &RunId,
     account: &str,
     from: Option<&RunId>,
+    runbook: &str,
 ) -> Result<Hold, CliError> {
     let claim = Claim {
         target: target.to_owned(),
@@ -39,7 +40,7 @@ pub(crate) fn hold(
         agreed: Default::default(),
         operators: Default::default(),
     };
-    Ok(session.runtime.block_on(Hold::take(world, &claim, from, &at))?)
+    Ok(session.runtime.block_on(Hold::take(world, &claim, from, &at, runbook))?)
 }
 
 /// Points out a run about the same target that was left open.

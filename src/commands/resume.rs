@@ -50,8 +50,11 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let site = site::live(None, started, &redactor)?;
     let world =
         session.world(registry(), site.port(), &account, consent, redactor, &started.plan, Some(elsewhere));
-    let hold =
-        lock.map(|lock| target::hold(&session, &world, &lock, &run, &account, over.as_ref())).transpose()?;
+    let hold = lock
+        .map(|lock| {
+            target::hold(&session, &world, &lock, &run, &account, over.as_ref(), &started.plan.runbook)
+        })
+        .transpose()?;
     let mut walker = Walker::resume(witnessed(journal, &run), &records, account, place::host(), world)?;
     let ending = session.walk_held(&mut walker, over, hold)?;
     Ok(Exit::from(&ending))

@@ -55,8 +55,11 @@ pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
     let Some(journal) = journal else { return preview(&session, &records, world, &asked, args.json) };
     session.listen(Some(run.clone()))?;
     session.reporter.head(started, "");
-    let hold =
-        lock.map(|lock| target::hold(&session, &world, &lock, &run, &account, over.as_ref())).transpose()?;
+    let hold = lock
+        .map(|lock| {
+            target::hold(&session, &world, &lock, &run, &account, over.as_ref(), &started.plan.runbook)
+        })
+        .transpose()?;
     let mut walker =
         Walker::roll_back(witnessed(journal, &run), &records, account, place::host(), world, &asked)?;
     let ending = session.walk_held(&mut walker, over, hold)?;

@@ -112,7 +112,9 @@ fn walk(
     let over = take_over.map(|text| parse_run(store, text)).transpose()?;
     session.listen(Some(run.clone()))?;
     let hold = lock
-        .map(|lock| target::hold(session, &world, lock, &run, &started.operator, over.as_ref()))
+        .map(|lock| {
+            target::hold(session, &world, lock, &run, &started.operator, over.as_ref(), &started.plan.runbook)
+        })
         .transpose()?;
     if let Some(hold) = &hold {
         target::point_out_left_open(session, store, hold, &run);

@@ -10,6 +10,8 @@ mod help;
 mod impact;
 mod locks;
 mod new;
+// A release build has one policy, that of its host: no test can give it another.
+#[cfg(debug_assertions)]
 mod policy;
 mod questions;
 mod rehearse;

@@ -36,6 +36,8 @@ enum When {
 enum What {
     /// Somebody edits a file.
     File { path: String, how: usize },
+    /// Somebody writes a file into a directory.
+    Grown { dir: String, by: u64 },
     /// Slurm says something else of a job, a node, or itself.
     Told(Vec<Told>),
     /// The first entry is another: inputs, variables, the runbook.
@@ -56,6 +58,7 @@ impl Drift {
         *self.happened.lock().unwrap() += 1;
         match &self.what {
             What::Told(told) => stage.seen().told.extend(told.iter().cloned()),
+            What::Grown { dir, by } => stage.seen().grown = Some((dir.clone(), *by)),
             What::File { path, how } => {
                 let world = stage.world();
                 let mut content = world.read_all(path, 1 << 20).await.unwrap();
@@ -92,6 +95,22 @@ impl Dice {
     }
 }
 
+/// What the first entry says otherwise, and the words for it.
+const STARTS: &[(&str, &str)] = &[
+    ("inputs", "the inputs are others"),
+    ("runbook", "the runbook is another"),
+    ("vars", "the evidence is another"),
+];
+
+/// When what a step shows can drift. A command of the author's and a message are nothing but their parameters: those come of
+/// entries that this process wrote, so only another process can find others.
+fn whens(kind: &str) -> &'static [When] {
+    match kind {
+        "shell" | "ssh" | "notify" => &[When::BetweenProcesses],
+        _ => &[When::AtTheGate, When::AtTheAct, When::BetweenProcesses],
+    }
+}
+
 /// What may drift before this act. What Slurm's states and reasons can become is written as Slurm writes it.
 fn drift(dice: &mut Dice, kind: &str, intent: &Value, visit: u64) -> Drift {
     let when = dice.pick(&[When::AtTheGate, When::AtTheAct]);
@@ -103,13 +122,20 @@ fn drift(dice: &mut Dice, kind: &str, intent: &Value, visit: u64) -> Drift {
         ((What::File { path, how }, when), names)
     };
     let ((what, when), names) = match dice.roll(6) {
-        0 => {
-            let (what, says) = dice.pick(&[
-                ("inputs", "the inputs are others"),
-                ("runbook", "the runbook is another"),
-                ("vars", "the evidence is another"),
-            ]);
+        _ if whens(kind).len() == 1 => {
+            let (what, says) = dice.pick(STARTS);
             (started(what), vec![says.to_owned()])
+        }
+        0 => {
+            let (what, says) = dice.pick(STARTS);
+            (started(what), vec![says.to_owned()])
+        }
+        _ if kind == "checkpoint.pin" => {
+            // Links follow what is written into its files; which there are, and how long, is what was shown.
+            let source = word(&intent["source"]);
+            let (by, names) =
+                (1 + dice.roll(4000) as u64, vec![source.clone(), "there is to know".to_owned()]);
+            ((What::Grown { dir: source, by }, when), names)
         }
         _ if kind.starts_with("launch.") => {
             let files = intent["files"].as_array().unwrap();
@@ -173,7 +199,8 @@ fn drift(dice: &mut Dice, kind: &str, intent: &Value, visit: u64) -> Drift {
                     (What::Told(told), state)
                 }
             };
-            ((what, when), vec![names.to_owned(), "there is to know".to_owned()])
+            let said = [names, "there is to know", "what it is pinned to"];
+            ((what, when), said.map(str::to_owned).to_vec())
         }
     };
     Drift { what, when, visit, names, happened: Mutex::default() }
@@ -408,7 +435,7 @@ async fn all_refused(kinds: &[&str], cases: &[(&str, &str)], seed: u64, count: u
         refused(act, drift).await;
     }
     for act in &all {
-        for when in [When::AtTheGate, When::AtTheAct, When::BetweenProcesses] {
+        for &when in whens(&act.kind) {
             assert!(met.contains(&(&act.kind, when)), "{} never drifted {when:?}", act.kind);
         }
     }
@@ -422,7 +449,10 @@ const CASES: &[(&str, &str)] = &[
     ("training-oom", "reduced"),
     ("training-oom", "co-tenant"),
     ("training-oom", "taken-back"),
+    ("training-oom", "crowded"),
     ("node-sweep", "one-faulty"),
+    ("by-hand", "paused"),
+    ("pin", "kept"),
 ];
 
 #[tokio::test]
@@ -443,4 +473,26 @@ async fn of_files_that_are_edited() {
 #[tokio::test]
 async fn of_a_node_that_is_drained() {
     all_refused(&["slurm.drain"], CASES, 4, 200).await;
+}
+
+#[tokio::test]
+async fn of_commands_and_messages() {
+    all_refused(&["shell", "ssh", "notify"], CASES, 5, 60).await;
+}
+
+#[tokio::test]
+async fn of_a_checkpoint_that_is_kept() {
+    all_refused(&["checkpoint.pin"], CASES, 6, 60).await;
+}
+
+#[tokio::test]
+async fn no_step_that_changes_something_is_left_out() {
+    let mut drifted = BTreeSet::new();
+    for (runbook, recording) in CASES {
+        drifted.extend(acts(&Reference::shared(runbook, recording).await).into_iter().map(|act| act.kind));
+    }
+    let registry = registry();
+    let changes = registry.steps().map(|step| step.spec()).filter(|spec| spec.effect.changes());
+    let changes: BTreeSet<String> = changes.map(|spec| spec.kind.to_owned()).collect();
+    assert_eq!(drifted, changes);
 }

@@ -14,9 +14,15 @@ macro_rules! on_every_recording {
             co_tenant: "training-oom", "co-tenant";
             taken_back: "training-oom", "taken-back";
             masked: "training-oom", "masked";
+            exhausted: "training-oom", "exhausted";
+            crowded: "training-oom", "crowded";
+            drain_denied: "training-oom", "drain-denied";
+            torn: "training-oom", "torn";
+            no_checkpoint: "training-oom", "no-checkpoint";
             host_oom: "training-oom", "host-oom";
             not_an_oom: "training-oom", "not-an-oom";
             node_sweep: "node-sweep", "one-faulty";
+            by_hand: "by-hand", "paused";
         }
     };
     ($function:ident $($name:ident: $runbook:literal, $recording:literal;)*) => {

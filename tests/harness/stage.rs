@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::run::Entry;
 use engine::site::{
-    Command, DirEntry, FileStat, Found, Output, Program, Search, Site, SiteError, SiteErrorKind, digest,
+    Command, DirEntry, FileKind, FileStat, Found, Output, Program, Search, Site, SiteError, SiteErrorKind,
+    digest,
 };
 use jiff::Timestamp;
 use steps::site::RecordedSite;
@@ -52,6 +53,8 @@ pub(crate) struct Seen {
     pub taken: Option<Taken>,
     /// What the world says otherwise than it was recorded.
     pub told: Vec<Told>,
+    /// In this directory lies one file more than was recorded, of so many bytes.
+    pub grown: Option<(String, u64)>,
     /// What broke a law.
     pub wrong: Vec<String>,
 }
@@ -186,6 +189,7 @@ impl Stage {
         &self,
         what: String,
         making: impl Future<Output = Result<T, SiteError>>,
+        refused: impl FnOnce(&T) -> bool,
     ) -> Result<T, SiteError> {
         self.gone().await;
         let number = self.seen().changes.len() + 1;
@@ -198,6 +202,8 @@ impl Stage {
         }
         let answer = making.await;
         match &answer {
+            // What was refused before changed nothing, so it may be asked for again.
+            Ok(done) if refused(done) && self.seen().changes.contains(&what) => return answer,
             Ok(_) => self.seen().changes.push(what.clone()),
             Err(error) if error.kind == SiteErrorKind::NotRecorded => {
                 self.seen().wrong.push(error.message.clone());
@@ -217,12 +223,13 @@ impl Site for Stage {
         self.gone().await;
         if command.changes {
             let making = async {
-                let answer = self.world.run(command).await;
-                let order =
-                    |error| self.seen().taken.as_mut().and_then(|taken| taken.order(command)).ok_or(error);
-                answer.or_else(order)
+                let order = self.seen().taken.as_mut().and_then(|taken| taken.order(command));
+                match order {
+                    Some(answer) => Ok(answer),
+                    None => self.world.run(command).await,
+                }
             };
-            return self.change(command.to_string(), making).await;
+            return self.change(command.to_string(), making, |output| !output.success()).await;
         }
         let mut output = self.world.run(command).await?;
         let seen = self.seen();
@@ -247,16 +254,24 @@ impl Site for Stage {
 
     async fn list(&self, path: &str) -> Result<Vec<DirEntry>, SiteError> {
         self.gone().await;
-        self.world.list(path).await
+        let mut entries = self.world.list(path).await?;
+        if let Some((dir, by)) = &self.seen().grown
+            && path.trim_end_matches('/') == dir
+        {
+            let mut added = entries.iter().find(|entry| entry.stat.kind == FileKind::File).unwrap().clone();
+            (added.name, added.stat.size) = ("added.bin".to_owned(), *by);
+            entries.push(added);
+        }
+        Ok(entries)
     }
 
     async fn replace(&self, path: &str, expected: Option<&str>, content: &[u8]) -> Result<(), SiteError> {
         let what = format!("replace {path} with {}", &digest(content)[..8]);
-        self.change(what, self.world.replace(path, expected, content)).await
+        self.change(what, self.world.replace(path, expected, content), |()| false).await
     }
 
     async fn remove(&self, path: &str, expected: &str) -> Result<(), SiteError> {
-        self.change(format!("remove {path}"), self.world.remove(path, expected)).await
+        self.change(format!("remove {path}"), self.world.remove(path, expected), |()| false).await
     }
 
     fn now(&self) -> Timestamp {

@@ -1,15 +1,23 @@
-//! What Slurm says after a job was cancelled or a node resumed by an undo, of which there is no recording: its last recorded
-//! answers with another state in them.
+//! What the world says after an undo, of which there is no recording: its last recorded answers with another state in them.
 
 use std::time::Duration;
 
 use engine::site::{Command, Exit, Output, Program};
+
+fn script(command: &Command) -> &str {
+    match &command.program {
+        Program::Argv(_) => "",
+        Program::Script(text) => text,
+    }
+}
 
 /// What was taken back so far.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Taken {
     jobs: Vec<String>,
     nodes: Vec<String>,
+    /// Files that an undo removes with a command, by host and name.
+    files: Vec<(Option<String>, String)>,
 }
 
 fn words(command: &Command) -> Vec<&str> {
@@ -27,7 +35,10 @@ impl Taken {
             ["scontrol", "update", node, "State=RESUME"] => {
                 self.nodes.push(node.strip_prefix("NodeName=")?.to_owned());
             }
-            _ => return None,
+            _ => match script(command).strip_prefix("rm -f ") {
+                Some(path) => self.files.push((command.host.clone(), path.to_owned())),
+                None => return None,
+            },
         }
         let (stdout, stderr) = (Vec::new(), Vec::new());
         Some(Output { exit: Exit::Code(0), stdout, stderr, truncated: false, took: Duration::ZERO })
@@ -37,6 +48,11 @@ impl Taken {
     pub(crate) fn now(&self, command: &Command, output: &mut Output) {
         let text = output.text().into_owned();
         let about = |list: &[String], name: &str| list.iter().any(|known| known == name);
+        if let Some(path) = script(command).strip_prefix("test -e ")
+            && self.files.contains(&(command.host.clone(), path.to_owned()))
+        {
+            output.exit = Exit::Code(1);
+        }
         let text = match words(command)[..] {
             ["scontrol", "-o", "show", "job", job] if about(&self.jobs, job) => text
                 .replace("JobState=RUNNING", "JobState=CANCELLED")

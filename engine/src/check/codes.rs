@@ -187,6 +187,13 @@ codes! {
         "A rule of the site's policy says for which changes (`match`) either who has to agree (`approve`) or that they are \
          not made, and why (`forbid`). An empty list would match nothing. While the policy has a mistake every change is \
          refused, because what it was to demand is not known.";
+    CONFIG_PATTERN = "config::pattern",
+        "What `redact` of a configuration lists is looked for in everything that is written or printed, and removed. It \
+         cannot be looked for if it is no regular expression, and one that matches nothing at all would fit between any two \
+         characters. Until it is mended no command runs, because something might be shown that must not be.";
+    CONFIG_STATE = "config::state",
+        "`state` of a configuration is an absolute path or an address with a scheme, `postgres://HOST/DATABASE`. A relative \
+         path would be another place from every directory, and runs that are kept in two places do not see each other's locks.";
     GATE_NEVER = "gate::never",
         "`approve: never` lets a change happen without anybody seeing it first. It has to be written, and it is \
          listed here every time so that whoever reviews the runbook decides knowingly.";

@@ -165,7 +165,7 @@ pub enum Undone {
 }
 
 /// What taking a change back would do, found out by reads alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum UndoPreview {
     /// This.
     Would(UndoPlan),
@@ -175,8 +175,9 @@ pub enum UndoPreview {
     Cannot(String),
 }
 
-/// What taking a change back would do. Consent binds to all of it, so nothing volatile belongs into it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What taking a change back would do. Consent binds to all of it but the losses of the price, so nothing volatile belongs
+/// into the rest.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct UndoPlan {
     /// What is acted on, for people.
     pub target: String,
@@ -186,6 +187,9 @@ pub struct UndoPlan {
     pub diffs: Vec<FileDiff>,
     /// What a person should know before saying yes.
     pub notes: Vec<String>,
+    /// What it costs others.
+    #[serde(default)]
+    pub price: Price,
     /// Looking cannot tell whether it was taken back already: after a crash in the middle a person has to say so.
     pub blind: bool,
 }

@@ -255,7 +255,7 @@ impl<J: Journal> Walker<J> {
     ///
     /// # Errors
     /// If a lock is lost, or the site's budget has no room for it.
-    fn may(&self, visit: u64, item: Option<usize>, price: &Price) -> Result<(), StepError> {
+    pub(super) fn may(&self, visit: u64, item: Option<usize>, price: &Price) -> Result<(), StepError> {
         if let Some(why) = self.lost() {
             return Err(why);
         }

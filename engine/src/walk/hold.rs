@@ -1,16 +1,21 @@
 //! The locks of a walk: taken before a change is previewed, looked at before each effect, kept until the walk rests.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::journal::Journal;
 use crate::lock::{Claim, Held, Lease, LockError};
-use crate::plan::Node;
+use crate::plan::{Approve, Node};
+use crate::policy::{Intended, ruling};
 use crate::run::{Answer, AskedOf, Bound, Entry, Gate, GateItem, Rule, RunId};
 use crate::site::digest;
-use crate::step::{Price, StepError, StepErrorKind};
+use crate::step::{Effect, Price, StepError, StepErrorKind};
 
 use super::ending::Ending;
 use super::walker::{Flow, WalkError, Walker, World};
+
+/// What a policy calls it.
+const TAKE_OVER: &str = "take-over";
 
 /// A lock that was taken for a walk.
 pub struct Hold {
@@ -28,15 +33,17 @@ struct Former {
 }
 
 impl Hold {
-    /// Takes the lock of a target. If the run `from` has it, a person is asked whether to take it over.
+    /// Takes the lock of a target for a run of this runbook. If the run `from` has it, a person is asked whether to take it
+    /// over; the policy of the site looks at that as at an irreversible change by a step `take-over`.
     ///
     /// # Errors
-    /// [`LockError::Taken`] if somebody else has it, or nobody agreed.
+    /// [`LockError::Taken`] if somebody else has it, or nobody agreed; [`LockError::Broken`] if the policy is in the way.
     pub async fn take(
         world: &World,
         claim: &Claim,
         from: Option<&RunId>,
         at: &AskedOf,
+        runbook: &str,
     ) -> Result<Self, LockError> {
         let held = match world.locks.take(claim) {
             Ok(taken) => {
@@ -51,11 +58,23 @@ impl Hold {
             Err(LockError::Taken(held)) if from == Some(&held.claim.run) => held,
             Err(error) => return Err(error),
         };
-        let gate = gate(&held, world.site.now());
+        let refused = |why: String| {
+            let why = format!("the policy of this site: {why}");
+            LockError::Broken { action: "take over", target: claim.target.clone(), why }
+        };
+        let rule = rule(world, claim, &at.node, runbook).map_err(refused)?;
+        let gate = gate(&held, rule, world.site.now());
         let by = match world.operator.consent(at, &gate).await {
             Answer::Given(decided) if decided.value => decided.by,
             Answer::Given(_) | Answer::Nobody => return Err(LockError::Taken(held)),
         };
+        let mut members = BTreeMap::new();
+        for group in &gate.rule.groups {
+            members.insert(group.as_str(), world.operator.is_member(&by, group).await);
+        }
+        let walks = by == claim.account || at.operators.contains(&by);
+        let member = |group: &str| members.get(group).copied().flatten();
+        gate.rule.refusal(&by, walks, member).map_or(Ok(()), |why| Err(refused(why)))?;
         let taken = world.locks.take_over(claim, &held.claim.run)?;
         Ok(Self {
             target: claim.target.clone(),
@@ -71,8 +90,30 @@ impl Hold {
     }
 }
 
+/// Who has to agree before a lock is taken over.
+///
+/// # Errors
+/// Why nobody can: it is forbidden, or takes more people than the one who is asked at the terminal.
+fn rule(world: &World, claim: &Claim, node: &str, runbook: &str) -> Result<Rule, String> {
+    let change = Intended {
+        run: &claim.run,
+        runbook,
+        node,
+        kind: TAKE_OVER,
+        effect: Effect::Irreversible,
+        targets: std::slice::from_ref(&claim.target),
+    };
+    let rule = ruling(&*world.policy, &Approve::Default, &change)?.unwrap_or_default();
+    match rule.by {
+        0..=1 => Ok(rule),
+        by => Err(format!(
+            "it takes {by} people, and only one is asked before a lock is taken over: end the run that has it"
+        )),
+    }
+}
+
 /// What a person is asked before a lock is taken over.
-fn gate(held: &Held, opened: jiff::Timestamp) -> Gate {
+fn gate(held: &Held, rule: Rule, opened: jiff::Timestamp) -> Gate {
     let Held { claim, fence } = held;
     let items = vec![GateItem {
         target: claim.target.clone(),
@@ -87,10 +128,10 @@ fn gate(held: &Held, opened: jiff::Timestamp) -> Gate {
         price: Price::nothing(),
         digest: digest(format!("take over {} {fence}", claim.target).as_bytes()),
     }];
-    let (bound, rule) = (Bound::default(), Rule::default());
+    let bound = Bound::default();
     Gate {
         prompt: format!("Take {} over from run {}", claim.target, claim.run),
-        kind: "take-over".to_owned(),
+        kind: TAKE_OVER.to_owned(),
         changes: true,
         digest: Gate::digest_of(&items, &bound, &rule),
         items,
@@ -146,7 +187,8 @@ impl<J: Journal> Walker<J> {
                 since: self.world.site.now(),
             };
             let at = self.asked_of(visit, node);
-            match Hold::take(&self.world, &claim, self.over.as_ref(), &at).await {
+            let runbook = &self.state.started.plan.runbook;
+            match Hold::take(&self.world, &claim, self.over.as_ref(), &at, runbook).await {
                 Ok(hold) => self.keep(hold)?,
                 Err(LockError::Taken(held)) => {
                     let holder = held.claim.run.clone();

@@ -11,7 +11,7 @@ use crate::redact::{GONE, lost};
 use crate::run::{Act, Change, Entry, GateItem, Intended, Phase, Rule, Verdict};
 use crate::site::digest;
 use crate::step::{
-    Confirmation, Done, Effect, Performed, Price, Step, StepCx, StepError, UndoPlan, UndoPreview, Undone,
+    Confirmation, Done, Effect, Performed, Step, StepCx, StepError, UndoPlan, UndoPreview, Undone,
 };
 use crate::template::Names;
 
@@ -105,6 +105,7 @@ impl<J: Journal> Walker<J> {
             if let Some(flow) = self.hold(visit, node, &targets.unwrap_or_default()).await? {
                 return Ok(flow);
             }
+            let price = item.price.clone();
             let mut gate = self.gate(node, step, &Names::default(), rule, vec![*item], true);
             (gate.prompt, gate.kind) = (format!("Take back: {}", node.title), does.kind.clone());
             let agreed = self.agreed(visit, &gate);
@@ -119,7 +120,7 @@ impl<J: Journal> Walker<J> {
                 // Time has passed at the gate: look again, and act only if it is still what was shown.
                 continue;
             }
-            if let Some(error) = self.lost() {
+            if let Err(error) = self.may(visit, None, &price) {
                 return self.undone(&past, Err(error));
             }
             self.append(Entry::UndoIntended { visit, act: act.clone() })?;
@@ -358,16 +359,9 @@ fn of_outcome(step: &dyn Step, done: Done<Value>, good: impl FnOnce(String) -> U
 
 /// What is shown before a step's own inverse.
 fn shown(act: &Act, plan: UndoPlan) -> GateItem {
-    let bound = serde_json::json!(["undo", act.kind, act.params, act.intent, plan]);
-    let UndoPlan { target, commands, diffs, notes, .. } = plan;
+    let UndoPlan { target, commands, diffs, notes, price, blind } = plan;
+    let told = serde_json::json!([target, commands, diffs, notes, price.bound(), blind]);
+    let bound = serde_json::json!(["undo", act.kind, act.params, act.intent, told]);
     let undo = Some("none: a new run would have to make the change again".to_owned());
-    GateItem {
-        target,
-        commands,
-        diffs,
-        notes,
-        undo,
-        price: Price::default(),
-        digest: digest(bound.to_string().as_bytes()),
-    }
+    GateItem { target, commands, diffs, notes, undo, price, digest: digest(bound.to_string().as_bytes()) }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use engine::budget::{Budget, BudgetError, DirBudget, Limit, Limits, Measure, Spending};
 use engine::plan::{EndKind, Node};
 use engine::run::Entry;
-use engine::walk::{Ending, World};
+use engine::walk::{Ending, Rollback, World};
 use serde_json::json;
 
 use crate::kit::*;
@@ -73,4 +73,21 @@ async fn a_change_that_is_tried_again_is_the_same_spending_and_a_broken_budget_c
     assert!(first.same(again) && (&first.run, first.visit, first.item) == (&run, 1, None), "{asked:?}");
     assert_eq!(first.amounts[&Measure::JobsStopped], Some(1.0));
     assert!(things.lock().acts.is_empty());
+}
+
+#[tokio::test]
+async fn taking_a_change_back_uses_it_up_too() {
+    let (things, root) = (Shared::default(), tempfile::tempdir().unwrap());
+    let under = |most| World {
+        budget: Arc::new(DirBudget::new(root.path(), jobs(most))),
+        ..world(&things, Scripted::yes())
+    };
+    let (_, journal) = walk(started(nodes(), vec![]), under(2.0)).await;
+    let asked = Rollback::default();
+    let ending = roll_back(&journal, under(3.0), &asked, None).await.unwrap();
+    let Ending::Stuck { node, why, .. } = &ending else { panic!("{ending:?}") };
+    assert!(node == "one" && why.contains("jobs_stopped of 3 per 1h, of which 3 are used"), "{ending:?}");
+    assert_eq!(things.lock().acts, ["put a 2", "put b 2", "unput b"]);
+    let ending = roll_back(&journal, under(4.0), &asked, None).await.unwrap();
+    assert!(matches!(ending, Ending::RolledBack { .. }), "{ending:?}");
 }

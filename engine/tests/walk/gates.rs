@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::lock::{Claim, Locks, MemoryLocks};
+use engine::lock::{Claim, LockError, Locks, MemoryLocks};
 use engine::plan::{Approve, EndKind, Node};
 use engine::policy::{Demand, Intended, Policy};
 use engine::run::{Answer, AskedOf, Decided, Entry, Gate, Operator, Rule, RunId};
 use engine::step::Question;
-use engine::walk::{Ending, World};
+use engine::walk::{Ending, Hold, World};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -288,6 +288,60 @@ async fn what_another_run_acts_on_is_left_alone() {
     let ending = resume(&journal, here(People::who(&[("anna", true)]))).await.unwrap();
     assert!(matches!(ending, Ending::Ended { .. }), "{ending:?}");
     assert!(locks.held().unwrap().is_empty(), "a walk that is over lets go");
+}
+
+/// Demands something of whoever takes a lock over.
+struct OfTakeOvers(Demand);
+
+impl Policy for OfTakeOvers {
+    fn demands(&self, change: &Intended<'_>) -> Demand {
+        let over = change.kind == "take-over" && change.runbook == "demo" && change.targets == ["thing/a"];
+        if over { self.0.clone() } else { Demand::Nothing }
+    }
+
+    fn digest(&self) -> String {
+        "p".to_owned()
+    }
+}
+
+#[tokio::test]
+async fn the_policy_counts_where_a_lock_is_taken_over() {
+    let gate = |rule: Rule| Demand::Gate(rule);
+    let other = gate(Rule { not_operator: true, ..Rule::default() });
+    let cases = [
+        (Demand::Nothing, "ben", None),
+        (Demand::Forbidden("not at night".to_owned()), "anna", Some("not at night")),
+        (gate(Rule { by: 2, ..Rule::default() }), "anna", Some("it takes 2 people")),
+        (gate(Rule { groups: ["sre".to_owned()].into(), ..Rule::default() }), "anna", Some("member of sre")),
+        (other.clone(), "ben", Some("ben walks this run")),
+        (other, "anna", None),
+    ];
+    for (demand, who, refused) in cases {
+        let (things, locks) = (Shared::default(), MemoryLocks::default());
+        std::mem::forget(locks.take(&claim("other")).unwrap());
+        let policy = Arc::new(OfTakeOvers(demand.clone()));
+        let world =
+            World { locks: Arc::new(locks.clone()), policy, ..world(&things, People::who(&[(who, true)])) };
+        let at = AskedOf {
+            run: RunId::parse("mine").unwrap(),
+            visit: 0,
+            node: String::new(),
+            title: String::new(),
+            answered: Default::default(),
+            agreed: Default::default(),
+            operators: Default::default(),
+        };
+        let from = RunId::parse("other").unwrap();
+        let taken = Hold::take(&world, &claim("mine"), Some(&from), &at, "demo").await;
+        match (taken, refused) {
+            (Ok(_), None) => {}
+            (Err(LockError::Broken { why, .. }), Some(words)) => {
+                assert!(why.contains(words), "{demand:?}: {why}");
+                assert_eq!(locks.held().unwrap()[0].claim.run, from, "{demand:?}");
+            }
+            (taken, _) => panic!("{demand:?}, {who}: {:?}", taken.err()),
+        }
+    }
 }
 
 /// Takes the lock over while the person looks at the gate.

@@ -217,6 +217,7 @@ impl ChangeStep for Put {
             target: params.thing.clone(),
             commands,
             blind,
+            price: Price { jobs: vec![params.thing.clone()], ..Price::nothing() },
             ..UndoPlan::default()
         }))
     }

@@ -295,6 +295,7 @@ impl ChangeStep for Submit {
                 format!("job {}{name} is the one that this run submitted; it is {state}{nodes}", record.job),
                 "what it wrote in the meantime stays".to_owned(),
             ],
+            price: price_of_stopping(&record, cx.site.now()),
             ..UndoPlan::default()
         }))
     }
@@ -516,6 +517,20 @@ fn output(intent: &Intent, job: Option<&JobId>) -> Output {
 fn submitted(intent: &Intent, job: &JobId, said: &str) -> Done<Output> {
     Done::new("submitted", Output { message: Some(clean(said)), ..output(intent, Some(job)) })
         .line(format!("job {job} was submitted, after job {}", intent.pin.job))
+}
+
+/// What stopping the job costs. It loses at most the time for which it ran: a checkpoint since would make it less.
+fn price_of_stopping(record: &Record, now: jiff::Timestamp) -> Price {
+    let waits = record.state.as_ref().is_some_and(State::is_waiting);
+    let gpus = if waits { Some(0) } else { record.gpus };
+    let hours = record.started.map(|started| now.duration_since(started).as_secs_f64().max(0.0) / 3600.0);
+    Price {
+        gpus,
+        users: record.user.iter().cloned().collect(),
+        jobs: vec![record.job.clone()],
+        gpu_hours_lost: gpus.zip(hours).map(|(gpus, hours)| gpus as f64 * hours),
+        ..Price::default()
+    }
 }
 
 #[cfg(test)]

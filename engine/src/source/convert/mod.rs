@@ -1,6 +1,7 @@
 //! [`Node`](super::node::Node) → [`Document`](super::document::Document), with every mistake reported.
 
 mod differs;
+mod config;
 mod gate;
 pub(crate) mod input;
 mod names;
@@ -11,6 +12,7 @@ mod runbook;
 mod scenario;
 mod step;
 
+pub use config::Config;
 pub(crate) use names::check_outcome_name;
 pub use names::is_reserved;
 #[cfg(test)]
