@@ -1,6 +1,10 @@
 //! Answers from another terminal, host or account.
 
-use super::bench::Bench;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::bench::{Bench, Said, signal};
 use super::team::Team;
 
 const OOM: &str = "[rank3]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 3 has a total \
@@ -246,4 +250,66 @@ fn only_members_of_the_group_count() {
     team.run(team.ben(), &["deny", &run, "--reason", "x"]).exits(2);
     team.run(team.ada(), &["deny", &run, "--reason", "whoever walks a run may stop it"]).exits(0);
     assert!(team.run(team.ada(), &["resume", &run]).exits(5).out.contains("HELD"));
+}
+
+#[test]
+fn whoever_waits_for_somebody_else_may_say_no_or_stop() {
+    let waiting = |bench: &Bench| {
+        let mut terminal = bench.terminal(RUN);
+        terminal.see("waits for somebody else").see("[n]o / [d]etails / [l]ater: ");
+        terminal
+    };
+    let no = bench("{ not_operator: true }");
+    let mut terminal = waiting(&no);
+    terminal.type_in("y\n").see("Please type n, d or l.").see("[l]ater: ").type_in("n\n");
+    terminal.see("Why not? (Enter to skip)").type_in("too late\n").see("too late");
+    terminal.exits(5);
+    assert!(!edited(&no));
+    assert_eq!(answers(&no), [(false, Some("too late".to_owned()))]);
+
+    let stop = bench("{ not_operator: true }");
+    let terminal = waiting(&stop);
+    signal(terminal.pid(), Signal::INT);
+    terminal.exits(130);
+    assert_eq!(answers(&stop), []);
+    // It waits as before.
+    let said = stop.run(&["resume", &stop.only_run()]).exits(3);
+    assert!(said.out.contains("runbook approve"), "{}", said.out);
+    assert!(!edited(&stop));
+}
+
+/// What was answered at gates, and why, as the journal has it.
+fn answers(bench: &Bench) -> Vec<(bool, Option<String>)> {
+    let journal = bench.read(&format!("state/runs/{}/journal.jsonl", bench.only_run()));
+    let entries = journal.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let entries = entries.map(|mut line| line["entry"].take());
+    let entries = entries.filter(|entry| entry["type"] == "gate_answered");
+    let reason = |entry: &serde_json::Value| entry["reason"].as_str().map(str::to_owned);
+    entries.map(|entry| (entry["approved"].as_bool().unwrap(), reason(&entry))).collect()
+}
+
+#[test]
+fn of_answers_at_the_terminal_and_elsewhere_at_the_same_time_one_counts() {
+    let once = bench("true");
+    once.run(&with(&["--yes"])).exits(0);
+    for (number, word) in ["approve", "deny", "approve", "deny", "approve", "deny"].into_iter().enumerate() {
+        let bench = bench("true");
+        let mut terminal = bench.terminal(RUN);
+        terminal.see("Approve? ");
+        let (run, digest) = (bench.only_run(), digest(&bench));
+        let digest = format!("--digest={}", &digest[..8]);
+        let args = if word == "approve" { vec![word, &run, &digest] } else { vec![word, &run] };
+        let other = bench.spawn(&args);
+        // Before, while and after the other one is heard.
+        std::thread::sleep(Duration::from_millis(60 * number as u64));
+        terminal.type_if_it_lives("y\n");
+        let other = Said::of(other.wait_with_output().unwrap());
+        terminal.ends();
+        let answers = answers(&bench);
+        assert_eq!(answers.len(), 1, "{answers:?}, {word}: {other:?}");
+        let yes = answers[0].0;
+        assert!(yes || (word == "deny" && other.code == Some(0)), "{answers:?}, {word}: {other:?}");
+        let expected = if yes { &once } else { &self::bench("true") };
+        assert_eq!(bench.read("train.sbatch"), expected.read("train.sbatch"), "{word}");
+    }
 }

@@ -225,6 +225,11 @@ impl Terminal {
         self
     }
 
+    /// Types at a program that may have ended meanwhile.
+    pub(crate) fn type_if_it_lives(&mut self, text: &str) {
+        let _ = self.keys.write_all(text.as_bytes());
+    }
+
     /// The process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
@@ -235,6 +240,11 @@ impl Terminal {
         drop((self.keys, self.shown));
         std::thread::sleep(Duration::from_millis(100));
         self.child
+    }
+
+    /// Waits for its end, whatever that is.
+    pub(crate) fn ends(mut self) {
+        self.child.wait().unwrap();
     }
 
     /// Waits for its end.

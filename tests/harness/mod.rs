@@ -45,6 +45,7 @@ mod breaks;
 mod case;
 mod crash;
 mod drift;
+mod hidden;
 mod process;
 mod reference;
 mod stage;
