@@ -94,6 +94,7 @@ fn started(run: &RunId) -> Result<Entry, Box<dyn Error>> {
         host: "login1".to_owned(),
         mode: Mode::Live,
         target: "job 1".to_owned(),
+        place: None,
     })))
 }
 

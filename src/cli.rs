@@ -508,8 +508,11 @@ pub(crate) struct Steps {
 /// What to do with steps.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StepsCommand {
-    /// All kinds of steps
+    /// All kinds of steps: those of the program, and the executables runbook-step-NAME on the PATH
     List {
+        /// Also those beside this runbook
+        #[arg(long, value_name = "RUNBOOK")]
+        beside: Option<String>,
         /// One JSON array
         #[arg(long)]
         json: bool,
@@ -518,6 +521,9 @@ pub(crate) enum StepsCommand {
     Show {
         /// Its kind, such as `slurm.cancel`
         kind: String,
+        /// Look beside this runbook, too
+        #[arg(long, value_name = "RUNBOOK")]
+        beside: Option<String>,
         /// One JSON object
         #[arg(long)]
         json: bool,
@@ -541,6 +547,9 @@ Examples:
 pub(crate) struct StepsRun {
     /// Its kind, such as `slurm.job`
     pub kind: String,
+    /// Look for it beside this runbook, too
+    #[arg(long, value_name = "RUNBOOK")]
+    pub beside: Option<String>,
     /// One parameter; `runbook steps show KIND` lists them
     #[arg(long, value_name = "NAME=VALUE")]
     pub with: Vec<String>,

@@ -6,6 +6,7 @@ mod config;
 pub mod diagnostics;
 mod error;
 mod exit;
+mod external;
 mod findings;
 mod graph;
 mod import;

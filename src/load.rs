@@ -10,22 +10,25 @@ use engine::step::Registry;
 use crate::cli::{RehearseOptions, RunOptions};
 use crate::diagnostics::{Style, render};
 use crate::error::CliError;
+use crate::external;
 use crate::library::{self, Found};
 use crate::terminal::{Screen, Stream};
 
-/// The step kinds of this program.
+/// The step kinds that are in this program.
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::default();
     steps::register(&mut registry);
     registry
 }
 
-/// The plan of a runbook.
+/// The plan of a runbook. The executables that it names as steps are added to the registry.
 ///
 /// # Errors
 /// If it does not check: every mistake was shown on standard error.
 pub(crate) fn load(found: &Found, registry: &Registry) -> Result<Plan, CliError> {
     checked(&found.name, examine(found, registry, false)?)
+pub(crate) fn load(found: &Found, registry: &mut Registry) -> Result<Plan, CliError> {
+    checked(&found.name, examine(found, registry)?)
 }
 
 /// The plan of a runbook's text.
@@ -51,6 +54,19 @@ fn checked(name: &str, checked: Checked) -> Result<Plan, CliError> {
 /// not stop an incident.
 pub(crate) fn examine(found: &Found, registry: &Registry, page: bool) -> Result<Checked, CliError> {
     Ok(examine_bytes(&found.shown(), found.bytes()?, registry, page.then_some(found)))
+/// Everything that can be found wrong with a runbook. The executables that it names as steps are added to the registry.
+pub(crate) fn examine(found: &Found, registry: &mut Registry) -> Result<Checked, CliError> {
+    let (name, bytes) = (found.shown(), found.bytes()?);
+    let mut checked = examine_bytes(&name, bytes.clone(), registry);
+    // Nothing is looked for on behalf of a runbook that needs nothing.
+    let (kinds, files) = external::unknown(&checked);
+    let others = external::find(&kinds, &files)?;
+    if !others.steps.is_empty() {
+        others.steps.into_values().for_each(|step| registry.register(step));
+        checked = examine_bytes(&name, bytes, registry);
+    }
+    external::explain(&mut checked, &others.refused);
+    Ok(checked)
 }
 
 fn examine_bytes(name: &str, bytes: Vec<u8>, registry: &Registry, page: Option<&Found>) -> Checked {

@@ -24,6 +24,7 @@ pub(super) fn execute(args: &Check) -> Result<Exit, CliError> {
     let (mut all, mut errors, mut warnings) = (Vec::new(), 0, 0);
     for found in asked {
         let mut checked = examine(&found, &registry, true)?;
+        let mut checked = examine(&found, &mut registry.clone())?;
         checked.diagnostics.extend(unrehearsed(&found, &checked));
         errors += checked.errors();
         warnings += checked.warnings();

@@ -40,9 +40,9 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
         },
         Command::List(args) => list::execute(&args),
         Command::Steps(args) => match args.command {
-            None => steps::list(false),
-            Some(StepsCommand::List { json }) => steps::list(json),
-            Some(StepsCommand::Show { kind, json }) => steps::show(&kind, json),
+            None => steps::list(None, false),
+            Some(StepsCommand::List { beside, json }) => steps::list(beside.as_deref(), json),
+            Some(StepsCommand::Show { kind, beside, json }) => steps::show(&kind, beside.as_deref(), json),
             Some(StepsCommand::Schema) => Ok(schema::execute()),
             Some(StepsCommand::Run(args)) => step_alone::execute(&args),
         },

@@ -51,10 +51,11 @@ pub(super) fn execute(args: &Graph) -> Result<Exit, CliError> {
 }
 
 fn chart(args: &Graph) -> Result<Chart, CliError> {
-    let registry = registry();
+    let mut registry = registry();
     let Some(run) = &args.run else {
         let name = args.runbook.as_deref().unwrap_or_default();
-        return Ok(Chart::of(&load(&library::find(name)?, &registry)?, &registry));
+        let plan = load(&library::find(name)?, &mut registry)?;
+        return Ok(Chart::of(&plan, &registry));
     };
     let store = place::store()?;
     let run = parse_run(&*store, run)?;

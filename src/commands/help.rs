@@ -32,6 +32,7 @@ pages! {
     "howto-team": "let a team agree",
     "howto-alert": "start a run from an alert",
     "howto-step": "add a step",
+    "external-steps": "add a step in any language",
 }
 
 pub(super) fn execute(args: &Help) -> Result<Exit, CliError> {

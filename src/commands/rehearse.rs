@@ -31,8 +31,8 @@ use super::run::{about, inputs_of, named, parse, questions, which};
 pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
     let Some(Named::Runbook(words)) = args.runbook else { return Err(which("rehearse")) };
     let found = named(&words)?;
-    let registry = registry();
-    let plan = load(&found, &registry)?;
+    let mut registry = registry();
+    let plan = load(&found, &mut registry)?;
     let inputs = inputs_of(plan.data());
     // Which recording it is says which inputs are still needed, so the command line is read twice.
     let command = about(
@@ -61,6 +61,7 @@ pub(super) fn execute(args: Rehearse) -> Result<Exit, CliError> {
         host: place::host(),
         mode: Mode::Rehearsal { recording: tape.name },
         target,
+        place: found.place(),
     };
     let session = Session::new(options.json)?;
     let run = options.keep.then(|| started.run.clone());

@@ -9,6 +9,7 @@ use engine::walk::{Ending, Walker};
 use crate::cli::Resume;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::external;
 use crate::inputs;
 use crate::load::registry;
 use crate::place;
@@ -48,8 +49,10 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     session.reporter.recall(&records);
     session.reporter.head(started, "");
     let site = site::live(None, started, &redactor)?;
+    let mut registry = registry();
+    external::complete(&mut registry, &started.plan, started.place.as_deref())?;
     let world =
-        session.world(registry(), site.port(), &account, consent, redactor, &started.plan, Some(elsewhere));
+        session.world(registry, site.port(), &account, consent, redactor, &started.plan, Some(elsewhere));
     let hold = lock
         .map(|lock| {
             target::hold(&session, &world, &lock, &run, &account, over.as_ref(), &started.plan.runbook)

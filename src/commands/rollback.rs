@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::cli::Rollback;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::external;
 use crate::inputs;
 use crate::load::registry;
 use crate::place;
@@ -50,8 +51,10 @@ pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
     let session = if args.dry_run { Session::quiet(args.json) } else { Session::new(args.json) }?;
     session.reporter.recall(&records);
     let site = site::live(None, started, &redactor)?;
+    let mut registry = registry();
+    external::complete(&mut registry, &started.plan, started.place.as_deref())?;
     let world =
-        session.world(registry(), site.port(), &account, consent, redactor, &started.plan, Some(elsewhere));
+        session.world(registry, site.port(), &account, consent, redactor, &started.plan, Some(elsewhere));
     let Some(journal) = journal else { return preview(&session, &records, world, &asked, args.json) };
     session.listen(Some(run.clone()))?;
     session.reporter.head(started, "");

@@ -31,8 +31,8 @@ use crate::witness::witnessed;
 pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let Some(Named::Runbook(words)) = args.runbook else { return Err(which("run")) };
     let found = named(&words)?;
-    let registry = registry();
-    let plan = load(&found, &registry)?;
+    let mut registry = registry();
+    let plan = load(&found, &mut registry)?;
     let inputs = inputs_of(plan.data());
     let command =
         about(RunOptions::augment_args(clap::Command::new(found.name.clone())), "run", &found, plan.data());
@@ -55,6 +55,7 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
         host: place::host(),
         mode: Mode::Live,
         target,
+        place: found.place(),
     };
     let consent = consent(&options.answers, plan.data())?;
     let session = Session::new(options.json)?;

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::StepsRun;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::load::registry;
+use crate::library;
 use crate::place;
 use crate::schema;
 use crate::secrets::{self, Secrets};
@@ -22,7 +22,7 @@ use crate::session::{Session, fresh_run};
 use crate::site;
 use crate::terminal::{Consent, Elsewhere, Gates, Patience, Screen, Stream, exact, last_words, story};
 
-use super::steps::find;
+use super::steps::{find, registry_with};
 
 /// The name of the only step.
 const STEP: &str = "step";
@@ -30,7 +30,7 @@ const STEP: &str = "step";
 const END: &str = "end";
 
 pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
-    let registry = registry();
+    let (registry, _) = registry_with(&args.kind, args.beside.as_deref())?;
     let step = find(&registry, &args.kind)?;
     let mut with = Map::new();
     for given in &args.with {
@@ -52,6 +52,7 @@ pub(super) fn execute(args: &StepsRun) -> Result<Exit, CliError> {
         host: place::host(),
         mode: Mode::Live,
         target: String::new(),
+        place: args.beside.as_deref().map(library::find).transpose()?.and_then(|found| found.place()),
     };
     let gates = if args.yes { Gates::All } else { Gates::Ask };
     let consent = Consent { gates, ..Consent::default() };

@@ -1,38 +1,95 @@
 //! `runbook steps list` and `runbook steps show`.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use engine::event::effect_word;
 use engine::step::{Outcomes, Registry, Step};
 use serde_json::{Value, json};
+use steps::external::External;
 
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::external;
+use crate::library;
 use crate::load::registry;
 use crate::schema;
 use crate::terminal::{Screen, Stream, line, table, wrap};
 
-pub(super) fn list(as_json: bool) -> Result<Exit, CliError> {
-    let registry = registry();
+/// Where the steps of the program itself come from.
+const BUILT_IN: &str = "built in";
+
+pub(super) fn list(beside: Option<&str>, as_json: bool) -> Result<Exit, CliError> {
+    let mut registry = registry();
+    let mut found = external::all(&places(beside)?)?;
+    let mut from = BTreeMap::new();
+    for (kind, step) in std::mem::take(&mut found.steps) {
+        if registry.get(&kind).is_some() {
+            let why = "the program has a step of this name, which is used".to_owned();
+            found.refused.insert(kind, (step.path().into(), why));
+            continue;
+        }
+        from.insert(kind, step.path());
+        registry.register(step);
+    }
     let screen = Screen::on(Stream::Out);
+    let origin = |kind: &str| from.get(kind).map_or(BUILT_IN, String::as_str);
     if as_json {
-        let row = |step: &std::sync::Arc<dyn Step>| {
+        let row = |step: &Arc<dyn Step>| {
             let spec = step.spec();
-            json!({ "kind": spec.kind, "effect": spec.effect, "summary": spec.summary })
+            json!({ "kind": spec.kind, "effect": spec.effect, "summary": spec.summary, "from": origin(spec.kind) })
         };
-        let rows: Vec<_> = registry.steps().map(row).collect();
+        let refused = found
+            .refused
+            .iter()
+            .map(|(kind, (path, why))| json!({ "kind": kind, "from": path, "refused": why }));
+        let rows: Vec<_> = registry.steps().map(row).chain(refused).collect();
         screen.line(serde_json::to_string_pretty(&rows).unwrap_or_default());
         return Ok(Exit::Done);
     }
-    let row = |step: &std::sync::Arc<dyn Step>| {
+    let row = |step: &Arc<dyn Step>| {
         let spec = step.spec();
         vec![screen.paint.bold(spec.kind), effect_word(spec.effect).to_owned(), line(spec.summary)]
     };
     let rows: Vec<_> = registry.steps().map(row).collect();
     screen.lines(&table(screen.paint, &["step", "effect", "what it does"], &rows));
+    for (kind, path) in &from {
+        screen.line(format!("{} is {}", screen.paint.bold(kind), line(path)));
+    }
+    for (kind, (path, why)) in &found.refused {
+        let (kind, path) = (screen.paint.warn(&line(kind)), line(&path.display().to_string()));
+        screen.line(format!("{kind} is not used: {path}: {}", line(why)));
+    }
     Ok(Exit::Done)
 }
 
-pub(super) fn show(kind: &str, as_json: bool) -> Result<Exit, CliError> {
-    let registry = registry();
+/// The program's steps, and the one of this kind that is found elsewhere.
+pub(super) fn registry_with(
+    kind: &str,
+    beside: Option<&str>,
+) -> Result<(Registry, Option<String>), CliError> {
+    let mut registry = registry();
+    if registry.get(kind).is_some() {
+        return Ok((registry, None));
+    }
+    let mut found = external::find(&[kind.to_owned()].into(), &places(beside)?)?;
+    if let Some((path, why)) = found.refused.remove(kind) {
+        return Err(CliError::usage(format!("{}: {why}", path.display()), external::MEND));
+    }
+    let step = found.steps.remove(kind);
+    let path = step.as_ref().map(External::path);
+    step.into_iter().for_each(|step| registry.register(step));
+    Ok((registry, path))
+}
+
+fn places(beside: Option<&str>) -> Result<Vec<PathBuf>, CliError> {
+    let found = beside.map(library::find).transpose()?;
+    Ok(found.and_then(|found| found.place()).map(PathBuf::from).into_iter().collect())
+}
+
+pub(super) fn show(kind: &str, beside: Option<&str>, as_json: bool) -> Result<Exit, CliError> {
+    let (registry, path) = registry_with(kind, beside)?;
     let spec = find(&registry, kind)?.spec();
     let screen = Screen::on(Stream::Out);
     if as_json {
@@ -42,6 +99,9 @@ pub(super) fn show(kind: &str, as_json: bool) -> Result<Exit, CliError> {
     let paint = screen.paint;
     screen.line(format!("{}  {}", paint.bold(spec.kind), paint.warn(effect_word(spec.effect))));
     screen.lines(&wrap(spec.summary, 2, screen.width()));
+    if let Some(path) = path {
+        screen.line(format!("  {}", paint.dim(&format!("from {}", line(&path)))));
+    }
     fields(&screen, "takes", &spec.params);
     screen.line("");
     screen.line(paint.dim("ends with"));
@@ -64,7 +124,7 @@ pub(super) fn show(kind: &str, as_json: bool) -> Result<Exit, CliError> {
 }
 
 /// The step of this kind.
-pub(super) fn find<'a>(registry: &'a Registry, kind: &str) -> Result<&'a std::sync::Arc<dyn Step>, CliError> {
+pub(super) fn find<'a>(registry: &'a Registry, kind: &str) -> Result<&'a Arc<dyn Step>, CliError> {
     let none = || CliError::no_such("step", kind, registry.kinds(), "`runbook steps list` shows all");
     registry.get(kind).ok_or_else(none)
 }

@@ -117,6 +117,7 @@ fn started() -> Entry {
         host: "login2".into(),
         mode: Mode::Rehearsal { recording: "fragmentation".into() },
         target: "job 123456".into(),
+        place: None,
     }))
 }
 

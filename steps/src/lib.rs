@@ -4,6 +4,7 @@ mod allocator;
 mod checkpoint;
 mod control;
 pub mod duration;
+pub mod external;
 mod gpu;
 #[cfg(test)]
 mod hostile_tests;

@@ -5,6 +5,7 @@ pub(crate) mod bench;
 mod book;
 mod check;
 mod cut_off;
+mod external;
 mod graph;
 mod help;
 mod impact;

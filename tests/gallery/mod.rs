@@ -7,12 +7,12 @@ mod steps;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use engine::check::{Checked, Context, Library, NoLibrary, check, codes};
+use engine::check::{Checked, Context, Library, NoLibrary, STEP_EXTERNAL, check, codes};
 use engine::diagnostic::{Diagnostic, SourceFile};
 use engine::plan::PlanData;
 use engine::policy::SitePolicy;
 use engine::scenario::{Scenario, unreached};
-use engine::source::{from_bytes, from_reader};
+use engine::source::{Config, from_bytes, from_reader};
 use runbook::diagnostics::{Style, render};
 
 const PLAIN: Style = Style { colour: false, unicode: false, width: 100 };
@@ -104,10 +104,13 @@ fn every_code_hangs_in_the_gallery() {
     // Two that no small file can show.
     let large = from_reader("core.1234", 100 << 20, std::io::empty()).unwrap_err();
     let unreadable = from_reader("broken-disk.yaml", 10, BrokenDisk).unwrap_err();
-    // One that is not about runbooks.
+    // Those that are not about runbooks, or about what lies beside them.
     let text = "rules: [{ match: {} }]".to_owned();
     let policy = SitePolicy::read(&SourceFile { name: "policy.yaml".to_owned(), text }).unwrap_err();
-    hanging.extend([large.code, unreadable.code, too_many_nodes(), policy[0].code]);
+    let text = "redact: ['a(']\nstate: here\n".to_owned();
+    let config = Config::read(&SourceFile { name: "config.yaml".to_owned(), text }).unwrap_err();
+    hanging.extend(config.iter().map(|found| found.code));
+    hanging.extend([large.code, unreadable.code, too_many_nodes(), policy[0].code, STEP_EXTERNAL]);
     hanging.extend(scenarios().iter().map(|found| found.code));
     let known: BTreeSet<&str> = codes::ALL.iter().map(|known| known.code).collect();
     assert_eq!(known.difference(&hanging).collect::<Vec<_>>(), [] as [&&str; 0], "codes without a picture");

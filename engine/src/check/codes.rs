@@ -92,6 +92,10 @@ codes! {
     STEP_UNKNOWN = "step::unknown",
         "No step of this kind is built into this program. `runbook steps` lists those that are. A runbook written \
          for a newer version may use kinds that this one lacks.";
+    STEP_EXTERNAL = "step::external",
+        "There is an executable `runbook-step-KIND` for this step, in `steps` beside the runbook or on the PATH, and it is not \
+         used: others than you and root could change it or put another in its place, or it did not describe itself as it should. \
+         It would run with your rights. `runbook steps list` shows all that were found.";
     PARAM_UNKNOWN = "param::unknown",
         "The step has no parameter of this name. Parameters are never skipped silently. `runbook steps KIND` \
          shows them with their meaning and units.";

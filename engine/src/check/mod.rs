@@ -19,3 +19,8 @@ mod todo;
 pub(crate) use findings::{Findings, list};
 pub use library::{Library, NoLibrary};
 pub use run::{Checked, Context, check};
+
+/// The code of a step that is not known: whoever knows of steps elsewhere may add them and check again.
+pub const STEP_UNKNOWN: &str = codes::STEP_UNKNOWN;
+/// The code of a step that is known elsewhere and cannot be used.
+pub const STEP_EXTERNAL: &str = codes::STEP_EXTERNAL;

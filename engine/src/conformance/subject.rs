@@ -69,6 +69,7 @@ pub(super) fn started(run: &RunId, format: u32) -> Entry {
         host: "login1".to_owned(),
         mode: Mode::Live,
         target: "job 1".to_owned(),
+        place: None,
     }))
 }
 

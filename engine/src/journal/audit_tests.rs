@@ -31,6 +31,7 @@ fn started(run: &RunId) -> Entry {
         host: "login1".to_owned(),
         mode: Mode::Live,
         target: String::new(),
+        place: None,
     }))
 }
 

@@ -160,11 +160,13 @@ impl Texts for Entry {
 
 impl Texts for Started {
     fn texts(&mut self, visit: Visit<'_>) {
-        let Self { run: _, program: _, plan: _, inputs, secrets: _, operator, host, mode: _, target } = self;
+        let Self { run: _, program: _, plan: _, inputs, secrets: _, operator, host, mode: _, target, place } =
+            self;
         inputs.texts(visit);
         operator.texts(visit);
         host.texts(visit);
         target.texts(visit);
+        place.texts(visit);
     }
 }
 

@@ -94,6 +94,10 @@ pub struct Started {
     pub mode: Mode,
     /// What it is about, for lists: `job 123456`.
     pub target: String,
+    /// The file that the runbook was read from, by its absolute path: beside it are the steps that came with it. `None` for
+    /// one that is in the program, and in a journal of an earlier program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// Whether an intended change happened.

@@ -475,6 +475,7 @@ pub(crate) fn started(nodes: Vec<Node>, vars: Vec<(String, Value)>) -> Started {
         host: "login1".to_owned(),
         mode: Mode::Live,
         target: String::new(),
+        place: None,
     }
 }
 
