@@ -45,7 +45,7 @@ pub(super) fn execute(args: &Impact) -> Result<Exit, CliError> {
     let store = place::store()?;
     let mut rows = Vec::new();
     for found in &found {
-        let plan = load(found, &registry())?;
+        let plan = load(found, &mut registry())?;
         let before = before(found, args.since.as_deref())?;
         session.reporter.busy(&line(&found.name));
         let mut own = rehearsals(found, plan.data(), before.as_ref().map(Plan::data), &session.runtime)?;

@@ -16,7 +16,7 @@ pub(super) fn execute(args: &Test) -> Result<Exit, CliError> {
     let session = Session::quiet(args.json)?;
     let mut suites = Vec::new();
     for (found, scripts) in asked(args)? {
-        let plan = load(&found, &registry())?;
+        let plan = load(&found, &mut registry())?;
         session.screen.line(session.screen.paint.bold(&line(&found.name)));
         let first = scripts.first().map(|script| script.name.clone()).unwrap_or_default();
         session.reporter.busy(&line(&first));

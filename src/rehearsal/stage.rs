@@ -131,6 +131,7 @@ impl Set {
             host: "rehearsal".to_owned(),
             mode: Mode::Rehearsal { recording: String::new() },
             target: String::new(),
+            place: None,
         };
         self.stage(&run, &redactor).walk(started, redactor, runtime)
     }
