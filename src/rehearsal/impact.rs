@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::memory::Memory;
 use super::people::Scripted;
 use crate::error::CliError;
+use crate::external;
 use crate::load::registry;
 
 /// Where two paths part.
@@ -95,10 +96,12 @@ fn walk(
     nothing: Recording,
     runtime: &Runtime,
 ) -> Result<(Vec<Passed>, Option<String>), CliError> {
+    let mut registry = registry();
+    external::complete(&mut registry, &started.plan, started.place.as_deref())?;
     let records: Arc<Mutex<Vec<Record>>> = Arc::default();
     let (heard, remembers) = (Arc::clone(&records), Arc::clone(memory));
     let world = World {
-        registry: memory.registry(&registry()),
+        registry: memory.registry(&registry),
         site: Arc::new(RecordedSite::new(nothing, started.run.as_str())),
         operator: Arc::new(Scripted::new(memory.answers(), None)),
         policy: Arc::new(NoPolicy),

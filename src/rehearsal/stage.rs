@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::faults::Faults;
 use super::people::Scripted;
 use crate::error::CliError;
+use crate::external;
 use crate::load::registry;
 use crate::secrets;
 
@@ -41,6 +42,8 @@ pub(crate) struct Set {
     inputs: BTreeMap<String, Value>,
     faults: Vec<Fault>,
     answers: BTreeMap<String, Vec<String>>,
+    /// The file of the runbook that the scenario is of.
+    place: Option<String>,
 }
 
 /// A world that a run walks on.
@@ -88,7 +91,10 @@ impl Worlds {
         let mut inputs = base.inputs.clone();
         inputs.extend(scenario.inputs.clone());
         let (faults, answers) = (scenario.faults.clone(), scenario.answers.clone());
-        Ok(Set { base, before, inputs, faults, answers })
+        // `rehearsals/NAME.yaml` lies beside the runbook.
+        let place = path.parent().and_then(Path::parent).map(|beside| beside.join("runbook.yaml"));
+        let place = place.map(|place| place.display().to_string());
+        Ok(Set { base, before, inputs, faults, answers, place })
     }
 }
 
@@ -96,7 +102,7 @@ impl Set {
     /// The world of a recording.
     pub(crate) fn recorded(base: Recording) -> Self {
         let (before, inputs) = (Recording::new(base.clock), base.inputs.clone());
-        Self { base, before, inputs, faults: Vec::new(), answers: BTreeMap::new() }
+        Self { base, before, inputs, faults: Vec::new(), answers: BTreeMap::new(), place: None }
     }
 
     /// The inputs that come with it.
@@ -131,7 +137,7 @@ impl Set {
             host: "rehearsal".to_owned(),
             mode: Mode::Rehearsal { recording: String::new() },
             target: String::new(),
-            place: None,
+            place: self.place.clone(),
         };
         self.stage(&run, &redactor).walk(started, redactor, runtime)
     }
@@ -198,10 +204,12 @@ impl Stage {
 
     fn walk(self, started: Started, redactor: Redactor, runtime: &Runtime) -> Result<Happened, CliError> {
         let this = Arc::new(self);
+        let mut registry = registry();
+        external::complete(&mut registry, &started.plan, started.place.as_deref())?;
         let records: Arc<Mutex<Vec<Record>>> = Arc::default();
         let (heard, stage) = (Arc::clone(&records), Arc::clone(&this));
         let world = World {
-            registry: this.registry(registry()),
+            registry: this.registry(registry),
             site: Arc::clone(&this.site) as _,
             operator: Arc::new(Scripted::new(this.answers.clone(), None)),
             policy: Arc::new(NoPolicy),

@@ -216,5 +216,10 @@ fn a_rehearsal_of_the_example_needs_nothing_real() {
     let recording = example.join("rehearsals/switched-off.yaml");
     let said = bench.run(&["rehearse", "feature-flag", "--recording", recording.to_str().unwrap()]).exits(0);
     assert!(said.out.contains("RESOLVED"), "{}", said.out);
+    let text = std::fs::read_to_string(&recording).unwrap();
+    bench.write("runbooks/feature-flag/rehearsals/worlds/off.yaml", &text);
+    let scenario = "scenario: switched off\nrecording: worlds/off\nexpect: { end: resolved, path: [\"off:set\", done] }\n";
+    bench.write("runbooks/feature-flag/rehearsals/off.yaml", scenario);
+    bench.run(&["test", "feature-flag"]).exits(0);
     assert!(!bench.path("asked").exists());
 }
