@@ -25,10 +25,8 @@ pub(crate) fn registry() -> Registry {
 ///
 /// # Errors
 /// If it does not check: every mistake was shown on standard error.
-pub(crate) fn load(found: &Found, registry: &Registry) -> Result<Plan, CliError> {
-    checked(&found.name, examine(found, registry, false)?)
 pub(crate) fn load(found: &Found, registry: &mut Registry) -> Result<Plan, CliError> {
-    checked(&found.name, examine(found, registry)?)
+    checked(&found.name, examine(found, registry, false)?)
 }
 
 /// The plan of a runbook's text.
@@ -51,19 +49,17 @@ fn checked(name: &str, checked: Checked) -> Result<Plan, CliError> {
 }
 
 /// Everything that can be found wrong with a runbook. Its page is looked at where nothing is run: a page that is behind must
-/// not stop an incident.
-pub(crate) fn examine(found: &Found, registry: &Registry, page: bool) -> Result<Checked, CliError> {
-    Ok(examine_bytes(&found.shown(), found.bytes()?, registry, page.then_some(found)))
-/// Everything that can be found wrong with a runbook. The executables that it names as steps are added to the registry.
-pub(crate) fn examine(found: &Found, registry: &mut Registry) -> Result<Checked, CliError> {
+/// not stop an incident. The executables that it names as steps are added to the registry.
+pub(crate) fn examine(found: &Found, registry: &mut Registry, page: bool) -> Result<Checked, CliError> {
     let (name, bytes) = (found.shown(), found.bytes()?);
-    let mut checked = examine_bytes(&name, bytes.clone(), registry);
+    let page = page.then_some(found);
+    let mut checked = examine_bytes(&name, bytes.clone(), registry, page);
     // Nothing is looked for on behalf of a runbook that needs nothing.
     let (kinds, files) = external::unknown(&checked);
     let others = external::find(&kinds, &files)?;
     if !others.steps.is_empty() {
         others.steps.into_values().for_each(|step| registry.register(step));
-        checked = examine_bytes(&name, bytes, registry);
+        checked = examine_bytes(&name, bytes, registry, page);
     }
     external::explain(&mut checked, &others.refused);
     Ok(checked)

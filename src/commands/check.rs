@@ -23,8 +23,7 @@ pub(super) fn execute(args: &Check) -> Result<Exit, CliError> {
     let screen = Screen::on(Stream::Out);
     let (mut all, mut errors, mut warnings) = (Vec::new(), 0, 0);
     for found in asked {
-        let mut checked = examine(&found, &registry, true)?;
-        let mut checked = examine(&found, &mut registry.clone())?;
+        let mut checked = examine(&found, &mut registry.clone(), true)?;
         checked.diagnostics.extend(unrehearsed(&found, &checked));
         errors += checked.errors();
         warnings += checked.warnings();

@@ -30,7 +30,7 @@ pub(super) fn execute(args: &New) -> Result<Exit, CliError> {
             "give another name or --dir",
         ));
     }
-    let registry = registry();
+    let mut registry = registry();
     let (yaml, page) = match &args.from {
         None => (import::blank(&args.name), None),
         Some(path) => {
@@ -54,7 +54,7 @@ pub(super) fn execute(args: &New) -> Result<Exit, CliError> {
     std::fs::write(&file, yaml).map_err(|error| CliError::write(&file, error))?;
     let screen = Screen::on(Stream::Out);
     let found = library::Found { name: args.name.clone(), place: Place::File(file.clone()) };
-    let checked = examine(&found, &registry, true)?;
+    let checked = examine(&found, &mut registry, true)?;
     print(&screen, &checked);
     screen.line(format!("wrote {}", line(&file.display().to_string())));
     screen.line(format!(

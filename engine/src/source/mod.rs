@@ -9,8 +9,8 @@ pub(crate) mod node;
 mod place;
 mod yaml;
 
-pub use convert::is_reserved;
 pub use convert::Config;
+pub use convert::is_reserved;
 pub use duration::parse as parse_duration;
 pub use load::{MAX_BYTES, from_bytes, from_reader};
 pub(crate) use place::place_in_scalar;

@@ -1,7 +1,7 @@
 //! [`Node`](super::node::Node) → [`Document`](super::document::Document), with every mistake reported.
 
-mod differs;
 mod config;
+mod differs;
 mod gate;
 pub(crate) mod input;
 mod names;
