@@ -58,6 +58,7 @@ fn one(store: &DirStore, at: Timestamp, number: u32, plan: &Arc<PlanData>) -> Re
         host: "login1".to_owned(),
         mode: Mode::Live,
         target: format!("node gpu-{number}"),
+        place: None,
     };
     let finished = Entry::Finished {
         visit: 1,
