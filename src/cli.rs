@@ -65,6 +65,7 @@ pub(crate) enum Command {
     State(State),
     List(List),
     Steps(Steps),
+    Lsp(Lsp),
     Completions(Completions),
 }
 
@@ -336,6 +337,13 @@ pub(crate) struct Explain {
     /// The code; without it, all codes
     pub code: Option<String>,
 }
+
+/// Serve an editor: mistakes as one types, go to a node, rename it, what names stand for
+#[derive(Debug, Args)]
+#[command(after_help = "\
+An editor starts it and speaks the Language Server Protocol to it over standard input and output. Neovim:
+  vim.lsp.start({ name = 'runbook', cmd = { 'runbook', 'lsp' } })")]
+pub(crate) struct Lsp {}
 
 /// Prepare where runs are kept
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod import;
 mod inputs;
 mod library;
 mod load;
+mod lsp;
 mod place;
 mod policy;
 mod probed;

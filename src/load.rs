@@ -66,16 +66,24 @@ pub(crate) fn examine(found: &Found, registry: &mut Registry, page: bool) -> Res
 }
 
 fn examine_bytes(name: &str, bytes: Vec<u8>, registry: &Registry, page: Option<&Found>) -> Checked {
-    let flags = reserved();
-    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let context = Context { registry, library: &Shelf { page }, flags: &flags };
     match from_bytes(name, bytes) {
-        Ok(file) => check(file, &context),
+        Ok(file) => examine_with(file, registry, page),
         Err(diagnostic) => {
             let file = SourceFile { name: name.to_owned(), text: String::new() };
             Checked { plan: None, diagnostics: vec![*diagnostic], files: vec![file] }
         }
     }
+}
+
+/// Everything that can be found wrong with a text, its page left alone.
+pub(crate) fn examine_text(file: SourceFile, registry: &Registry) -> Checked {
+    examine_with(file, registry, None)
+}
+
+fn examine_with(file: SourceFile, registry: &Registry, page: Option<&Found>) -> Checked {
+    let flags = reserved();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    check(file, &Context { registry, library: &Shelf { page }, flags: &flags })
 }
 
 /// Shows what was found.

@@ -5,8 +5,8 @@ use crate::error::CliError;
 use crate::exit::Exit;
 
 use super::{
-    answer, check, completions, explain, graph, help, impact, list, new, pending, policy, rehearse, report,
-    resume, rollback, run, runs, schema, state, step_alone, steps, test, verify,
+    answer, check, completions, explain, graph, help, impact, list, lsp, new, pending, policy, rehearse,
+    report, resume, rollback, run, runs, schema, state, step_alone, steps, test, verify,
 };
 
 /// Does what was asked.
@@ -46,6 +46,7 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
             Some(StepsCommand::Schema) => Ok(schema::execute()),
             Some(StepsCommand::Run(args)) => step_alone::execute(&args),
         },
+        Command::Lsp(_) => lsp::execute(),
         Command::Completions(args) => completions::execute(&args),
     }
 }

@@ -9,6 +9,7 @@ mod graph;
 mod help;
 mod impact;
 mod list;
+mod lsp;
 mod new;
 mod pending;
 mod policy;

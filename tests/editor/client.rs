@@ -19,6 +19,8 @@ pub(super) struct Editor {
     /// The newest diagnostics of each document, until somebody asks for them.
     diagnostics: HashMap<String, Value>,
     requests: u64,
+    /// The version of the newest text.
+    version: u64,
 }
 
 impl Editor {
@@ -36,14 +38,15 @@ impl Editor {
                 }
             }
         });
-        let mut editor = Self { server, input, messages, diagnostics: HashMap::new(), requests: 0 };
+        let mut editor =
+            Self { server, input, messages, diagnostics: HashMap::new(), requests: 0, version: 1 };
         let text = json!({
             "completion": { "completionItem": { "documentationFormat": ["markdown"] } },
             "hover": { "contentFormat": ["markdown"] },
         });
         let capabilities = json!({ "textDocument": text });
-        editor
-            .ask("initialize", &json!({ "processId": null, "rootUri": null, "capabilities": capabilities }));
+        let hello = json!({ "processId": null, "rootUri": null, "capabilities": capabilities });
+        editor.ask("initialize", &hello).unwrap();
         editor.send(&json!({ "method": "initialized", "params": {} }));
         editor
     }
@@ -51,8 +54,15 @@ impl Editor {
     /// Opens a document and waits for what is said about it, as `line: message`, lines from 1.
     pub(super) fn open(&mut self, uri: &str, text: &str) -> Vec<String> {
         let document = json!({ "uri": uri, "languageId": "yaml", "version": 1, "text": text });
+        self.said_of(
+            uri,
+            &json!({ "method": "textDocument/didOpen", "params": { "textDocument": document } }),
+        )
+    }
+
+    fn said_of(&mut self, uri: &str, notification: &Value) -> Vec<String> {
         self.diagnostics.remove(uri);
-        self.send(&json!({ "method": "textDocument/didOpen", "params": { "textDocument": document } }));
+        self.send(notification);
         while !self.diagnostics.contains_key(uri) {
             self.receive();
         }
@@ -64,9 +74,54 @@ impl Editor {
         said.into_iter().map(|(line, message)| format!("{line}: {message}")).collect()
     }
 
+    /// Replaces a document's text and waits for what is said about it.
+    pub(super) fn change(&mut self, uri: &str, text: &str) -> Vec<String> {
+        self.version += 1;
+        let document = json!({ "uri": uri, "version": self.version });
+        let params = json!({ "textDocument": document, "contentChanges": [{ "text": text }] });
+        self.said_of(uri, &json!({ "method": "textDocument/didChange", "params": params }))
+    }
+
+    /// Line and column (from 0) where what is named at a place is defined.
+    pub(super) fn definition(&mut self, uri: &str, at: (usize, usize)) -> Option<(usize, usize)> {
+        let answer = self.ask("textDocument/definition", &place(uri, at.0, at.1)).unwrap();
+        position(&answer["range"]["start"])
+    }
+
+    /// The text after what is at a place was renamed.
+    pub(super) fn rename(
+        &mut self,
+        uri: &str,
+        text: &str,
+        at: (usize, usize),
+        new: &str,
+    ) -> Result<String, String> {
+        let mut params = place(uri, at.0, at.1);
+        params["newName"] = json!(new);
+        let answer = self.ask("textDocument/rename", &params)?;
+        let edits = answer["changes"][uri].as_array().unwrap();
+        let starts: Vec<usize> =
+            std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let byte = |place: &Value| {
+            let (line, column) = position(place).unwrap();
+            let units = text[starts[line]..].char_indices().scan(0, |units, (at, c)| {
+                let before = *units;
+                *units += c.len_utf16();
+                Some((before, at))
+            });
+            starts[line] + units.clone().find(|(units, _)| *units == column).unwrap().1
+        };
+        let mut renamed = text.to_owned();
+        for edit in edits.iter().rev() {
+            let range = byte(&edit["range"]["start"])..byte(&edit["range"]["end"]);
+            renamed.replace_range(range, edit["newText"].as_str().unwrap());
+        }
+        Ok(renamed)
+    }
+
     /// What could be written at a place (from 0), each with what it means.
     pub(super) fn completions(&mut self, uri: &str, line: usize, column: usize) -> Vec<(String, String)> {
-        let answer = self.ask("textDocument/completion", &place(uri, line, column));
+        let answer = self.ask("textDocument/completion", &place(uri, line, column)).unwrap();
         let items = answer.get("items").unwrap_or(&answer).as_array().unwrap().clone();
         let text =
             |value: &Value| value.as_str().or_else(|| value["value"].as_str()).unwrap_or_default().to_owned();
@@ -75,19 +130,22 @@ impl Editor {
 
     /// What is shown over a place (from 0).
     pub(super) fn hover(&mut self, uri: &str, line: usize, column: usize) -> String {
-        let answer = self.ask("textDocument/hover", &place(uri, line, column));
+        let answer = self.ask("textDocument/hover", &place(uri, line, column)).unwrap();
         answer["contents"]["value"].as_str().unwrap_or_default().to_owned()
     }
 
-    fn ask(&mut self, method: &str, params: &Value) -> Value {
+    /// The answer, or what the server refused with.
+    fn ask(&mut self, method: &str, params: &Value) -> Result<Value, String> {
         self.requests += 1;
         let id = self.requests;
         self.send(&json!({ "id": id, "method": method, "params": params }));
         loop {
             let message = self.receive();
             if message["id"] == id && message.get("method").is_none() {
-                assert!(message.get("error").is_none_or(Value::is_null), "{method}: {message}");
-                return message["result"].clone();
+                return match message.get("error").filter(|error| !error.is_null()) {
+                    Some(error) => Err(error["message"].to_string()),
+                    None => Ok(message["result"].clone()),
+                };
             }
         }
     }
@@ -119,6 +177,12 @@ impl Drop for Editor {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// Line and column of a place of the protocol.
+fn position(place: &Value) -> Option<(usize, usize)> {
+    let number = |key: &str| usize::try_from(place[key].as_u64()?).ok();
+    Some((number("line")?, number("character")?))
 }
 
 fn place(uri: &str, line: usize, column: usize) -> Value {

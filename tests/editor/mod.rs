@@ -1,9 +1,10 @@
-//! What editors and code hosts get: the JSON Schema of runbooks, driven by yaml-language-server, and SARIF, held against
+//! What editors and code hosts get: `runbook lsp`; the JSON Schema of runbooks, driven by yaml-language-server, and SARIF, held against
 //! its published schema. Both come from npm, in the versions of `package-lock.json`.
 
 mod client;
 mod sarif;
 mod schema;
+mod server;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

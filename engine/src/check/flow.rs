@@ -80,7 +80,7 @@ fn ambiguous(node: &DocNode, index: &HashMap<&str, usize>, document: &Document, 
 }
 
 /// Where a node leads.
-fn targets(node: &DocNode) -> Vec<(&Word, &'static str)> {
+pub(super) fn targets(node: &DocNode) -> Vec<(&Word, &'static str)> {
     fn edges(next: &DocNext) -> impl Iterator<Item = (&Word, &'static str)> {
         let otherwise = if next.single { "`next`" } else { "`otherwise`" };
         next.edges

@@ -7,6 +7,7 @@ mod library;
 mod lower;
 mod order;
 mod outcomes;
+mod outline;
 mod params;
 mod passed;
 mod resolve;
@@ -18,6 +19,7 @@ mod todo;
 
 pub(crate) use findings::{Findings, list};
 pub use library::{Library, NoLibrary};
+pub use outline::{Outline, OutlineNode, Root};
 pub use run::{Checked, Context, check};
 
 /// The code of a step that is not known: whoever knows of steps elsewhere may add them and check again.

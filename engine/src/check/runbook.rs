@@ -47,7 +47,7 @@ pub(super) fn check(
 }
 
 /// The output schemas of steps under a fan-out, by kind.
-fn fanned(document: &Document, registry: &Registry) -> HashMap<&'static str, Json> {
+pub(super) fn fanned(document: &Document, registry: &Registry) -> HashMap<&'static str, Json> {
     let mut fanned = HashMap::new();
     for node in &document.nodes {
         let DocBody::Step(step) = &node.body else { continue };
@@ -76,7 +76,8 @@ fn fan(output: &Json) -> Json {
     })
 }
 
-fn names<'a>(
+/// The names of a runbook and what they stand for.
+pub(super) fn names<'a>(
     text: &'a str,
     document: &'a Document,
     registry: &'a Registry,

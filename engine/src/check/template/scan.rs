@@ -53,6 +53,23 @@ fn endraw(text: &str, mut at: usize) -> usize {
     text.len()
 }
 
+/// Whether a text gives a name to something of its own: the variable of a loop, a `set`.
+pub(super) fn binds(text: &str, name: &str) -> bool {
+    codes(text).iter().filter(|code| code.block).any(|code| {
+        let tokens = tokens(text, &code.inner);
+        let mut words = tokens.iter().map(|(token, _)| token);
+        match words.next() {
+            Some(Token::Name("for")) => words
+                .take_while(|token| **token != Token::Name("in"))
+                .any(|token| *token == Token::Name(name)),
+            Some(Token::Name("set" | "with" | "macro" | "call" | "import" | "from")) => {
+                words.any(|token| *token == Token::Name(name))
+            }
+            _ => false,
+        }
+    })
+}
+
 /// A thing that a template names.
 #[derive(Debug, PartialEq)]
 pub(super) enum Mention<'t> {
@@ -256,6 +273,13 @@ mod tests {
         assert_eq!(said("{% raw %}{{ a }}{% endraw %}{{ b }}"), ["b"]);
         assert_eq!(said("no { template } at all"), [] as [&str; 0]);
         assert_eq!(said("{{ {'k': {'l': a}} }}{{ 1.5 }}"), ["a"]);
+    }
+
+    #[test]
+    fn names_of_its_own_are_told_from_others() {
+        let text = "{% for a, b in c %}{{ d }}{% endfor %}{% set e = f %}{{ a }}";
+        let bound = ["a", "b", "c", "d", "e"].map(|name| binds(text, name));
+        assert_eq!(bound, [true, true, false, false, true]);
     }
 
     #[test]

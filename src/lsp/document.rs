@@ -1,0 +1,80 @@
+//! One open file, and places in it: the protocol counts lines and UTF-16 units, we count bytes.
+
+use engine::check::Outline;
+use engine::diagnostic::{SourceFile, Span};
+use engine::step::Registry;
+use serde_json::{Value, json};
+
+/// An open file.
+pub(super) struct Document {
+    pub(super) file: SourceFile,
+    /// How the file was when it last was YAML: while one types it often is none.
+    pub(super) outline: Outline,
+    /// The outline is of the text as it is now.
+    pub(super) current: bool,
+}
+
+impl Document {
+    pub(super) fn new(name: String) -> Self {
+        let file = SourceFile { name, text: String::new() };
+        Self { file, outline: Outline::default(), current: false }
+    }
+
+    pub(super) fn set(&mut self, text: String, registry: &Registry) {
+        self.file.text = text;
+        let outline = Outline::of(&self.file, registry);
+        self.current = outline.is_some();
+        if let Some(outline) = outline {
+            self.outline = outline;
+        }
+    }
+
+    /// The byte at a place of the protocol.
+    pub(super) fn offset(&self, place: &Value) -> usize {
+        let number = |key: &str| place[key].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        let text = &self.file.text;
+        let start = match number("line") {
+            0 => 0,
+            line => text.match_indices('\n').nth(line - 1).map_or(text.len(), |(at, _)| at + 1),
+        };
+        let line = text[start..].split('\n').next().unwrap_or_default();
+        let mut units = number("character");
+        for (at, c) in line.char_indices() {
+            if units == 0 {
+                return start + at;
+            }
+            units = units.saturating_sub(c.len_utf16());
+        }
+        start + line.len()
+    }
+
+    /// A place of the protocol.
+    fn place(&self, offset: usize) -> Value {
+        let before = self.file.text.get(..offset).unwrap_or(&self.file.text);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        json!({ "line": before.matches('\n').count(), "character": line.encode_utf16().count() })
+    }
+
+    pub(super) fn range(&self, at: &Span) -> Value {
+        json!({ "start": self.place(at.start), "end": self.place(at.start + at.len) })
+    }
+
+    /// The node that is named at a byte, with every place that names it.
+    pub(super) fn node_at(&self, offset: usize) -> Option<&str> {
+        let mut mentions = self.outline.mentions.iter();
+        mentions.find(|(at, _)| covers(at, offset)).map(|(_, name)| name.as_str())
+    }
+
+    /// Exactly the name within a place that may have quotes around it.
+    pub(super) fn bare(&self, at: &Span, name: &str) -> Option<Span> {
+        let written = self.file.text.get(at.start..at.start + at.len)?;
+        let quotes = if written == name { 0 } else { 1 };
+        let inner = written.get(quotes..written.len().checked_sub(quotes)?)?;
+        (inner == name).then(|| Span { file: at.file, start: at.start + quotes, len: name.len() })
+    }
+}
+
+/// Whether a place covers a byte; the byte after its end counts, because that is where one is after typing it.
+pub(super) fn covers(at: &Span, offset: usize) -> bool {
+    at.file == 0 && at.start <= offset && offset <= at.start + at.len
+}
