@@ -537,7 +537,11 @@ pub(crate) enum StepsCommand {
         json: bool,
     },
     /// The JSON Schema of runbooks, for completion and hover text in editors
-    Schema,
+    Schema {
+        /// With the executables on the PATH and beside this runbook, too
+        #[arg(long, value_name = "RUNBOOK")]
+        beside: Option<String>,
+    },
     Run(StepsRun),
 }
 

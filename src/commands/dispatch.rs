@@ -43,7 +43,7 @@ pub(crate) fn execute(command: Command) -> Result<Exit, CliError> {
             None => steps::list(None, false),
             Some(StepsCommand::List { beside, json }) => steps::list(beside.as_deref(), json),
             Some(StepsCommand::Show { kind, beside, json }) => steps::show(&kind, beside.as_deref(), json),
-            Some(StepsCommand::Schema) => Ok(schema::execute()),
+            Some(StepsCommand::Schema { beside }) => schema::execute(beside.as_deref()),
             Some(StepsCommand::Run(args)) => step_alone::execute(&args),
         },
         Command::Lsp(_) => lsp::execute(),

@@ -20,7 +20,17 @@ use crate::terminal::{Screen, Stream, line, table, wrap};
 /// Where the steps of the program itself come from.
 const BUILT_IN: &str = "built in";
 
-pub(super) fn list(beside: Option<&str>, as_json: bool) -> Result<Exit, CliError> {
+/// Every step: of the program, on the PATH, beside a runbook.
+pub(super) struct All {
+    pub registry: Registry,
+    /// Where those that are not of the program come from, by kind.
+    from: BTreeMap<String, String>,
+    /// Those that are there and are not used: where, and why.
+    refused: BTreeMap<String, (PathBuf, String)>,
+}
+
+/// Looks for every step.
+pub(super) fn all(beside: Option<&str>) -> Result<All, CliError> {
     let mut registry = registry();
     let mut found = external::all(&places(beside)?)?;
     let mut from = BTreeMap::new();
@@ -33,6 +43,11 @@ pub(super) fn list(beside: Option<&str>, as_json: bool) -> Result<Exit, CliError
         from.insert(kind, step.path());
         registry.register(step);
     }
+    Ok(All { registry, from, refused: found.refused })
+}
+
+pub(super) fn list(beside: Option<&str>, as_json: bool) -> Result<Exit, CliError> {
+    let All { registry, from, refused } = all(beside)?;
     let screen = Screen::on(Stream::Out);
     let origin = |kind: &str| from.get(kind).map_or(BUILT_IN, String::as_str);
     if as_json {
@@ -40,10 +55,8 @@ pub(super) fn list(beside: Option<&str>, as_json: bool) -> Result<Exit, CliError
             let spec = step.spec();
             json!({ "kind": spec.kind, "effect": spec.effect, "summary": spec.summary, "from": origin(spec.kind) })
         };
-        let refused = found
-            .refused
-            .iter()
-            .map(|(kind, (path, why))| json!({ "kind": kind, "from": path, "refused": why }));
+        let refused =
+            refused.iter().map(|(kind, (path, why))| json!({ "kind": kind, "from": path, "refused": why }));
         let rows: Vec<_> = registry.steps().map(row).chain(refused).collect();
         screen.line(serde_json::to_string_pretty(&rows).unwrap_or_default());
         return Ok(Exit::Done);
@@ -57,7 +70,7 @@ pub(super) fn list(beside: Option<&str>, as_json: bool) -> Result<Exit, CliError
     for (kind, path) in &from {
         screen.line(format!("{} is {}", screen.paint.bold(kind), line(path)));
     }
-    for (kind, (path, why)) in &found.refused {
+    for (kind, (path, why)) in &refused {
         let (kind, path) = (screen.paint.warn(&line(kind)), line(&path.display().to_string()));
         screen.line(format!("{kind} is not used: {path}: {}", line(why)));
     }
