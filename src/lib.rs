@@ -14,6 +14,7 @@ mod inputs;
 mod library;
 mod load;
 mod lsp;
+mod markup;
 mod place;
 mod policy;
 mod probed;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::markup;
+
 use super::suite::{Suite, Verdict};
 
 /// The results of several runbooks.
@@ -43,19 +45,7 @@ fn one(xml: &mut String, suite: &Suite) -> std::fmt::Result {
     writeln!(xml, "  </testsuite>")
 }
 
-/// A text within XML 1.0, which has no place for other control characters.
+/// Text whose line breaks stay where an attribute would lose them.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' => escaped.push_str("&#10;"),
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    markup::escaped(text).replace('\r', "&#13;").replace('\n', "&#10;").replace('\t', "&#9;")
 }

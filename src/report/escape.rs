@@ -1,5 +1,6 @@
 //! Text from outside in Markdown and HTML: it shows as it is, and is never markup.
 
+use crate::markup::escaped;
 use crate::terminal::{clean, exact};
 
 /// Text within a line or a cell of a table, as CommonMark and GitHub read it.
@@ -68,27 +69,10 @@ fn longest(text: &str) -> usize {
 
 /// Text in HTML and SVG, between tags or in a quoted attribute.
 pub(super) fn html(text: &str) -> String {
-    markup(&clean(text))
+    escaped(&clean(text))
 }
 
 /// The same where every character matters.
 pub(super) fn html_exact(text: &str) -> String {
-    markup(&exact(text))
-}
-
-fn markup(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len() + 8);
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            // No character of XML.
-            '\u{fffe}' | '\u{ffff}' => escaped.push('\u{fffd}'),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    escaped(&exact(text))
 }

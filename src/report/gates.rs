@@ -1,26 +1,18 @@
 //! What was shown and agreed by whom.
 
 use engine::run::{Gate as Shown, GateItem};
-use engine::step::Price as Cost;
+use engine::step::Price;
 
-use super::model::{Diff, Gate, GateState, Item, Lost, Price};
+use super::model::{Diff, Gate, GateState, Item, Lost, Priced};
 use crate::terminal::priced;
 
 /// A price, also in words.
-pub(super) fn price(price: &Cost) -> Price {
-    Price {
-        gpus: price.gpus,
-        nodes: price.nodes.clone(),
-        users: price.users.clone(),
-        jobs: price.jobs.clone(),
-        steps_lost: price.steps_lost,
-        gpu_hours_lost: price.gpu_hours_lost,
-        words: priced(price),
-    }
+pub(super) fn price(price: &Price) -> Priced {
+    Priced { price: price.clone(), words: priced(price) }
 }
 
 /// The price of all changes together.
-pub(super) fn lost(all: &Cost) -> Lost {
+pub(super) fn lost(all: &Price) -> Lost {
     let since = "since the last good checkpoint";
     let hours = |hours: f64| format!("{hours:.1} GPU-hours");
     let words = match (all.steps_lost, all.gpu_hours_lost) {

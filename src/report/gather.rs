@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use engine::journal::Record;
 use engine::plan::{Node, PlanData};
 use engine::run::{Entry, Gate as Shown, Mode, RunState, Started, Verdict};
-use engine::step::{Price as Cost, Registry, StepError, Undone};
+use engine::step::{Price, Registry, StepError, Undone};
 use jiff::Timestamp;
 
 use super::gates;
@@ -386,11 +386,11 @@ impl<'a> Gathered<'a> {
     }
 
     /// What all changes cost that were agreed to and begun.
-    pub(super) fn cost(&self) -> Cost {
+    pub(super) fn cost(&self) -> Price {
         let begun = self.gates.iter().zip(&self.shown).filter(|(gate, _)| {
             gate.undoes.is_none() && gate.effect.as_deref().is_some_and(|effect| effect != "did not happen")
         });
-        Cost::total(begun.flat_map(|(_, shown)| shown.items.iter().map(|item| &item.price)))
+        Price::total(begun.flat_map(|(_, shown)| shown.items.iter().map(|item| &item.price)))
     }
 
     /// The plan.

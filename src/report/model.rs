@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use engine::journal::SummaryState;
+use engine::step::Price;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,7 +46,7 @@ pub(crate) struct Report {
     /// Seconds of these that it waited for people at gates and questions.
     pub waited_seconds: f64,
     /// How far it is.
-    pub state: State,
+    pub state: SummaryState,
     /// How it ended; null if it has not.
     pub end: Option<End>,
     /// Whom and what all its changes hit together, and what was lost by them.
@@ -78,26 +80,6 @@ pub(crate) struct Operator {
     pub host: String,
 }
 
-/// How far a run is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum State {
-    /// A process walks it.
-    Running,
-    /// It waits for an answer.
-    Parked,
-    /// A step broke or somebody said no; the evidence is kept.
-    Held,
-    /// It was stopped, or its process died.
-    Interrupted,
-    /// Taking its changes back stopped half-way.
-    Stuck,
-    /// What it changed was taken back.
-    RolledBack,
-    /// It is over.
-    Ended,
-}
-
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct End {
@@ -127,21 +109,12 @@ pub(crate) struct Lost {
     pub words: String,
 }
 
-/// Who and what is hit and what is lost. Null is unknown.
+/// Who and what is hit and what is lost, also in words.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub(crate) struct Price {
-    /// GPUs that are stopped, taken or put out of service.
-    pub gpus: Option<u64>,
-    /// Nodes.
-    pub nodes: Vec<String>,
-    /// Accounts whose work is hit.
-    pub users: Vec<String>,
-    /// Jobs.
-    pub jobs: Vec<String>,
-    /// Training steps since the last good checkpoint.
-    pub steps_lost: Option<u64>,
-    /// GPU-hours since the last good checkpoint.
-    pub gpu_hours_lost: Option<f64>,
+pub(crate) struct Priced {
+    /// The price that the gate showed.
+    #[serde(flatten)]
+    pub price: Price,
     /// The same in words.
     pub words: Vec<String>,
 }
@@ -324,7 +297,7 @@ pub(crate) struct Item {
     /// How it can be taken back; null: it cannot.
     pub undo: Option<String>,
     /// Who and what it hits.
-    pub price: Price,
+    pub price: Priced,
     /// SHA-256 of all of this.
     pub digest: String,
 }

@@ -1,12 +1,12 @@
 //! The whole report of a run.
 
-use engine::journal::{Record, Summary, SummaryState};
+use engine::journal::{Record, Summary};
 use engine::run::{Entry, Mode, Position, RunState};
 use engine::step::Registry;
 
 use super::gates::lost;
 use super::gather::Gathered;
-use super::model::{Chain, End, FORMAT, Report, State};
+use super::model::{Chain, End, FORMAT, Report};
 use super::open::open;
 
 /// What a report says of the run with these records. `registry` knows the units of what its steps yield.
@@ -54,15 +54,7 @@ pub(crate) fn report(
         last: last.at.to_string(),
         seconds: last.at.duration_since(first.at).as_secs_f64().max(0.0),
         waited_seconds: gathered.timeline.iter().map(|moment| moment.waited_seconds).sum(),
-        state: match summary.state {
-            SummaryState::Running => State::Running,
-            SummaryState::Parked => State::Parked,
-            SummaryState::Held => State::Held,
-            SummaryState::Interrupted => State::Interrupted,
-            SummaryState::Stuck => State::Stuck,
-            SummaryState::RolledBack => State::RolledBack,
-            SummaryState::Ended => State::Ended,
-        },
+        state: summary.state,
         end,
         lost: lost(&gathered.cost()),
         open: open(&gathered, state, summary.state, &chain),

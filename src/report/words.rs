@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use engine::journal::SummaryState;
 use jiff::Timestamp;
 
-use super::model::{GateState, Report, State};
+use super::model::{GateState, Report};
 use crate::terminal::span;
 
 /// A time as reports have it, in UTC: they are read in other places.
@@ -31,24 +32,24 @@ pub(super) fn length(seconds: f64) -> String {
 /// How a run stands.
 pub(super) fn state(report: &Report) -> &'static str {
     match (report.state, report.end.as_ref().map(|end| end.kind.as_str())) {
-        (State::Ended, Some("resolved")) => "resolved",
-        (State::Ended, Some("no_action")) => "no action needed",
-        (State::Ended, Some("escalated")) => "escalated: a person has to take over",
-        (State::Ended, _) => "ended",
-        (State::Running, _) => "running",
-        (State::Parked, _) => "waiting for an answer",
-        (State::Held, _) => "held: the evidence is kept",
-        (State::Interrupted, _) => "interrupted",
-        (State::Stuck, _) => "stuck: a change could not be taken back",
-        (State::RolledBack, _) => "rolled back",
+        (SummaryState::Ended, Some("resolved")) => "resolved",
+        (SummaryState::Ended, Some("no_action")) => "no action needed",
+        (SummaryState::Ended, Some("escalated")) => "escalated: a person has to take over",
+        (SummaryState::Ended, _) => "ended",
+        (SummaryState::Running, _) => "running",
+        (SummaryState::Parked, _) => "waiting for an answer",
+        (SummaryState::Held, _) => "held: the evidence is kept",
+        (SummaryState::Interrupted, _) => "interrupted",
+        (SummaryState::Stuck, _) => "stuck: a change could not be taken back",
+        (SummaryState::RolledBack, _) => "rolled back",
     }
 }
 
 /// Whether that is good, to be looked at, or bad.
 pub(super) fn mood(report: &Report) -> &'static str {
     match (report.state, report.end.as_ref().map(|end| end.kind.as_str())) {
-        (State::Ended, Some("resolved" | "no_action")) => "good",
-        (State::Held | State::Stuck, _) => "bad",
+        (SummaryState::Ended, Some("resolved" | "no_action")) => "good",
+        (SummaryState::Held | SummaryState::Stuck, _) => "bad",
         _ => "warn",
     }
 }

@@ -8,10 +8,7 @@ use engine::run::Entry;
 use engine::step::StepErrorKind::{
     self, Denied, Drifted, Failed, InDoubt, Malformed, NotRecorded, Params, Timeout, Unreachable,
 };
-use engine::step::{
-    AnyPreview, Confirmation, Effect, Performed, Registry, Step, StepCx, StepError, StepSpec, UndoPreview,
-    Undone,
-};
+use engine::step::{AnyPreview, Around, Confirmation, Performed, Registry, Step, StepCx, StepError, Wrapped};
 use engine::walk::Ending;
 use serde_json::Value;
 
@@ -62,17 +59,9 @@ impl Break {
 struct Brittle(Arc<dyn Step>, Arc<Break>);
 
 #[async_trait]
-impl Step for Brittle {
-    fn spec(&self) -> &StepSpec {
-        self.0.spec()
-    }
-
-    fn effect(&self, params: &Value) -> Effect {
-        self.0.effect(params)
-    }
-
-    fn targets(&self, params: &Value) -> Vec<String> {
-        self.0.targets(params)
+impl Around for Brittle {
+    fn inner(&self) -> &dyn Step {
+        &*self.0
     }
 
     async fn preview(&self, cx: &StepCx, params: &Value) -> Result<AnyPreview, StepError> {
@@ -101,25 +90,12 @@ impl Step for Brittle {
         self.1.here(cx, &[Part::AfterUnasked])?;
         self.0.confirm(cx, params, intent).await
     }
-
-    async fn preview_undo(
-        &self,
-        cx: &StepCx,
-        params: &Value,
-        intent: &Value,
-    ) -> Result<UndoPreview, StepError> {
-        self.0.preview_undo(cx, params, intent).await
-    }
-
-    async fn undo(&self, cx: &StepCx, params: &Value, intent: &Value) -> Result<Undone, StepError> {
-        self.0.undo(cx, params, intent).await
-    }
 }
 
 fn brittle(what: &Arc<Break>) -> Registry {
     let mut brittle = Registry::default();
     for step in registry().steps() {
-        brittle.register(Brittle(Arc::clone(step), Arc::clone(what)));
+        brittle.register(Wrapped(Brittle(Arc::clone(step), Arc::clone(what))));
     }
     brittle
 }

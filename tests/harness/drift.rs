@@ -8,10 +8,7 @@ use async_trait::async_trait;
 use engine::journal::{DirStore, Record, Store};
 use engine::run::{Answer, AskedOf, Entry, Gate, Operator};
 use engine::site::{Site, digest};
-use engine::step::{
-    AnyPreview, Confirmation, Effect, Performed, Question, Registry, Step, StepCx, StepError, StepSpec,
-    UndoPreview, Undone,
-};
+use engine::step::{Around, Performed, Question, Registry, Step, StepCx, StepError, Wrapped};
 use engine::walk::Ending;
 use serde_json::{Value, json};
 
@@ -239,21 +236,9 @@ impl Operator for Person {
 struct Drifting(Arc<dyn Step>, Arc<Drift>, Arc<Stage>);
 
 #[async_trait]
-impl Step for Drifting {
-    fn spec(&self) -> &StepSpec {
-        self.0.spec()
-    }
-
-    fn effect(&self, params: &Value) -> Effect {
-        self.0.effect(params)
-    }
-
-    fn targets(&self, params: &Value) -> Vec<String> {
-        self.0.targets(params)
-    }
-
-    async fn preview(&self, cx: &StepCx, params: &Value) -> Result<AnyPreview, StepError> {
-        self.0.preview(cx, params).await
+impl Around for Drifting {
+    fn inner(&self) -> &dyn Step {
+        &*self.0
     }
 
     async fn perform(
@@ -267,34 +252,12 @@ impl Step for Drifting {
         }
         self.0.perform(cx, params, intent).await
     }
-
-    async fn confirm(
-        &self,
-        cx: &StepCx,
-        params: &Value,
-        intent: &Value,
-    ) -> Result<Confirmation<Value>, StepError> {
-        self.0.confirm(cx, params, intent).await
-    }
-
-    async fn preview_undo(
-        &self,
-        cx: &StepCx,
-        params: &Value,
-        intent: &Value,
-    ) -> Result<UndoPreview, StepError> {
-        self.0.preview_undo(cx, params, intent).await
-    }
-
-    async fn undo(&self, cx: &StepCx, params: &Value, intent: &Value) -> Result<Undone, StepError> {
-        self.0.undo(cx, params, intent).await
-    }
 }
 
 fn drifting(drift: &Arc<Drift>, stage: &Arc<Stage>) -> Registry {
     let mut drifting = Registry::default();
     for step in registry().steps() {
-        drifting.register(Drifting(Arc::clone(step), Arc::clone(drift), Arc::clone(stage)));
+        drifting.register(Wrapped(Drifting(Arc::clone(step), Arc::clone(drift), Arc::clone(stage))));
     }
     drifting
 }

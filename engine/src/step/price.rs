@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Who and what a change hits, and what is lost by it. `None` is unknown, which is not zero; an empty list names nobody,
 /// either because nobody is hit or because it is not known who.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Price {
     /// GPUs that are stopped, taken or put out of service.
     pub gpus: Option<u64>,
