@@ -1,6 +1,7 @@
 //! Runbooks as written → [`Plan`](crate::plan::Plan), with all errors at once.
 
 pub mod codes;
+mod dominators;
 mod findings;
 mod flow;
 mod library;

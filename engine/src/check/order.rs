@@ -7,10 +7,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use petgraph::Direction;
-use petgraph::algo::dominators::{Dominators, simple_fast};
 use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;
 
+use super::dominators::Dominators;
 use super::template::Read;
 use super::{Findings, codes};
 use crate::diagnostic::Span;
@@ -31,7 +31,7 @@ pub(super) fn check(document: &Document, reads: &[Read], findings: &mut Findings
         return;
     };
     let graph = halves(document, &index);
-    let tree = Tree::new(&graph, &simple_fast(&graph, comes(*start)));
+    let tree = Dominators::of(&graph, comes(*start));
     let mut looked_for = 0;
     for read in reads {
         let Some(from) = index.get(read.from.as_str()).copied() else { continue };
@@ -218,42 +218,6 @@ fn told(document: &Document, graph: &Halves<'_>, start: usize, path: &[EdgeIndex
     names.join(" → ")
 }
 
-/// The dominator tree, numbered so that asking for an ancestor takes constant time.
-struct Tree {
-    /// When a walk through the tree enters and leaves each node.
-    times: Vec<(u32, u32)>,
-}
-
-impl Tree {
-    fn new(graph: &Halves<'_>, dominators: &Dominators<NodeIndex>) -> Self {
-        let mut children: Vec<Vec<usize>> = vec![Vec::new(); graph.node_count()];
-        for at in graph.node_indices() {
-            if let Some(above) = dominators.immediate_dominator(at) {
-                children[above.index()].push(at.index());
-            }
-        }
-        let mut times = vec![(0, 0); graph.node_count()];
-        let mut clock = 0;
-        let mut stack = vec![(dominators.root().index(), false)];
-        while let Some((at, leaving)) = stack.pop() {
-            clock += 1;
-            if leaving {
-                times[at].1 = clock;
-                continue;
-            }
-            times[at].0 = clock;
-            stack.push((at, true));
-            stack.extend(children[at].iter().map(|child| (*child, false)));
-        }
-        Self { times }
-    }
-
-    fn dominates(&self, above: NodeIndex, below: NodeIndex) -> bool {
-        let (above, below) = (self.times[above.index()], self.times[below.index()]);
-        above.0 != 0 && above.0 <= below.0 && below.1 <= above.1
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -279,7 +243,7 @@ mod tests {
             for (a, b, with_output) in edges {
                 graph.add_edge(if with_output { has(a) } else { comes(a) }, comes(b), way);
             }
-            let tree = Tree::new(&graph, &simple_fast(&graph, comes(0)));
+            let tree = Dominators::of(&graph, comes(0));
             let reached = leading_to(&graph, comes(to))[comes(0).index()];
             let path = past(&graph, comes(0), has(from), comes(to));
             prop_assert_eq!(path.is_empty(), !reached || tree.dominates(has(from), comes(to)));
