@@ -24,6 +24,9 @@ pub struct Style {
 ///
 /// What comes from the files cannot steer the terminal: control characters are replaced.
 pub fn render(diagnostics: &[Diagnostic], files: &[SourceFile], style: Style) -> String {
+    if diagnostics.is_empty() {
+        return String::new();
+    }
     let handler = handler(style);
     let sources: Vec<Arc<Source>> = files.iter().map(|file| Arc::new(Source::new(file))).collect();
     let mut text = String::new();
@@ -33,7 +36,7 @@ pub fn render(diagnostics: &[Diagnostic], files: &[SourceFile], style: Style) ->
         let _ = handler.render_report(&mut text, &drawn);
         text.push('\n');
     }
-    if let Some(first) = files.first().filter(|_| !diagnostics.is_empty()) {
+    if let Some(first) = files.first() {
         text.push_str(&format!("{} in {}\n", count(diagnostics), visible(&first.name)));
     }
     text.lines().map(|line| format!("{}\n", line.trim_end())).collect()

@@ -3,6 +3,7 @@
 pub(crate) mod convert;
 pub(crate) mod document;
 mod duration;
+mod events;
 mod fields;
 mod load;
 pub(crate) mod node;

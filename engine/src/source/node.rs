@@ -53,6 +53,24 @@ impl Node {
         }
     }
 
+    /// Keys, values and items in it, itself included.
+    pub(crate) fn size(&self) -> usize {
+        1 + match &self.value {
+            Value::Seq(items) => items.iter().map(Self::size).sum(),
+            Value::Map(entries) => entries.iter().map(|(_, node)| 1 + node.size()).sum(),
+            _ => 0,
+        }
+    }
+
+    /// How deep maps and lists are nested in it, itself included.
+    pub(crate) fn depth(&self) -> usize {
+        match &self.value {
+            Value::Seq(items) => 1 + items.iter().map(Self::depth).max().unwrap_or(0),
+            Value::Map(entries) => 1 + entries.iter().map(|(_, node)| node.depth()).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
     /// What it is, for people.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {

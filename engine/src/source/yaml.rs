@@ -1,7 +1,6 @@
-//! YAML text → [`Node`], by one recursive visitor over the parser's spans.
+//! YAML text → [`Node`]: what is plain by its events, everything else by one recursive visitor over the parser's spans.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -9,19 +8,20 @@ use serde_json::Number;
 use serde_yaml::options::DuplicateKeyPolicy;
 use serde_yaml::{Location, Options, Spanned};
 
+use super::events;
 use super::node::{Node, Value, Word};
 use crate::check::Findings;
 use crate::check::codes;
 use crate::diagnostic::{SourceFile, Span};
 
 /// Nesting of maps and lists. A runbook needs about ten; each level costs tens of kilobytes of stack in a debug build.
-const MAX_DEPTH: usize = 24;
+pub(super) const MAX_DEPTH: usize = 24;
 /// Keys, values and items in one file, what aliases repeat included.
-const MAX_NODES: usize = 1_000_000;
+pub(super) const MAX_NODES: usize = 1_000_000;
 
 /// Reads one file. What is wrong goes to `findings`; `None` if there is no tree at all.
 pub(crate) fn parse(file: &SourceFile, index: usize, findings: &mut Findings) -> Option<Node> {
-    match serde_yaml::from_str_with_options::<Node>(&file.text, options()) {
+    match events::read(&file.text).map_or_else(|| whole(&file.text), Ok) {
         Ok(mut tree) => {
             settle(&mut tree, index, findings);
             Some(tree)
@@ -31,6 +31,16 @@ pub(crate) fn parse(file: &SourceFile, index: usize, findings: &mut Findings) ->
             None
         }
     }
+}
+
+/// The tree of any YAML, the file of its places not yet known.
+pub(super) fn whole(text: &str) -> Result<Node, serde_yaml::Error> {
+    serde_yaml::from_str_with_options(text, options())
+}
+
+/// What a text means that stands alone.
+pub(super) fn alone(text: &str) -> Option<Value> {
+    serde_yaml::from_str_with_options(text, options()).ok()
 }
 
 /// Words and numbers keep their spelling wherever YAML 1.1 would have bent them: `yes` and `on` are words, `123_4`
@@ -169,29 +179,8 @@ fn settle(node: &mut Node, file: usize, findings: &mut Findings) {
     match &mut node.value {
         Value::Seq(items) => items.iter_mut().for_each(|item| settle(item, file, findings)),
         Value::Map(entries) => {
-            let mut places: HashMap<String, Span> = HashMap::with_capacity(entries.len());
-            entries.retain_mut(|(key, value)| {
-                key.span.file = file;
-                match places.entry(key.text.clone()) {
-                    Entry::Vacant(place) => {
-                        place.insert(key.span.clone());
-                        settle(value, file, findings);
-                        true
-                    }
-                    Entry::Occupied(first) => {
-                        findings
-                            .error(
-                                codes::YAML_DUPLICATE_KEY,
-                                format!("`{}` is written twice", key.text),
-                                key.span.clone(),
-                            )
-                            .label("again here")
-                            .related(first.get().clone(), "first here")
-                            .help("Keep one of the two. Neither wins silently.");
-                        false
-                    }
-                }
-            });
+            unique(entries, file, findings);
+            entries.iter_mut().for_each(|(_, value)| settle(value, file, findings));
         }
         Value::BareTemplate => {
             findings
@@ -200,6 +189,27 @@ fn settle(node: &mut Node, file: usize, findings: &mut Findings) {
                 .help("Write it in quotes: \"{{ … }}\".");
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Str(_) => {}
+    }
+}
+
+/// Keeps the first of several entries of one key, and reports the others.
+fn unique(entries: &mut Vec<(Word, Node)>, file: usize, findings: &mut Findings) {
+    entries.iter_mut().for_each(|(key, _)| key.span.file = file);
+    let mut first: HashMap<&str, usize> = HashMap::with_capacity(entries.len());
+    let mut again = Vec::new();
+    for (at, (key, _)) in entries.iter().enumerate() {
+        let before = *first.entry(&key.text).or_insert(at);
+        if before != at {
+            again.push((at, before));
+        }
+    }
+    for (at, before) in again.into_iter().rev() {
+        let (key, _) = entries.remove(at);
+        findings
+            .error(codes::YAML_DUPLICATE_KEY, format!("`{}` is written twice", key.text), key.span)
+            .label("again here")
+            .related(entries[before].0.span.clone(), "first here")
+            .help("Keep one of the two. Neither wins silently.");
     }
 }
 
