@@ -274,7 +274,7 @@ pub(crate) struct Check {
 #[command(after_help = "\
 From a page: every box of its Mermaid flow becomes a node, a box that several arrows leave a decision, a label an outcome. The
 page's shell blocks become steps; what cannot be shown to read only asks first. What the page does not say is marked TODO, and
-`check` lists it.
+`check` lists it. A first rehearsal goes with it, in which placeholders answer for the world: `runbook test` walks it at once.
 
 Examples:
   runbook new disk-full

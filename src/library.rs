@@ -109,7 +109,7 @@ impl Found {
         }
     }
 
-    /// The recording of this name or at this path; without one, the first that comes with the runbook.
+    /// The recording (or scenario) of this name or at this path; without one, the first that comes with the runbook.
     pub(crate) fn recording(&self, wanted: Option<&str>) -> Result<Tape, CliError> {
         let at =
             |name: String, path: &Path| Ok(Tape { name, path: path.to_owned(), text: recording_text(path)? });
@@ -131,7 +131,10 @@ impl Found {
                 let rehearsals = rehearsals_beside(path);
                 let found = match wanted {
                     Some(wanted) => rehearsals.get_key_value(wanted),
-                    None => rehearsals.iter().find(|(_, path)| is_recording(path)),
+                    None => {
+                        let first = rehearsals.iter().find(|(_, path)| is_recording(path));
+                        first.or_else(|| rehearsals.iter().next())
+                    }
                 };
                 if let Some((name, path)) = found {
                     return at(name.clone(), path);

@@ -1,7 +1,6 @@
 //! `runbook check`.
 
-use engine::check::Checked;
-use engine::diagnostic::Diagnostic;
+use engine::check::{Checked, left_to_do};
 use engine::scenario::unreached;
 
 use crate::cli::Check;
@@ -24,7 +23,7 @@ pub(super) fn execute(args: &Check) -> Result<Exit, CliError> {
     let (mut all, mut errors, mut warnings) = (Vec::new(), 0, 0);
     for found in asked {
         let mut checked = examine(&found, &mut registry.clone(), true)?;
-        checked.diagnostics.extend(unrehearsed(&found, &checked));
+        rehearsals(&found, &mut checked);
         errors += checked.errors();
         warnings += checked.warnings();
         if args.json || args.sarif {
@@ -48,12 +47,19 @@ pub(super) fn execute(args: &Check) -> Result<Exit, CliError> {
     Ok(if errors == 0 && !denied { Exit::Done } else { Exit::Usage })
 }
 
-/// Nodes that no scenario passes. What is wrong with a scenario is said by `runbook test`.
-fn unrehearsed(found: &Found, checked: &Checked) -> Vec<Diagnostic> {
-    let (Some(plan), Some(file)) = (&checked.plan, checked.files.first()) else { return Vec::new() };
+/// Nodes that no scenario passes, and what is left to do in scenarios. What is wrong with one is said by `runbook test`.
+fn rehearsals(found: &Found, checked: &mut Checked) {
+    let (Some(plan), Some(file)) = (&checked.plan, checked.files.first()) else { return };
     let scripts = scripts(found).unwrap_or_default();
     let scenarios: Vec<_> = scripts.iter().filter_map(|script| script.read(plan.data()).ok()).collect();
-    unreached(file, plan.data(), &scenarios)
+    checked.diagnostics.extend(unreached(file, plan.data(), &scenarios));
+    for script in scripts {
+        let left = left_to_do(&script.file, checked.files.len());
+        if !left.is_empty() {
+            checked.diagnostics.extend(left);
+            checked.files.push(script.file);
+        }
+    }
 }
 
 /// Shows what was found, and that it can be run.

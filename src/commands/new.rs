@@ -1,15 +1,20 @@
 //! `runbook new`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engine::page::{Flow, blocks, flow};
+use engine::plan::PlanData;
+use engine::step::Registry;
 
 use crate::cli::New;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::import;
-use crate::library::{self, Place};
+use crate::library::{Found, Place};
 use crate::load::{examine, print, registry};
+use crate::rehearsal::{Suite, scripts};
+use crate::session::Session;
 use crate::terminal::{Screen, Stream, line};
 
 pub(super) fn execute(args: &New) -> Result<Exit, CliError> {
@@ -53,15 +58,44 @@ pub(super) fn execute(args: &New) -> Result<Exit, CliError> {
     }
     std::fs::write(&file, yaml).map_err(|error| CliError::write(&file, error))?;
     let screen = Screen::on(Stream::Out);
-    let found = library::Found { name: args.name.clone(), place: Place::File(file.clone()) };
+    let found = Found { name: args.name.clone(), place: Place::File(file.clone()) };
     let checked = examine(&found, &mut registry, true)?;
     print(&screen, &checked);
     screen.line(format!("wrote {}", line(&file.display().to_string())));
+    if let Some(plan) = &checked.plan {
+        rehearse(&screen, &found, plan.data(), &registry)?;
+    }
     screen.line(format!(
-        "go on with its TODOs, then: runbook check {0}, runbook graph {0}",
+        "go on with the TODOs; runbook check {0} lists them all, runbook graph {0} shows where they stand",
         line(&file.display().to_string())
     ));
     Ok(if checked.errors() == 0 { Exit::Done } else { Exit::Usage })
+}
+
+/// Writes a first scenario beside a new runbook, with what comes of it. One that is there is left alone.
+fn rehearse(
+    screen: &Screen,
+    found: &Found,
+    plan: &Arc<PlanData>,
+    registry: &Registry,
+) -> Result<(), CliError> {
+    let Place::File(file) = &found.place else { return Ok(()) };
+    let path = file.with_file_name("rehearsals").join("first.yaml");
+    if path.exists() {
+        return Ok(());
+    }
+    let dir = path.parent().unwrap_or(&path);
+    std::fs::create_dir_all(dir).map_err(|error| CliError::write(dir, error))?;
+    std::fs::write(&path, import::rehearsal(plan, registry))
+        .map_err(|error| CliError::write(&path, error))?;
+    let mut scripts = scripts(found)?;
+    scripts.retain(|script| script.path == path);
+    let suite = Suite::walk(plan, &scripts, &Session::quiet(false)?.runtime, true, |_| ())?;
+    screen.line(format!("wrote {}", line(&path.display().to_string())));
+    for told in suite.tried.iter().flat_map(|tried| tried.verdict.lines()) {
+        screen.line(format!("  it cannot be walked yet: {}", line(&told)));
+    }
+    Ok(())
 }
 
 /// What a runbook is made from.

@@ -100,7 +100,11 @@ fn tell(screen: &Screen, tried: &Tried) {
     let good = tried.verdict.passed();
     let sign = if good { paint.good(glyphs.done) } else { paint.bad(glyphs.failed) };
     let title = paint.dim(&line(&tried.title));
-    screen.line(format!("  {sign} {}  {title}", line(&tried.name)));
+    let left = match tried.left {
+        0 => String::new(),
+        some => paint.warn(&format!("  {some} TODO")),
+    };
+    screen.line(format!("  {sign} {}  {title}{left}", line(&tried.name)));
     if let Verdict::Wrong(found, file) = &tried.verdict {
         show(screen, found, std::slice::from_ref(file));
         return;
@@ -146,6 +150,7 @@ fn row(suite: &Suite) -> Value {
             "title": tried.title,
             "file": tried.path,
             "passed": tried.verdict.passed(),
+            "left_to_do": tried.left,
             "seconds": tried.took.as_secs_f64(),
             "differences": differences,
             "errors": if happened.is_none() { tried.verdict.lines() } else { Vec::new() },

@@ -348,6 +348,6 @@ fn said(text: &str) -> String {
 }
 
 /// A string of JSON, which is one of YAML.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }

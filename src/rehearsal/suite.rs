@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use engine::check::left_to_do;
 use engine::diagnostic::{Diagnostic, SourceFile};
 use engine::plan::PlanData;
 use engine::scenario::{Coverage, Expect, Happened, Mismatch, Scenario, mismatches, updated};
@@ -33,6 +34,8 @@ pub(crate) struct Tried {
     pub path: PathBuf,
     /// What came of it.
     pub verdict: Verdict,
+    /// How much is made up or undecided in it: its `TODO`s.
+    pub left: usize,
     /// How long it took.
     pub took: Duration,
 }
@@ -115,7 +118,8 @@ impl Suite {
                 verdict = judged(&Expect::default(), happened.clone());
             }
             let (name, path) = (script.name.clone(), script.path.clone());
-            let one = Tried { name, title, path, verdict, took: begun.elapsed() };
+            let left = left_to_do(&script.file, 0).len();
+            let one = Tried { name, title, path, verdict, left, took: begun.elapsed() };
             done(&one);
             tried.push(one);
         }

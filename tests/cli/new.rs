@@ -17,7 +17,15 @@ fn a_new_runbook_checks_and_lists_what_is_left() {
     let bench = Bench::new();
     let said = bench.run(&["new", "disk-full"]).exits(0).out;
     assert!(said.contains("text::todo") && said.contains("wrote runbooks/disk-full/runbook.yaml"), "{said}");
-    bench.run(&["check", "disk-full"]).exits(0);
+    let checked = bench.run(&["check", "disk-full"]).exits(0).out;
+    // What was made up is not taken for known: a scenario passes at once, and says what is left to do in it.
+    let tested = bench.run(&["test", "disk-full"]).exits(0).out;
+    assert!(tested.contains("answered by placeholders  3 TODO"), "{tested}");
+    let places = checked.matches("[runbooks/disk-full/rehearsals/first.yaml:").count();
+    assert_eq!(places, 3, "{checked}");
+    bench.run(&["check", "disk-full", "--deny", "warnings"]).exits(2);
+    let rehearsed = bench.run(&["rehearse", "disk-full"]).exits(0).out;
+    assert!(rehearsed.contains("TODO: what this printed"), "{rehearsed}");
     let again = bench.run(&["new", "disk-full"]).exits(2);
     assert!(again.err.contains("there already"), "{}", again.err);
     bench.run(&["new", "Disk full"]).exits(2);
@@ -54,7 +62,7 @@ fn the_shipped_runbook_is_its_page_and_what_the_page_does_not_say() {
 }
 
 #[test]
-fn every_flow_that_can_be_read_becomes_a_runbook_that_checks() {
+fn every_flow_that_can_be_read_becomes_a_runbook_that_checks_and_leads_somewhere() {
     let fixtures = repository("engine/src/page/fixtures");
     let bench = Bench::new();
     let mut count = 0;
@@ -76,6 +84,11 @@ fn every_flow_that_can_be_read_becomes_a_runbook_that_checks() {
         count += 1;
     }
     assert!(count >= 30);
+    let suites = bench.run(&["test", "--json"]).exits(0).json();
+    let ends = |suite: &Value| suite["scenarios"][0]["happened"]["end"].clone();
+    let ends: Vec<Value> = suites.as_array().unwrap().iter().map(ends).collect();
+    assert_eq!(ends.len(), count);
+    assert!(ends.iter().all(|end| end == "resolved"), "{ends:?}");
 }
 
 #[test]
@@ -83,6 +96,7 @@ fn commands_become_steps_that_ask_first_unless_they_only_read() {
     let bench = Bench::new();
     bench.run(&["new", "disk", "--from", &repository("tests/drift/disk/page.md")]).exits(0);
     insta::assert_snapshot!("disk", bench.read("runbooks/disk/runbook.yaml"));
+    insta::assert_snapshot!("disk_first", bench.read("runbooks/disk/rehearsals/first.yaml"));
 }
 
 #[test]

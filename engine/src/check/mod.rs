@@ -22,6 +22,7 @@ pub(crate) use findings::{Findings, list};
 pub use library::{Library, NoLibrary};
 pub use outline::{Outline, OutlineNode, Root};
 pub use run::{Checked, Context, check};
+pub use todo::left_to_do;
 
 /// The code of a step that is not known: whoever knows of steps elsewhere may add them and check again.
 pub const STEP_UNKNOWN: &str = codes::STEP_UNKNOWN;

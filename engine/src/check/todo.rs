@@ -1,12 +1,23 @@
 //! What the author left to do.
 
 use super::{Findings, codes};
-use crate::diagnostic::{SourceFile, Span};
+use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::source::node::Node;
-use crate::source::place_in_scalar;
+use crate::source::{parse, place_in_scalar};
 
 /// The word by which authors, and imported pages, mark what is left to do.
 const TODO: &str = "TODO";
+
+/// A warning for every `TODO` in a file beside a runbook, such as a scenario. `index` is the file's in what places refer to.
+pub fn left_to_do(file: &SourceFile, index: usize) -> Vec<Diagnostic> {
+    let mut findings = Findings::default();
+    comments(file, index, &mut findings);
+    // What is wrong with the file itself is said by whoever reads it.
+    if let Some(tree) = parse(file, index, &mut Findings::default()) {
+        check(&tree, file, &mut findings);
+    }
+    findings.into_sorted()
+}
 
 /// Warns of every `TODO` in a text of the file, wherever it stands.
 pub(super) fn check(tree: &Node, file: &SourceFile, findings: &mut Findings) {
