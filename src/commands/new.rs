@@ -66,8 +66,8 @@ pub(super) fn execute(args: &New) -> Result<Exit, CliError> {
         rehearse(&screen, &found, plan.data(), &registry)?;
     }
     screen.line(format!(
-        "go on with the TODOs; runbook check {0} lists them all, runbook graph {0} shows where they stand",
-        line(&file.display().to_string())
+        "go on with the TODOs: runbook check {0} lists them, runbook test {0} walks it, runbook graph {0} draws it",
+        line(&dir.display().to_string())
     ));
     Ok(if checked.errors() == 0 { Exit::Done } else { Exit::Usage })
 }

@@ -19,6 +19,13 @@ pub(crate) struct Proposed {
     pub(crate) reads: bool,
 }
 
+impl Proposed {
+    /// Text that tells it from others.
+    pub(crate) fn words(&self) -> String {
+        self.run.replace(RAW, "").replace(END_RAW, "")
+    }
+}
+
 /// What the page's commands need and where they belong.
 #[derive(Debug, Default)]
 pub(crate) struct Attached {
@@ -81,9 +88,11 @@ fn words(text: &str) -> BTreeSet<String> {
 /// A command with a template for each variable in capitals: `"$JOB_ID"` is `{{ inputs.job_id }}`.
 fn templated(command: &str, inputs: &mut BTreeSet<String>) -> String {
     let mut text = String::with_capacity(command.len());
+    // What no template is.
+    let mut plain = String::new();
     let mut rest = command;
     while let Some(at) = rest.find('$') {
-        text.push_str(&rest[..at]);
+        plain.push_str(&rest[..at]);
         rest = &rest[at..];
         let (name, len) = match rest[1..].strip_prefix('{').and_then(|inner| inner.split_once('}')) {
             Some((name, _)) => (name, name.len() + 3),
@@ -95,35 +104,77 @@ fn templated(command: &str, inputs: &mut BTreeSet<String>) -> String {
         };
         let capitals = name.starts_with(|c: char| c.is_ascii_uppercase())
             && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        let after = &rest[len..];
         if capitals {
             let mut input = name.to_lowercase();
             if engine::source::is_reserved(&input) || TAKEN.contains(&input.as_str()) {
                 input.push_str("_value");
             }
+            // The engine quotes what it puts in; quotes around more than that have to stay.
+            let quoted = plain.ends_with('"') && after.starts_with('"');
+            let before = if quoted { &plain[..plain.len() - 1] } else { &plain[..] };
+            text.push_str(&literal(before));
             text.push_str(&format!("{{{{ inputs.{input} }}}}"));
             inputs.insert(input);
+            plain.clear();
+            rest = if quoted { &after[1..] } else { after };
         } else {
-            text.push_str(&rest[..len]);
+            plain.push_str(&rest[..len]);
+            rest = after;
         }
-        rest = &rest[len..];
     }
-    text.push_str(rest);
-    // The engine quotes what it puts in.
-    text.replace("\"{{", "{{").replace("}}\"", "}}")
+    plain.push_str(rest);
+    text.push_str(&literal(&plain));
+    text
 }
+
+/// Text in which nothing is a template: `docker ps --format '{{.Names}}'` has braces of its own.
+fn literal(text: &str) -> String {
+    let begins = ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) || text.ends_with('{');
+    if begins { format!("{RAW}{text}{END_RAW}") } else { text.to_owned() }
+}
+
+const RAW: &str = "{% raw %}";
+const END_RAW: &str = "{% endraw %}";
 
 /// Flags of the program.
 const TAKEN: [&str; 8] = ["json", "yes", "approve", "answer", "wait", "record", "step", "delay"];
 
 /// With words in place of templates, as the proof that it reads knows them.
 fn plain(run: &str) -> String {
-    let mut text = String::new();
-    let mut rest = run;
-    while let Some((before, inner)) = rest.split_once("{{") {
-        text.push_str(before);
-        text.push_str("value");
-        rest = inner.split_once("}}").map_or("", |(_, after)| after);
+    let (mut text, mut rest) = (String::new(), run);
+    while let Some(at) = rest.find('{') {
+        text.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let within = |begin: &str, end: &str| rest.strip_prefix(begin)?.split_once(end);
+        rest = if let Some((raw, after)) = within(RAW, END_RAW) {
+            text.push_str(raw);
+            after
+        } else if let Some((_, after)) = within("{{", "}}") {
+            text.push_str("value");
+            after
+        } else {
+            text.push('{');
+            &rest[1..]
+        };
     }
     text.push_str(rest);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_become_inputs_and_all_else_stays_what_it_is() {
+        let of = |command: &str| templated(command, &mut BTreeSet::new());
+        assert_eq!(of("scancel \"$JOB_ID\""), "scancel {{ inputs.job_id }}");
+        assert_eq!(of("du -x \"$DIR/log\" $x"), "du -x \"{{ inputs.dir }}/log\" $x");
+        assert_eq!(of("a \"$A$B\""), "a \"{{ inputs.a }}{{ inputs.b }}\"");
+        let names = of("docker ps --format \"{{.Names}}\" \"$FILTER\"");
+        assert_eq!(names, "{% raw %}docker ps --format \"{{.Names}}\" {% endraw %}{{ inputs.filter }}");
+        assert_eq!(plain(&names), "docker ps --format \"{{.Names}}\" value");
+        assert_eq!(of("echo ${#all[@]} {$X}"), "{% raw %}echo ${#all[@]} {{% endraw %}{{ inputs.x }}}");
+    }
 }

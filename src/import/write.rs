@@ -79,7 +79,7 @@ pub(crate) fn runbook(
             .iter()
             .enumerate()
             .filter(|(index, _)| Some(*index) != own)
-            .map(|(_, command)| (writer.names.give(&command.run, "command"), command))
+            .map(|(_, command)| (writer.names.give(&command.words(), "command"), command))
             .collect();
         let first = chain.first().map_or_else(|| of_box[one.id.as_str()].clone(), |(name, _)| name.clone());
         writer.first.insert(one.id.clone(), first);
@@ -93,7 +93,7 @@ pub(crate) fn runbook(
     let evidence: Vec<_> = attached
         .evidence
         .iter()
-        .map(|command| (writer.names.give(&command.run, "command"), command))
+        .map(|command| (writer.names.give(&command.words(), "command"), command))
         .collect();
     let begin = evidence.first().map_or_else(|| start.clone(), |(name, _)| name.clone());
 

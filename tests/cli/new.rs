@@ -100,6 +100,23 @@ fn commands_become_steps_that_ask_first_unless_they_only_read() {
 }
 
 #[test]
+fn braces_and_quotes_of_a_page_stay_what_they_are() {
+    let bench = Bench::new();
+    let page = "# x\n\n```mermaid\nflowchart TD\n  A[Look] --> B[Go on]\n```\n\n```sh\n\
+        docker ps --format '{{.Names}}'\ndu -x \"$DIR/log\"\n```\n";
+    bench.write("page.md", page);
+    bench.run(&["new", "x", "--from", "page.md"]).exits(0);
+    let first = bench.read("runbooks/x/rehearsals/first.yaml");
+    assert!(first.contains("script: \"docker ps --format '{{.Names}}'\""), "{first}");
+    let made = bench.read("runbooks/x/runbook.yaml");
+    assert!(made.contains(r#"run: "du -x \"{{ inputs.dir }}/log\"""#), "{made}");
+    bench.run(&["test", "x"]).exits(0);
+    let other = page.replace(".Names", ".ID");
+    bench.write("runbooks/x/page.md", &other);
+    assert!(bench.run(&["check", "x"]).exits(2).out.contains("page::command"));
+}
+
+#[test]
 fn a_page_without_a_flow_is_refused_with_its_line() {
     let bench = Bench::new();
     bench.write("page.md", "# Nothing\n");

@@ -35,13 +35,33 @@ pub fn commands(text: &str) -> Vec<(String, Range<usize>)> {
     all
 }
 
-/// A command with a hole for every variable and template, and single spaces: `scancel ␣` of `scancel "$JOB_ID"`.
+/// What stands for a variable or a template.
+const HOLE: char = '\u{2423}';
+
+/// A command of a page with a hole for every variable, and single spaces: `scancel ␣` of `scancel "$JOB_ID"`.
 pub(super) fn shape(command: &str) -> String {
-    const HOLE: char = '\u{2423}';
-    let mut shape = String::with_capacity(command.len());
-    let mut rest = command;
+    spaced(&holes(command, false))
+}
+
+/// The same of a step's text, in which templates are holes, too, and `{% raw %}` keeps what looks like one.
+pub(super) fn shape_of_step(text: &str) -> String {
+    let (mut shape, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, raw)) = rest.split_once("{% raw %}") {
+        let Some((raw, after)) = raw.split_once("{% endraw %}") else { break };
+        shape.push_str(&holes(before, true));
+        shape.push_str(&holes(raw, false));
+        rest = after;
+    }
+    shape.push_str(&holes(rest, true));
+    spaced(&shape)
+}
+
+fn holes(text: &str, templates: bool) -> String {
+    let mut shape = String::with_capacity(text.len());
+    let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let template = rest.strip_prefix("{{").and_then(|inner| inner.find("}}").map(|end| end + 4));
+        let inner = rest.strip_prefix("{{").filter(|_| templates);
+        let template = inner.and_then(|inner| inner.find("}}").map(|end| end + 4));
         match template.or_else(|| variable(rest)) {
             Some(len) => {
                 shape.push(HOLE);
@@ -53,9 +73,13 @@ pub(super) fn shape(command: &str) -> String {
             }
         }
     }
+    shape
+}
+
+fn spaced(shape: &str) -> String {
     // A template is quoted by the engine, a variable by who writes the page.
     let quoted = [format!("\"{HOLE}\""), format!("'{HOLE}'")];
-    let bare = quoted.iter().fold(shape, |shape, quoted| shape.replace(quoted, &HOLE.to_string()));
+    let bare = quoted.iter().fold(shape.to_owned(), |shape, quoted| shape.replace(quoted, &HOLE.to_string()));
     bare.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -99,10 +123,16 @@ mod tests {
 
     #[test]
     fn variables_and_templates_are_the_same_place() {
-        assert_eq!(shape("scancel \"$JOB_ID\""), shape("scancel {{ vars.job }}"));
-        assert_eq!(shape("a  ${X}/b"), shape("a {{ x | y }}/b"));
+        assert_eq!(shape("scancel \"$JOB_ID\""), shape_of_step("scancel {{ vars.job }}"));
+        assert_eq!(shape("a  ${X}/b"), shape_of_step("a {{ x | y }}/b"));
         assert_ne!(shape("scancel -f $X"), shape("scancel $X"));
         assert_eq!(shape("price $ 3"), "price $ 3");
+        let page = "docker ps --format '{{.Names}}' \"$X\"";
+        assert_eq!(
+            shape(page),
+            shape_of_step("{% raw %}docker ps --format '{{.Names}}' {% endraw %}{{ x }}")
+        );
+        assert_ne!(shape(page), shape_of_step("{% raw %}docker ps --format '{{.ID}}' {% endraw %}{{ x }}"));
     }
 
     #[test]

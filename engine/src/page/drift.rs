@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::commands::{commands, on_host, shape};
+use super::commands::{commands, on_host, shape, shape_of_step};
 use super::ways::{Boxed, Ways};
 use super::{Block, Flow, FlowArrow, words};
 use crate::check::{Findings, codes};
@@ -267,8 +267,8 @@ impl<'a> Drift<'a> {
         for node in &self.document.nodes {
             self.of_node(node, &mut |host, text, at| {
                 for (command, _) in commands(text) {
-                    let shape = shape(&command);
-                    run.push((Ran { host: host.map(super::commands::shape), shape }, command, at.clone()));
+                    let shape = shape_of_step(&command);
+                    run.push((Ran { host: host.map(shape_of_step), shape }, command, at.clone()));
                 }
             });
         }
