@@ -5,7 +5,7 @@
 use serde_json::Value as Json;
 
 use super::schema::{self, called};
-use super::template::{Names, Passed, Place, passed};
+use super::template::{Names, Passed, Place, is_one_expression, passed};
 use super::{Findings, codes};
 use crate::source::node::{Node, Value};
 use crate::step::StepSpec;
@@ -30,6 +30,9 @@ struct Passing<'a> {
 
 impl Passing<'_> {
     fn value(&self, schema: &Json, node: &Node, path: &str, findings: &mut Findings) {
+        if node.text().is_some_and(|text| !is_one_expression(text)) {
+            return;
+        }
         // Text for a shell or for people takes whatever can be written.
         if ["x-shell", "x-text"].iter().any(|mark| schema.get(mark).is_some()) {
             return;

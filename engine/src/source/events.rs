@@ -110,11 +110,19 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Option<Value> {
         if text.is_empty() {
             return Some(Value::Null);
         }
+        if is_short_number(&text) {
+            return text.parse::<u64>().ok().map(|number| Value::Number(number.into()));
+        }
         if may_be_other_than_text(&text) {
             return alone(&text);
         }
     }
     Some(Value::Str(text.into_owned()))
+}
+
+/// Whether plain text is a number as most are written: a few digits, the first of them no zero.
+fn is_short_number(text: &str) -> bool {
+    text.len() < 10 && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether plain text may be a number, a truth value or nothing, all of which are one word.

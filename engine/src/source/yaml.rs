@@ -195,15 +195,7 @@ fn settle(node: &mut Node, file: usize, findings: &mut Findings) {
 /// Keeps the first of several entries of one key, and reports the others.
 fn unique(entries: &mut Vec<(Word, Node)>, file: usize, findings: &mut Findings) {
     entries.iter_mut().for_each(|(key, _)| key.span.file = file);
-    let mut first: HashMap<&str, usize> = HashMap::with_capacity(entries.len());
-    let mut again = Vec::new();
-    for (at, (key, _)) in entries.iter().enumerate() {
-        let before = *first.entry(&key.text).or_insert(at);
-        if before != at {
-            again.push((at, before));
-        }
-    }
-    for (at, before) in again.into_iter().rev() {
+    for (at, before) in repeated(entries).into_iter().rev() {
         let (key, _) = entries.remove(at);
         findings
             .error(codes::YAML_DUPLICATE_KEY, format!("`{}` is written twice", key.text), key.span)
@@ -211,6 +203,25 @@ fn unique(entries: &mut Vec<(Word, Node)>, file: usize, findings: &mut Findings)
             .related(entries[before].0.span.clone(), "first here")
             .help("Keep one of the two. Neither wins silently.");
     }
+}
+
+/// The places of keys that were written before, each with that of the first.
+fn repeated(entries: &[(Word, Node)]) -> Vec<(usize, usize)> {
+    // Most maps are so small that looking through them takes less time than a table.
+    let few = entries.len() <= 8;
+    let mut first: HashMap<&str, usize> = HashMap::with_capacity(if few { 0 } else { entries.len() });
+    let mut again = Vec::new();
+    for (at, (key, _)) in entries.iter().enumerate() {
+        let before = if few {
+            entries[..at].iter().position(|(other, _)| other.text == key.text).unwrap_or(at)
+        } else {
+            *first.entry(&key.text).or_insert(at)
+        };
+        if before != at {
+            again.push((at, before));
+        }
+    }
+    again
 }
 
 fn report(error: &serde_yaml::Error, text: &str, file: usize, findings: &mut Findings) {
