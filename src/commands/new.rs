@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use engine::check::Checked;
 use engine::page::{Flow, blocks, flow};
 use engine::plan::PlanData;
 use engine::step::Registry;
@@ -12,7 +13,7 @@ use crate::error::CliError;
 use crate::exit::Exit;
 use crate::import;
 use crate::library::{Found, Place};
-use crate::load::{examine, print, registry};
+use crate::load::{examine, registry, show};
 use crate::rehearsal::{Suite, scripts};
 use crate::session::Session;
 use crate::terminal::{Screen, Stream, line};
@@ -60,7 +61,7 @@ pub(super) fn execute(args: &New) -> Result<Exit, CliError> {
     let screen = Screen::on(Stream::Out);
     let found = Found { name: args.name.clone(), place: Place::File(file.clone()) };
     let checked = examine(&found, &mut registry, true)?;
-    print(&screen, &checked);
+    tell(&screen, &checked);
     screen.line(format!("wrote {}", line(&file.display().to_string())));
     if let Some(plan) = &checked.plan {
         rehearse(&screen, &found, plan.data(), &registry)?;
@@ -70,6 +71,17 @@ pub(super) fn execute(args: &New) -> Result<Exit, CliError> {
         line(&dir.display().to_string())
     ));
     Ok(if checked.errors() == 0 { Exit::Done } else { Exit::Usage })
+}
+
+/// What is left to do, a line each: there is much of it in a runbook that is new. All else as `check` shows it.
+fn tell(screen: &Screen, checked: &Checked) {
+    let (left, other): (Vec<_>, Vec<_>) =
+        checked.diagnostics.iter().cloned().partition(|found| found.code == engine::check::TEXT_TODO);
+    show(screen, &other, &checked.files);
+    for (found, file) in left.iter().filter_map(|found| Some((found, checked.files.get(found.at.file)?))) {
+        let number = file.text[..found.at.start].matches('\n').count() + 1;
+        screen.line(format!("TODO {}:{number}  {}", line(&file.name), line(&found.message)));
+    }
 }
 
 /// Writes a first scenario beside a new runbook, with what comes of it. One that is there is left alone.

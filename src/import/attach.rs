@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use engine::page::{Flow, blocks, commands, on_host};
 use engine::step::Registry;
+use engine::template::with_words;
 use serde_json::json;
 
 /// A command of the page as a step.
@@ -23,6 +24,20 @@ impl Proposed {
     /// Text that tells it from others.
     pub(crate) fn words(&self) -> String {
         self.run.replace(RAW, "").replace(END_RAW, "")
+    }
+
+    /// Its words, and those of its variables' names.
+    fn told(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let (mut own, mut names, mut rest) = (String::new(), String::new(), self.run.as_str());
+        let host = self.host.clone().unwrap_or_default();
+        names.extend(host.strip_prefix(INPUT));
+        while let Some((before, inner)) = rest.split_once(INPUT) {
+            let (name, after) = inner.split_once("}}").unwrap_or((inner, ""));
+            own.push_str(before);
+            names.extend([" ", name]);
+            rest = after;
+        }
+        (words(&(own + rest)), words(&names))
     }
 }
 
@@ -50,12 +65,12 @@ pub(crate) fn attach(page: &str, flow: &Flow, registry: &Registry) -> Attached {
             let run = templated(run, &mut attached.inputs);
             let kind = if host.is_some() { "ssh" } else { "shell" };
             let with = match &host {
-                Some(host) => json!({ "host": host, "run": plain(&run) }),
-                None => json!({ "run": plain(&run) }),
+                Some(host) => json!({ "host": host, "run": with_words(&run) }),
+                None => json!({ "run": with_words(&run) }),
             };
             let reads = registry.get(kind).is_some_and(|step| !step.effect(&with).changes());
             let proposed = Proposed { written: command.clone(), host, run, reads };
-            match nearest(&command, flow) {
+            match nearest(&proposed, flow) {
                 Some(at) => attached.of_box[at].push(proposed),
                 None if reads => attached.evidence.push(proposed),
                 None => attached.left.push(proposed),
@@ -66,9 +81,14 @@ pub(crate) fn attach(page: &str, flow: &Flow, registry: &Registry) -> Attached {
 }
 
 /// The box that shares the most words with a command; none if it shares no telling one.
-fn nearest(command: &str, flow: &Flow) -> Option<usize> {
-    let of = words(command);
-    let shared = |title: &str| words(title).intersection(&of).count();
+fn nearest(command: &Proposed, flow: &Flow) -> Option<usize> {
+    let (own, names) = command.told();
+    let shared = |title: &str| {
+        let title = words(title);
+        // That a `$HOST` is a host tells nothing of what is done there; `$OOM_NODE` and a box on an OOM node belong together.
+        let named = title.intersection(&names).count();
+        title.intersection(&own).count() + if named > 1 { named } else { 0 }
+    };
     let counted = flow.boxes.iter().enumerate().map(|(at, one)| (shared(&one.title), at));
     // Of several that share as many, the first.
     let best = counted.max_by_key(|(count, at)| (*count, std::cmp::Reverse(*at)))?;
@@ -114,7 +134,7 @@ fn templated(command: &str, inputs: &mut BTreeSet<String>) -> String {
             let quoted = plain.ends_with('"') && after.starts_with('"');
             let before = if quoted { &plain[..plain.len() - 1] } else { &plain[..] };
             text.push_str(&literal(before));
-            text.push_str(&format!("{{{{ inputs.{input} }}}}"));
+            text.push_str(&format!("{INPUT}{input} }}}}"));
             inputs.insert(input);
             plain.clear();
             rest = if quoted { &after[1..] } else { after };
@@ -134,33 +154,12 @@ fn literal(text: &str) -> String {
     if begins { format!("{RAW}{text}{END_RAW}") } else { text.to_owned() }
 }
 
+const INPUT: &str = "{{ inputs.";
 const RAW: &str = "{% raw %}";
 const END_RAW: &str = "{% endraw %}";
 
 /// Flags of the program.
 const TAKEN: [&str; 8] = ["json", "yes", "approve", "answer", "wait", "record", "step", "delay"];
-
-/// With words in place of templates, as the proof that it reads knows them.
-fn plain(run: &str) -> String {
-    let (mut text, mut rest) = (String::new(), run);
-    while let Some(at) = rest.find('{') {
-        text.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let within = |begin: &str, end: &str| rest.strip_prefix(begin)?.split_once(end);
-        rest = if let Some((raw, after)) = within(RAW, END_RAW) {
-            text.push_str(raw);
-            after
-        } else if let Some((_, after)) = within("{{", "}}") {
-            text.push_str("value");
-            after
-        } else {
-            text.push('{');
-            &rest[1..]
-        };
-    }
-    text.push_str(rest);
-    text
-}
 
 #[cfg(test)]
 mod tests {
@@ -174,7 +173,7 @@ mod tests {
         assert_eq!(of("a \"$A$B\""), "a \"{{ inputs.a }}{{ inputs.b }}\"");
         let names = of("docker ps --format \"{{.Names}}\" \"$FILTER\"");
         assert_eq!(names, "{% raw %}docker ps --format \"{{.Names}}\" {% endraw %}{{ inputs.filter }}");
-        assert_eq!(plain(&names), "docker ps --format \"{{.Names}}\" value");
+        assert_eq!(with_words(&names), "docker ps --format \"{{.Names}}\" value");
         assert_eq!(of("echo ${#all[@]} {$X}"), "{% raw %}echo ${#all[@]} {{% endraw %}{{ inputs.x }}}");
     }
 }

@@ -99,3 +99,18 @@ fn the_way_of_a_run_is_shown_on_its_own_plan() {
     let no = bench.run(&["graph", "stop", "--run", &run, "--format", "png"]).exits(2);
     assert!(no.err.contains("rsvg-convert"), "{}", no.err);
 }
+
+/// What a command does is known before its values are: each of them will be quoted.
+#[test]
+fn a_command_with_templates_that_only_reads_is_drawn_as_one() {
+    let bench = Bench::new();
+    bench.write(
+        "runbooks/x/runbook.yaml",
+        "runbook: x\ntitle: x\ninputs: { dir: { type: path } }\nstart: look\nnodes:\n  \
+         look: { step: shell, with: { run: \"du -x {{ inputs.dir }}\" }, next: { ok: raw, nonzero: raw } }\n  \
+         raw: { step: shell, with: { run: \"du {{ inputs.dir | shell_raw }}\" }, next: { ok: end, nonzero: end } }\n  \
+         end: { end: resolved, message: x }\n",
+    );
+    let drawn = bench.run(&["graph", "x"]).exits(0).out;
+    assert!(drawn.contains("look · shell\n") && drawn.contains("raw · shell, asks first\n"), "{drawn}");
+}

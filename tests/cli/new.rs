@@ -16,7 +16,8 @@ fn repository(path: &str) -> String {
 fn a_new_runbook_checks_and_lists_what_is_left() {
     let bench = Bench::new();
     let said = bench.run(&["new", "disk-full"]).exits(0).out;
-    assert!(said.contains("text::todo") && said.contains("wrote runbooks/disk-full/runbook.yaml"), "{said}");
+    assert!(said.contains("TODO runbooks/disk-full/runbook.yaml:2  one line that tells"), "{said}");
+    assert!(said.contains("wrote runbooks/disk-full/runbook.yaml"), "{said}");
     let checked = bench.run(&["check", "disk-full"]).exits(0).out;
     // What was made up is not taken for known: a scenario passes at once, and says what is left to do in it.
     let tested = bench.run(&["test", "disk-full"]).exits(0).out;
@@ -97,6 +98,20 @@ fn commands_become_steps_that_ask_first_unless_they_only_read() {
     bench.run(&["new", "disk", "--from", &repository("tests/drift/disk/page.md")]).exits(0);
     insta::assert_snapshot!("disk", bench.read("runbooks/disk/runbook.yaml"));
     insta::assert_snapshot!("disk_first", bench.read("runbooks/disk/rehearsals/first.yaml"));
+}
+
+/// In `examples/disk-full` every command runs on `$HOST`, and one box speaks of the host's owner.
+#[test]
+fn what_variables_are_called_says_little_about_where_a_command_belongs() {
+    let bench = Bench::new();
+    bench.run(&["new", "x", "--from", &repository("examples/disk-full/page.md")]).exits(0);
+    let made = bench.read("runbooks/x/runbook.yaml");
+    let at = |text: &str| made.find(text).unwrap_or_else(|| panic!("no {text}"));
+    assert!(at("run: \"df -x") < at("flow: \"A\""), "evidence comes first");
+    let (decides, vacuums) = (at("flow: \"D\""), at("flow: \"J\""));
+    assert!((decides..vacuums).contains(&at("run: \"du -sm /var/log/journal\"")));
+    assert!((decides..at("flow: \"O\"")).contains(&at("run: \"systemctl restart {{ inputs.unit }}\"")));
+    bench.run(&["test", "x"]).exits(0);
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use crate::plan::{Approve, Body, EndKind, Enter, Next, Node, OnFailure, Plan, StepNode};
-use crate::step::{Effect, Registry};
+use crate::step::{Effect, Registry, StepSpec};
+use crate::template::with_words;
 
 /// A plan as boxes and arrows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,11 +158,24 @@ pub(super) fn surrounding<'a>(plan: &'a Plan, node: &Node) -> Option<&'a Enter> 
     }
 }
 
+/// The parameters of a step, as far as they tell what it does whatever the values are.
+fn without_values(step: &StepNode, spec: &StepSpec) -> Value {
+    let mut with = step.with.clone();
+    for (name, value) in with.as_object_mut().into_iter().flatten() {
+        let shell = spec.params["properties"][name]["x-shell"] == Value::Bool(true);
+        if let (true, Some(text)) = (shell, value.as_str()) {
+            *value = Value::from(with_words(text));
+        }
+    }
+    with
+}
+
 fn of_node(plan: &Plan, node: &Node, registry: &Registry) -> ChartBox {
     let (kind, step, gated) = match &node.body {
         Body::Step(step) => {
+            let found = registry.get(&step.kind);
             let kind =
-                registry.get(&step.kind).map_or(Kind::Unknown, |found| found.effect(&step.with).into());
+                found.map_or(Kind::Unknown, |found| found.effect(&without_values(step, found.spec())).into());
             let changes = matches!(kind, Kind::Changes | Kind::Irreversible);
             let gated = match step.approve {
                 Approve::Default => changes,

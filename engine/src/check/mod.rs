@@ -28,3 +28,5 @@ pub use todo::left_to_do;
 pub const STEP_UNKNOWN: &str = codes::STEP_UNKNOWN;
 /// The code of a step that is known elsewhere and cannot be used.
 pub const STEP_EXTERNAL: &str = codes::STEP_EXTERNAL;
+/// The code of what an author left to do.
+pub const TEXT_TODO: &str = codes::TEXT_TODO;

@@ -11,7 +11,7 @@ use super::shell::placeholder;
 use super::tracked::{Open, Unknown, is_unknown};
 
 /// Filters beyond minijinja's own.
-pub const FILTERS: &[&str] = &["default", "d", "duration", "gib", "shell_raw"];
+pub const FILTERS: &[&str] = &["default", "d", "duration", "gib", "number", "shell_raw"];
 /// Tests beyond minijinja's own.
 pub const TESTS: &[&str] = &["known", "unknown"];
 
@@ -47,8 +47,20 @@ pub(super) static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(||
         Ok(seconds) => Value::from(short_duration(seconds)),
         Err(_) => seconds.clone(),
     });
+    env.add_filter("number", number);
     env
 });
+
+/// `text | number`: the number that a text is, spaces around it aside. What is none is unknown, as is what is not there.
+fn number(value: &Value) -> Value {
+    if is_unknown(value) || value.kind() == ValueKind::Number {
+        return value.clone();
+    }
+    let text = value.as_str().map(str::trim);
+    let whole = text.and_then(|text| text.parse::<i64>().ok()).map(Value::from);
+    let broken = || text?.parse::<f64>().ok().filter(|number| number.is_finite()).map(Value::from);
+    whole.or_else(broken).unwrap_or_else(|| Unknown::noticed("a text that is no number"))
+}
 
 /// Seconds for people: `45 s`, `12 min`, `3.5 h`.
 fn short_duration(seconds: f64) -> String {

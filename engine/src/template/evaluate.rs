@@ -299,6 +299,28 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_is_no_number_is_unknown_and_not_zero() {
+        assert_eq!(eval("{{ '  42 ' | number }}").value, json!(42));
+        assert_eq!(eval("{{ '-0.5' | number }}").value, json!(-0.5));
+        assert_eq!(eval("{{ job.id | number + 1 }}").value, json!(8));
+        assert_eq!(eval("{{ ['1', '2'] | map('number') | sum }}").value, json!(3));
+        for template in [
+            "{{ '-' | number > 5 }}",
+            "{{ '' | number < 5 }}",
+            "{{ 'nan' | number < 5 }}",
+            "{{ [] | first | number < 5 }}",
+            "{{ ['1', 'x'] | map('number') | sum }}",
+            "{{ job.step | number < 5 }}",
+        ] {
+            let evaluated = eval(template);
+            assert_eq!(evaluated.value, Json::Null, "{template}");
+            assert_eq!(evaluated.unknown.len(), 1, "{template}");
+        }
+        assert_eq!(eval("{{ 'x' | number is known }}").value, json!(false));
+        assert_eq!(eval("{{ 'x' | number | default(7) }}").value, json!(7));
+    }
+
+    #[test]
     fn asking_whether_it_is_known_is_no_read() {
         assert_eq!(eval("{{ job.step is known }}").value, json!(false));
         assert_eq!(eval("{{ job.step is unknown or job.step > 3 }}").value, json!(true));

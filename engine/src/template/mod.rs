@@ -10,9 +10,11 @@ mod evaluate;
 mod names;
 mod reads;
 mod shell;
+mod stand_in;
 mod tracked;
 
 pub(crate) use delimiters::{Code, code, one_expression, string};
 pub use environment::{FILTERS, TESTS};
 pub use evaluate::{Evaluated, TemplateError, condition, params, text, value};
 pub use names::{Binding, Names, Standing};
+pub use stand_in::with_words;

@@ -25,6 +25,14 @@ pub(super) struct Unknown {
     pub path: String,
 }
 
+impl Unknown {
+    /// One that was read just now.
+    pub(super) fn noticed(path: &str) -> Value {
+        reads::notice_unknown(path);
+        Value::from_object(Self { path: path.to_owned() })
+    }
+}
+
 /// A value that only a real run can know; so is everything in it.
 #[derive(Debug)]
 pub(super) struct Open {
@@ -63,10 +71,7 @@ fn wrap(root: &Arc<Json>, pointer: String, path: String, standing: Standing) -> 
             reads::notice_standing(Standing::Open, &path);
             Value::from_object(Open { path })
         }
-        Some(Json::Null) => {
-            reads::notice_unknown(&path);
-            Value::from_object(Unknown { path })
-        }
+        Some(Json::Null) => Unknown::noticed(&path),
         Some(Json::Object(_) | Json::Array(_)) => {
             Value::from_object(Tracked { root: Arc::clone(root), pointer, path, standing })
         }
