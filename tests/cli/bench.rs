@@ -70,9 +70,22 @@ impl Bench {
     /// The program, with an environment that says nothing of this machine.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_runbook"));
-        command.args(args).current_dir(self.directory.path()).env_clear();
+        command.args(args);
+        self.surround(command)
+    }
+
+    /// Runs a script in which `runbook` is the program.
+    pub(crate) fn shell(&self, script: &str) -> Said {
+        let mut command = Command::new("bash");
+        command.args(["-c", script]);
+        Said::of(self.surround(command).output().unwrap())
+    }
+
+    fn surround(&self, mut command: Command) -> Command {
+        command.current_dir(self.directory.path()).env_clear();
         let path = std::env::var("PATH").unwrap_or_default();
-        command.env("PATH", format!("{}:{path}", self.path("bin").display()));
+        let beside = Path::new(env!("CARGO_BIN_EXE_runbook")).parent().unwrap().display();
+        command.env("PATH", format!("{}:{beside}:{path}", self.path("bin").display()));
         let state = self.state.clone().map_or_else(|| self.path("state").into_os_string(), Into::into);
         command.env("HOME", self.directory.path()).env("RUNBOOK_STATE", state);
         command.env("RUNBOOK_SYSLOG", "");

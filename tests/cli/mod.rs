@@ -23,6 +23,7 @@ mod secrets;
 mod slurm;
 mod team;
 mod test;
+mod tutorial;
 mod unwritable;
 mod verify;
 mod walk;
