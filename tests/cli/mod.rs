@@ -11,6 +11,7 @@ mod help;
 mod impact;
 mod locks;
 mod new;
+mod picture;
 // A release build has one policy, that of its host: no test can give it another.
 #[cfg(debug_assertions)]
 mod policy;
