@@ -327,7 +327,7 @@ pub(crate) enum GraphFormat {
     Dot,
     /// A picture
     Svg,
-    /// Not drawn by this program; says how to get it
+    /// The same for what shows no SVG; converted by rsvg-convert, resvg, Inkscape or ImageMagick
     Png,
 }
 

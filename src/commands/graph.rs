@@ -24,10 +24,9 @@ pub(super) fn execute(args: &Graph) -> Result<Exit, CliError> {
         GraphFormat::Dot => dot(&chart),
         GraphFormat::Svg => graph::svg(&chart, "runbook")?,
         GraphFormat::Png => {
-            return Err(CliError::usage(
-                "this program draws no PNG",
-                "draw an SVG and convert it: `runbook graph NAME -o graph.svg && rsvg-convert graph.svg -o graph.png`",
-            ));
+            let into_a_file = || CliError::usage("a PNG is no text", "name a file for it: `-o graph.png`");
+            let path = args.output.as_deref().ok_or_else(into_a_file)?;
+            return write(path, &graph::png(&chart)?);
         }
         GraphFormat::Text => {
             let screen = Screen::on(Stream::Out);
@@ -44,9 +43,16 @@ pub(super) fn execute(args: &Graph) -> Result<Exit, CliError> {
         }
     };
     match &args.output {
-        Some(path) => std::fs::write(path, drawn).map_err(|error| CliError::write(path, error))?,
-        None => Screen::on(Stream::Out).raw(&drawn),
+        Some(path) => write(path, drawn.as_bytes()),
+        None => {
+            Screen::on(Stream::Out).raw(&drawn);
+            Ok(Exit::Done)
+        }
     }
+}
+
+fn write(path: &Path, drawn: &[u8]) -> Result<Exit, CliError> {
+    std::fs::write(path, drawn).map_err(|error| CliError::write(path, error))?;
     Ok(Exit::Done)
 }
 

@@ -6,9 +6,9 @@ use merman::{OperationControl, RenderOutput, RenderRequest, Renderer, SvgRequest
 
 use crate::error::CliError;
 
-/// The layout that is built in, and labels of arrows on white.
-const CONFIG: &str =
-    "---\nconfig:\n  layout: dagre\n  themeVariables: { edgeLabelBackground: \"#ffffff\" }\n---\n";
+/// The layout that is built in, boxes without the shadows that some viewers leave out together with their box, and labels
+/// of arrows on white.
+const CONFIG: &str = "---\nconfig:\n  layout: dagre\n  look: classic\n  themeVariables: { edgeLabelBackground: \"#ffffff\" }\n---\n";
 
 /// The chart as one SVG document, without scripts, fonts or anything else from outside. `id` tells several in one page
 /// apart.

@@ -96,8 +96,28 @@ fn the_way_of_a_run_is_shown_on_its_own_plan() {
     insta::assert_snapshot!("way", drawn("mermaid"));
     insta::assert_snapshot!("way_text", drawn("text"));
     bench.run(&["graph", "training-oom", "--run", &run]).exits(2);
-    let no = bench.run(&["graph", "stop", "--run", &run, "--format", "png"]).exits(2);
-    assert!(no.err.contains("rsvg-convert"), "{}", no.err);
+}
+
+/// The converter is a stand-in: what it is given matters, and what becomes of its answer.
+#[test]
+fn a_png_is_what_an_installed_converter_makes_of_the_svg() {
+    let bench = hostile();
+    let converter =
+        |ends: &str| bench.program("rsvg-convert", &format!("#!/bin/sh\ncat >given.svg\n{ends}\n"));
+    converter("printf '\\211PNG\\r\\n'");
+    bench.run(&["graph", "hostile", "-o", "graph.png"]).exits(0);
+    assert_eq!(std::fs::read(bench.path("graph.png")).unwrap(), b"\x89PNG\r\n");
+    let svg = bench.run(&["graph", "hostile", "--format", "svg"]).exits(0).out;
+    assert_eq!(bench.read("given.svg"), svg);
+    assert!(bench.run(&["graph", "hostile", "--format", "png"]).exits(2).err.contains("-o graph.png"));
+    converter("echo 'too large' >&2; exit 1");
+    let no = bench.run(&["graph", "hostile", "-o", "other.png"]).exits(2);
+    assert!(no.err.contains("rsvg-convert could not convert the picture: too large"), "{}", no.err);
+    assert!(!bench.path("other.png").exists());
+    let nowhere =
+        bench.command(&["graph", "hostile", "-o", "other.png"]).env("PATH", bench.path("bin/none")).output();
+    let said = String::from_utf8_lossy(&nowhere.unwrap().stderr).into_owned();
+    assert!(said.contains("a PNG needs one of rsvg-convert") && said.contains("librsvg2-bin"), "{said}");
 }
 
 /// What a command does is known before its values are: each of them will be quoted.
