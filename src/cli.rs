@@ -171,9 +171,10 @@ pub(crate) struct Resume {
 /// Take back what a run changed, newest first; every step back asks first
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each change is looked at, shown as it would be taken back, and taken back when that is agreed to. It stops at a change
-that cannot be taken back: with --leave that one stays, and what was done before it is taken back. Running it again goes
-on where it stopped. Exit code 0: everything is taken back (or there was nothing), 6: stopped half-way.
+Each change is looked at, shown as it would be taken back, and taken back when that is agreed to.
+It stops at a change that cannot be taken back: with --leave that one stays, and what was done
+before it is taken back. Running it again goes on where it stopped. Exit code 0: everything is
+taken back (or there was nothing), 6: stopped half-way.
 
 Examples:
   runbook rollback 20261124-031244-k7f2 --dry-run   what would be run, without touching anything
@@ -272,9 +273,11 @@ pub(crate) struct Check {
 /// Begin a runbook, from its written page if there is one
 #[derive(Debug, Args)]
 #[command(after_help = "\
-From a page: every box of its Mermaid flow becomes a node, a box that several arrows leave a decision, a label an outcome. The
-page's shell blocks become steps; what cannot be shown to read only asks first. What the page does not say is marked TODO, and
-`check` lists it. A first rehearsal goes with it, in which placeholders answer for the world: `runbook test` walks it at once.
+From a page: every box of its Mermaid flow becomes a node, a box that several arrows leave a
+decision, a label an outcome. The page's shell blocks become steps; what cannot be shown to read
+only asks first. What the page does not say is marked TODO, and `check` lists it. A first
+rehearsal goes with it, in which placeholders answer for the world: `runbook test` walks it at
+once.
 
 Examples:
   runbook new disk-full
@@ -409,8 +412,9 @@ pub(crate) struct Show {
 /// Report a run to people who were not there
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What happened and when, what was found, what was shown and who agreed, what was taken back, what is left to do, GPU memory
-before and after, and whether the journal holds. HTML is one file that needs nothing else; docs/report.md says what JSON holds.
+What happened and when, what was found, what was shown and who agreed, what was taken back, what
+is left to do, GPU memory before and after, and whether the journal holds. HTML is one file that
+needs nothing else; docs/report.md says what JSON holds.
 
 Examples:
   runbook runs report 20261124-031244-k7f2
@@ -459,10 +463,11 @@ impl Report {
 /// Find out whether a journal is what was written
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every line carries the hash of the line before it, so lines that were altered, dropped, swapped, moved, put in or taken from
-another run are named. What was cut off at the end shows by a head that was noted elsewhere: in the system's log (journalctl,
-/var/log), in the comment of a job that the run submitted, and where lists of runs are kept; those that can be read are
-compared. Exit code 0: it is what was written, 1: it is not, 2: there is no such run.
+Every line carries the hash of the line before it, so lines that were altered, dropped, swapped,
+moved, put in or taken from another run are named. What was cut off at the end shows by a head
+that was noted elsewhere: in the system's log (journalctl, /var/log), in the comment of a job that
+the run submitted, and where lists of runs are kept; those that can be read are compared. Exit
+code 0: it is what was written, 1: it is not, 2: there is no such run.
 
 Examples:
   runbook runs verify 20261124-031244-k7f2
@@ -548,8 +553,9 @@ pub(crate) enum StepsCommand {
 /// Run one step by itself; a change asks first
 #[derive(Debug, Args)]
 #[command(after_help = "\
-VALUE is read as the parameter's type asks: text, number, true or false; a list as JSON, separated by commas, or one
-value; an object as JSON. @FILE is the JSON in FILE. Exit code 0 with any outcome, 5 if the step broke.
+VALUE is read as the parameter's type asks: text, number, true or false; a list as JSON, separated
+by commas, or one value; an object as JSON. @FILE is the JSON in FILE. Exit code 0 with any
+outcome, 5 if the step broke.
 
 Examples:
   runbook steps run slurm.job --with job=123456

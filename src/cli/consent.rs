@@ -16,8 +16,9 @@ pub(crate) struct Pending {
 /// Agree to the change that a run waits to make
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Shows what the run shows and asks. Who answers is the account that this runs as, from any host that has the state directory.
-A script names the digest of what it agrees to; without a terminal nothing else is an answer.
+Shows what the run shows and asks. Who answers is the account that this runs as, from any host
+that has the state directory. A script names the digest of what it agrees to; without a terminal
+nothing else is an answer.
 
 Examples:
   runbook approve 20261124-031244-k7f2

@@ -7,8 +7,9 @@ use clap::Args;
 /// Walk runbooks through their scenarios, and show what these cover
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Scenarios are YAML files in rehearsals/ beside a runbook: docs/scenarios.md. Without RUNBOOK all that have some are tested.
-Nothing real is asked or touched. Exit code 0: all did as expected, 1: some did not, 2: one has mistakes.
+Scenarios are YAML files in rehearsals/ beside a runbook: docs/scenarios.md. Without RUNBOOK all
+that have some are tested. Nothing real is asked or touched. Exit code 0: all did as expected, 1:
+some did not, 2: one has mistakes.
 
 Examples:
   runbook test
@@ -35,9 +36,10 @@ pub(crate) struct Test {
 /// Tell which recorded runs would take another path through an edited runbook
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Scenarios and recordings beside a runbook are walked by it as it was and as it is now. Past runs (`runbook runs list`) are walked
-again from their journals: every step answers what it answered then, as long as it is asked the same. Nothing real is asked or
-touched. Exit code 0: none would, 1: some would.
+Scenarios and recordings beside a runbook are walked by it as it was and as it is now. Past runs
+(`runbook runs list`) are walked again from their journals: every step answers what it answered
+then, as long as it is asked the same. Nothing real is asked or touched. Exit code 0: none would,
+1: some would.
 
 Examples:
   runbook impact training-oom

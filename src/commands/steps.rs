@@ -151,11 +151,9 @@ fn fields(screen: &Screen, head: &str, of: &Value) {
     }
     for field in fields {
         let need = if field.required { screen.paint.warn("  required") } else { String::new() };
-        screen.line(format!(
-            "  {}  {}{need}",
-            screen.paint.bold(&field.name),
-            screen.paint.dim(&field.types)
-        ));
+        let types = wrap(&field.types, field.name.len() + 4, screen.width()).join("\n");
+        let types: Vec<String> = types.trim_start().lines().map(|types| screen.paint.dim(types)).collect();
+        screen.line(format!("  {}  {}{need}", screen.paint.bold(&field.name), types.join("\n")));
         if !field.help.is_empty() {
             screen.lines(&wrap(&line(&field.help), 6, screen.width()));
         }

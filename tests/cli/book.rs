@@ -68,26 +68,53 @@ fn the_page_of_steps_is_what_they_say() {
 
 #[test]
 fn every_page_is_in_the_book_and_every_link_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let summary = fs::read_to_string(docs().join("SUMMARY.md")).unwrap();
-    let link = regex::Regex::new(r"\]\(([^)\s#]+)(#[^)\s]*)?\)").unwrap();
+    let mut pages = vec!["examples/README.md".into(), "tests/cluster/README.md".into()];
+    for folder in ["", "docs"] {
+        let files = fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+        let files = files.map(|name| Path::new(folder).join(name));
+        pages.extend(files.filter(|name| name.extension().is_some_and(|extension| extension == "md")));
+    }
+    let link = regex::Regex::new(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)").unwrap();
+    let fence = regex::Regex::new(r"(?ms)^```.*?^```$").unwrap();
     let mut links = 0;
-    for entry in fs::read_dir(docs()).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if !name.ends_with(".md") {
-            continue;
-        }
-        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "SUMMARY.md lacks {name}");
-        let text = fs::read_to_string(docs().join(&name)).unwrap();
-        for found in link.captures_iter(&text) {
-            let to = &found[1];
+    for page in &pages {
+        let shown = page.display();
+        let text = fs::read_to_string(root.join(page)).unwrap();
+        let beside = root.join(page).parent().unwrap().to_owned();
+        let of_the_book = page.parent() == Some(Path::new("docs"));
+        let name = page.file_name().unwrap().to_string_lossy();
+        let listed = name == "SUMMARY.md" || summary.contains(&format!("({name})"));
+        assert!(!of_the_book || listed, "SUMMARY.md lacks {name}");
+        for found in link.captures_iter(&fence.replace_all(&text, "")) {
+            let (to, place) = (&found[1], found.get(2).map(|place| place.as_str()));
+            if to.contains("://") {
+                continue;
+            }
             links += 1;
+            let target = if to.is_empty() { root.join(page) } else { beside.join(to) };
+            assert!(target.exists(), "{shown} leads to {to}, which is not there");
+            assert!(!of_the_book || !to.contains(".."), "{shown} leads out of the book: {to}");
+            let heading =
+                |place: &str| headings(&fs::read_to_string(&target).unwrap()).any(|name| name == place);
             assert!(
-                to.contains("://") || docs().join(to).exists(),
-                "{name} leads to {to}, which is not there"
+                place.is_none_or(heading),
+                "{shown} leads to {to}#{place:?}, and no heading there is called so"
             );
         }
     }
-    assert!(links > 30, "{links}");
+    assert!(links > 60, "{links}");
+}
+
+/// What the headings of a page are called in links.
+fn headings(page: &str) -> impl Iterator<Item = String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| {
+        let words = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = words.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    })
 }
 
 #[test]
