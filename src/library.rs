@@ -63,6 +63,11 @@ pub(crate) struct Tape {
 }
 
 impl Found {
+    /// The one in this file.
+    pub(crate) fn at(file: PathBuf) -> Self {
+        Self { name: name_of(&file), place: Place::File(file) }
+    }
+
     /// Its file, for people.
     pub(crate) fn shown(&self) -> String {
         match &self.place {
@@ -175,7 +180,7 @@ pub(crate) fn find(asked: &str) -> Result<Found, CliError> {
                 "`runbook list` shows all by name",
             ));
         }
-        return Ok(Found { name: name_of(&file), place: Place::File(file) });
+        return Ok(Found::at(file));
     }
     let all = all();
     all.get(asked).cloned().ok_or_else(|| {

@@ -75,9 +75,9 @@ fn examine_bytes(name: &str, bytes: Vec<u8>, registry: &Registry, page: Option<&
     }
 }
 
-/// Everything that can be found wrong with a text, its page left alone.
-pub(crate) fn examine_text(file: SourceFile, registry: &Registry) -> Checked {
-    examine_with(file, registry, None)
+/// Everything that can be found wrong with a text, and with the page beside where it is kept.
+pub(crate) fn examine_text(file: SourceFile, registry: &Registry, page: Option<&Found>) -> Checked {
+    examine_with(file, registry, page)
 }
 
 fn examine_with(file: SourceFile, registry: &Registry, page: Option<&Found>) -> Checked {

@@ -1,13 +1,20 @@
 //! One open file, and places in it: the protocol counts lines and UTF-16 units, we count bytes.
 
+use std::path::PathBuf;
+
 use engine::check::Outline;
 use engine::diagnostic::{SourceFile, Span};
 use engine::step::Registry;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
+
+use crate::library::Found;
 
 /// An open file.
 pub(super) struct Document {
     pub(super) file: SourceFile,
+    /// Where it is kept, if that is a file.
+    pub(super) found: Option<Found>,
     /// How the file was when it last was YAML: while one types it often is none.
     pub(super) outline: Outline,
     /// The outline is of the text as it is now.
@@ -15,9 +22,12 @@ pub(super) struct Document {
 }
 
 impl Document {
-    pub(super) fn new(name: String) -> Self {
+    pub(super) fn new(uri: &str) -> Self {
+        let path = uri.strip_prefix("file://").map(|path| percent_decode_str(path).decode_utf8_lossy());
+        let name = path.as_deref().unwrap_or(uri).to_owned();
+        let found = path.map(|path| Found::at(PathBuf::from(path.as_ref())));
         let file = SourceFile { name, text: String::new() };
-        Self { file, outline: Outline::default(), current: false }
+        Self { file, found, outline: Outline::default(), current: false }
     }
 
     pub(super) fn set(&mut self, text: String, registry: &Registry) {
@@ -48,15 +58,8 @@ impl Document {
         start + line.len()
     }
 
-    /// A place of the protocol.
-    fn place(&self, offset: usize) -> Value {
-        let before = self.file.text.get(..offset).unwrap_or(&self.file.text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        json!({ "line": before.matches('\n').count(), "character": line.encode_utf16().count() })
-    }
-
     pub(super) fn range(&self, at: &Span) -> Value {
-        json!({ "start": self.place(at.start), "end": self.place(at.start + at.len) })
+        range(&self.file.text, at)
     }
 
     /// The node that is named at a byte, with every place that names it.
@@ -72,6 +75,17 @@ impl Document {
         let inner = written.get(quotes..written.len().checked_sub(quotes)?)?;
         (inner == name).then(|| Span { file: at.file, start: at.start + quotes, len: name.len() })
     }
+}
+
+/// A range of the protocol.
+pub(super) fn range(text: &str, at: &Span) -> Value {
+    json!({ "start": place(text, at.start), "end": place(text, at.start + at.len) })
+}
+
+fn place(text: &str, offset: usize) -> Value {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    json!({ "line": before.matches('\n').count(), "character": line.encode_utf16().count() })
 }
 
 /// Whether a place covers a byte; the byte after its end counts, because that is where one is after typing it.

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use engine::diagnostic::Severity;
+use engine::diagnostic::{Severity, Span};
 use engine::step::Registry;
 use lsp_server::{Connection, ErrorCode, Message, Notification, Request, Response};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::complete::complete;
-use super::document::{Document, covers};
+use super::document::{Document, covers, range};
 use crate::load::{examine_text, registry};
 
 /// Talks to an editor over standard input and output until it says goodbye.
@@ -26,17 +27,27 @@ pub(crate) fn serve() -> Result<(), String> {
         "completionProvider": { "triggerCharacters": [".", " ", "{"] },
     });
     connection.initialize(capabilities).map_err(|error| error.to_string())?;
-    let mut server = Server { registry: registry(), documents: HashMap::new(), changed: BTreeSet::new() };
+    let mut server = Server {
+        registry: registry(),
+        documents: HashMap::new(),
+        pages: HashMap::new(),
+        changed: BTreeSet::new(),
+    };
     let spoken = server.converse(&connection);
     drop(connection);
     threads.join().map_err(|error| error.to_string())?;
     spoken
 }
 
+/// What an address cannot hold as it is (RFC 3986, 2.3).
+const UNSAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 struct Server {
     registry: Registry,
     /// Open files by their address.
     documents: HashMap<String, Document>,
+    /// The page of which something was said last, by the address of its runbook.
+    pages: HashMap<String, String>,
     /// Files that were not checked since they changed.
     changed: BTreeSet<String>,
 }
@@ -49,7 +60,9 @@ impl Server {
                 Ok(message) => message,
                 Err(_) => {
                     for uri in std::mem::take(&mut self.changed) {
-                        send(connection, Message::Notification(self.findings(&uri)))?;
+                        for said in self.findings(&uri) {
+                            send(connection, Message::Notification(said))?;
+                        }
                     }
                     let Ok(message) = connection.receiver.recv() else { return Ok(()) };
                     message
@@ -86,34 +99,54 @@ impl Server {
             _ => return,
         };
         let Value::String(text) = text else { return };
-        let document = self.documents.entry(uri.clone()).or_insert_with(|| Document::new(name_of(&uri)));
+        let document = self.documents.entry(uri.clone()).or_insert_with(|| Document::new(&uri));
         document.set(text, &self.registry);
         self.changed.insert(uri);
     }
 
-    /// What the checker says of a file; nothing of one that was closed.
-    fn findings(&self, uri: &str) -> Notification {
-        let found = self.documents.get(uri).map_or_else(Vec::new, |document| {
-            let checked = examine_text(document.file.clone(), &self.registry);
-            let here = checked.diagnostics.iter().filter(|found| found.at.file == 0);
-            here.map(|found| {
-                let said = [Some(&found.message), found.help.as_ref()].into_iter().flatten();
-                let related = found.related.iter().filter(|(at, _)| at.file == 0).map(|(at, label)| {
-                    json!({ "location": { "uri": uri, "range": document.range(at) }, "message": label })
+    /// What the checker says of a file and of its page; nothing of one that was closed.
+    fn findings(&mut self, uri: &str) -> Vec<Notification> {
+        let mut said = BTreeMap::from([(uri.to_owned(), Vec::new())]);
+        said.extend(self.pages.remove(uri).map(|page| (page, Vec::new())));
+        if let Some(document) = self.documents.get(uri) {
+            let checked = examine_text(document.file.clone(), &self.registry, document.found.as_ref());
+            let uris: Vec<Option<String>> = checked
+                .files
+                .iter()
+                .enumerate()
+                .map(|(at, file)| {
+                    if at == 0 { Some(uri.to_owned()) } else { beside(uri, &document.file.name, &file.name) }
+                })
+                .collect();
+            let place = |at: &Span| {
+                let uri = uris[at.file].as_ref()?;
+                Some((uri, range(&checked.files[at.file].text, at)))
+            };
+            for found in &checked.diagnostics {
+                let Some((at, range)) = place(&found.at) else { continue };
+                let text = [Some(&found.message), found.help.as_ref()].into_iter().flatten();
+                let related = found.related.iter().filter_map(|(at, label)| {
+                    let (uri, range) = place(at)?;
+                    Some(json!({ "location": { "uri": uri, "range": range }, "message": label }))
                 });
-                json!({
-                    "range": document.range(&found.at),
+                said.entry(at.clone()).or_default().push(json!({
+                    "range": range,
                     "severity": match found.severity { Severity::Error => 1, Severity::Warning => 2 },
                     "code": found.code,
                     "source": "runbook",
-                    "message": said.cloned().collect::<Vec<_>>().join("\n"),
+                    "message": text.cloned().collect::<Vec<_>>().join("\n"),
                     "relatedInformation": related.collect::<Vec<_>>(),
-                })
+                }));
+            }
+            let page = said.keys().find(|at| *at != uri).cloned();
+            self.pages.extend(page.map(|page| (uri.to_owned(), page)));
+        }
+        let method = "textDocument/publishDiagnostics";
+        said.into_iter()
+            .map(|(uri, found)| {
+                Notification::new(method.to_owned(), json!({ "uri": uri, "diagnostics": found }))
             })
             .collect()
-        });
-        let params = json!({ "uri": uri, "diagnostics": found });
-        Notification { method: "textDocument/publishDiagnostics".to_owned(), params }
     }
 
     fn answer(&self, request: Request) -> Response {
@@ -150,10 +183,13 @@ fn send(connection: &Connection, message: Message) -> Result<(), String> {
     connection.sender.send(message).map_err(|error| error.to_string())
 }
 
-/// The file's path, for people.
-fn name_of(uri: &str) -> String {
-    let path = uri.strip_prefix("file://").unwrap_or(uri);
-    Path::new(path).display().to_string()
+/// The address of a file if it lies in the directory of the one at `uri`, as a page does.
+fn beside(uri: &str, name: &str, other: &str) -> Option<String> {
+    let other = Path::new(other);
+    let near = other.parent() == Path::new(name).parent();
+    let file = other.file_name().filter(|_| near)?.to_str()?;
+    let (directory, _) = uri.rsplit_once('/')?;
+    Some(format!("{directory}/{}", utf8_percent_encode(file, UNSAFE)))
 }
 
 /// What a name in a template stands for, or what a node does.

@@ -66,6 +66,11 @@ impl Editor {
         while !self.diagnostics.contains_key(uri) {
             self.receive();
         }
+        self.known_of(uri)
+    }
+
+    /// What was said last about a document, without waiting.
+    pub(super) fn known_of(&self, uri: &str) -> Vec<String> {
         let found = self.diagnostics[uri].as_array().unwrap().iter();
         let line = |one: &Value| one["range"]["start"]["line"].as_u64().unwrap() + 1;
         let mut said: Vec<(u64, String)> =

@@ -65,6 +65,26 @@ fn mistakes_come_and_go_as_one_types() {
 }
 
 #[test]
+fn what_differs_from_the_page_is_told_in_both_files() {
+    let bench = Bench::new();
+    let kept = |name: &str| std::fs::read_to_string(format!("tests/drift/disk/{name}")).unwrap();
+    let yaml = kept("runbook.yaml");
+    let path = bench.write("a b/runbook.yaml", &yaml);
+    bench.write("a b/page.md", &kept("page.md"));
+    let uri = format!("file://{}", path.display()).replace(' ', "%20");
+    let page = uri.replace("runbook.yaml", "page.md");
+    let mut editor = Editor::start(&mut bench.command(&["lsp"]));
+    assert_eq!(editor.open(&uri, &yaml), [] as [&str; 0]);
+    let said = editor.change(&uri, &yaml.replace("Rotate the logs", "Rotate all logs"));
+    assert!(said.len() == 1 && said[0].contains("Rotate"), "{said:?}");
+    editor.change(&uri, &yaml.replace("    flow: C\n", ""));
+    let said = editor.known_of(&page);
+    assert!(said.iter().any(|said| said.starts_with("6: ") && said.contains("`C`")), "{said:?}");
+    assert_eq!(editor.change(&uri, &yaml), [] as [&str; 0]);
+    assert_eq!(editor.known_of(&page), [] as [&str; 0]);
+}
+
+#[test]
 fn a_name_leads_to_its_node() {
     let bench = Bench::new();
     let mut editor = editor(&bench);
