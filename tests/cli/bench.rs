@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use rustix::pty::OpenptFlags;
+use rustix::termios::LocalModes;
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -235,6 +236,18 @@ impl Terminal {
     /// Types.
     pub(crate) fn type_in(&mut self, text: &str) -> &mut Self {
         self.keys.write_all(text.as_bytes()).unwrap();
+        self
+    }
+
+    /// Waits until the terminal no longer shows what is typed: turning that off throws away what was typed before.
+    #[track_caller]
+    pub(crate) fn hides(&mut self) -> &mut Self {
+        let until = Instant::now() + PATIENCE;
+        let shows = |keys| rustix::termios::tcgetattr(keys).unwrap().local_modes.contains(LocalModes::ECHO);
+        while shows(&self.keys) {
+            assert!(Instant::now() < until, "the terminal shows what is typed");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         self
     }
 

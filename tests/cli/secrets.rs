@@ -101,7 +101,7 @@ fn a_resumed_run_is_given_the_secret_again() {
     assert!(!bench.path("posted").exists());
     // At a terminal it is asked for; what is typed is not shown.
     let mut terminal = bench.terminal(&["resume", &id, "--yes"]);
-    terminal.see("Secret token (not shown): ").type_in(&format!("{TOKEN}\n")).see("RESOLVED");
+    terminal.see("Secret token (not shown): ").hides().type_in(&format!("{TOKEN}\n")).see("RESOLVED");
     terminal.exits(0);
     assert!(
         bench.read("posted").starts_with(&format!("posted {TOKEN} Bearer {TOKEN} {TOKEN}")),
