@@ -29,6 +29,7 @@ pages! {
     "classification": "how a true out-of-memory is told from fragmentation",
     "scenarios": "testing a runbook on recorded worlds",
     "levers": "which launch settings are edited, and where",
+    "howto-page": "turn a page into a runbook, and keep the two true",
     "howto-team": "let a team agree",
     "howto-alert": "start a run from an alert",
     "howto-step": "add a step",

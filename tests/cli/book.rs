@@ -117,6 +117,41 @@ fn headings(page: &str) -> impl Iterator<Item = String> {
     })
 }
 
+/// Commands and their long flags as the pages name them, in lines of code and within text.
+#[test]
+fn every_command_that_pages_name_is_one() {
+    let bench = Bench::new();
+    let top = commands(&bench.run(&["--help"]).exits(0).out);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<_> = fs::read_dir(docs()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    pages.extend(["README.md", "CONTRIBUTING.md", "examples/README.md"].map(|name| root.join(name)));
+    let named = regex::Regex::new(r"(?m)(?:^(?: {4,}|[a-z]+\$ )?|`)runbook ([a-z]+)( [^`\n|>#]*)?").unwrap();
+    let flag = regex::Regex::new(r"--[a-z][a-z-]*").unwrap();
+    let mut helps = std::collections::BTreeMap::new();
+    let mut count = 0;
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(page).unwrap();
+        for found in named.captures_iter(&text) {
+            let (command, rest) = (&found[1], found.get(2).map_or("", |rest| rest.as_str()));
+            let at = page.display();
+            assert!(top.contains(&command.to_owned()), "{at}: there is no `{}`", &found[0]);
+            let of = |words: &[&str]| bench.run(&[words, &["--help"]].concat()).exits(0).out;
+            let help = helps.entry(command.to_owned()).or_insert_with(|| {
+                let own = of(&[command]);
+                let inner: Vec<String> = commands(&own).iter().map(|sub| of(&[command, sub])).collect();
+                own + &inner.concat()
+            });
+            // Inputs of a runbook are flags, too.
+            let input = |name: &str| ["--job", "--host", "--nodes", "--token"].contains(&name);
+            for name in flag.find_iter(rest).map(|name| name.as_str()) {
+                assert!(help.contains(name) || input(name), "{at}: `runbook {command}` has no {name}");
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 100, "{count}");
+}
+
 #[test]
 fn help_shows_the_reference_and_the_help_of_commands() {
     let bench = Bench::new();
