@@ -59,10 +59,10 @@ pub(crate) fn attach(page: &str, flow: &Flow, registry: &Registry) -> Attached {
     for block in blocks(page).iter().filter(|block| block.is_shell()) {
         for (command, _) in commands(&block.text) {
             let (host, run) = match on_host(&command) {
-                Some((host, run)) => (Some(templated(host, &mut attached.inputs)), run),
+                Some((host, run)) => (Some(templated(host, true, &mut attached.inputs)), run),
                 None => (None, command.as_str()),
             };
-            let run = templated(run, &mut attached.inputs);
+            let run = templated(run, false, &mut attached.inputs);
             let kind = if host.is_some() { "ssh" } else { "shell" };
             let with = match &host {
                 Some(host) => json!({ "host": host, "run": with_words(&run) }),
@@ -105,8 +105,9 @@ fn words(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// A command with a template for each variable in capitals: `"$JOB_ID"` is `{{ inputs.job_id }}`.
-fn templated(command: &str, inputs: &mut BTreeSet<String>) -> String {
+/// A command with a template for each variable in capitals: `"$JOB_ID"` is `{{ inputs.job_id }}`. In the name of a host it is
+/// one for `any` variable, for no shell looks at it there.
+fn templated(command: &str, any: bool, inputs: &mut BTreeSet<String>) -> String {
     let mut text = String::with_capacity(command.len());
     // What no template is.
     let mut plain = String::new();
@@ -122,10 +123,11 @@ fn templated(command: &str, inputs: &mut BTreeSet<String>) -> String {
                 (name, name.len() + 1)
             }
         };
-        let capitals = name.starts_with(|c: char| c.is_ascii_uppercase())
-            && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        let letter = |c: char| c.is_ascii_uppercase() || (any && c.is_ascii_lowercase());
+        let input =
+            name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit() || c == '_');
         let after = &rest[len..];
-        if capitals {
+        if input {
             let mut input = name.to_lowercase();
             if engine::source::is_reserved(&input) || TAKEN.contains(&input.as_str()) {
                 input.push_str("_value");
@@ -167,13 +169,14 @@ mod tests {
 
     #[test]
     fn variables_become_inputs_and_all_else_stays_what_it_is() {
-        let of = |command: &str| templated(command, &mut BTreeSet::new());
+        let of = |command: &str| templated(command, false, &mut BTreeSet::new());
         assert_eq!(of("scancel \"$JOB_ID\""), "scancel {{ inputs.job_id }}");
         assert_eq!(of("du -x \"$DIR/log\" $x"), "du -x \"{{ inputs.dir }}/log\" $x");
         assert_eq!(of("a \"$A$B\""), "a \"{{ inputs.a }}{{ inputs.b }}\"");
         let names = of("docker ps --format \"{{.Names}}\" \"$FILTER\"");
         assert_eq!(names, "{% raw %}docker ps --format \"{{.Names}}\" {% endraw %}{{ inputs.filter }}");
         assert_eq!(with_words(&names), "docker ps --format \"{{.Names}}\" value");
+        assert_eq!(templated("root@$node", true, &mut BTreeSet::new()), "root@{{ inputs.node }}");
         assert_eq!(of("echo ${#all[@]} {$X}"), "{% raw %}echo ${#all[@]} {{% endraw %}{{ inputs.x }}}");
     }
 }

@@ -173,7 +173,7 @@ impl Writer<'_> {
     fn chain(&mut self, chain: &[(String, &Proposed)], to: &str, looped: bool) {
         for (at, (name, command)) in chain.iter().enumerate() {
             let next = chain.get(at + 1).map_or(to, |(name, _)| name);
-            self.line(&format!("  {name}:\n    title: {}", said(&command.written)));
+            self.line(&format!("  {name}:\n    title: {}", said(&first_line(&command.written))));
             self.command(command);
             self.bound(looped);
             // What was read is weighed by a person further on; that it failed is a fact like any other.
@@ -265,7 +265,8 @@ impl Writer<'_> {
             .map(|arrow| {
                 let to = self.first.get(&arrow.to).cloned().unwrap_or_default();
                 let says = arrow.label.clone().unwrap_or_else(|| to.replace('_', " "));
-                (outcomes.give(&says, "way"), to, arrow.label.clone())
+                let told = says.replace('>', " over ").replace('<', " under ");
+                (outcomes.give(&told, "way"), to, arrow.label.clone())
             })
             .collect();
         self.line(
@@ -340,6 +341,14 @@ fn loops(flow: &Flow, arrows: &[FlowArrow]) -> BTreeSet<String> {
         false
     };
     flow.boxes.iter().map(|one| &one.id).filter(|id| back(id)).cloned().collect()
+}
+
+/// What a command begins with.
+fn first_line(command: &str) -> String {
+    match command.split_once('\n') {
+        Some((first, _)) => format!("{first} …"),
+        None => command.to_owned(),
+    }
 }
 
 /// Text of the page in which nothing is a template.

@@ -132,6 +132,28 @@ fn braces_and_quotes_of_a_page_stay_what_they_are() {
 }
 
 #[test]
+fn a_loop_of_a_page_stays_one_command_and_is_held_against_it() {
+    let bench = Bench::new();
+    let page = "# x\n\n```mermaid\nflowchart TD\n  A[Look] -->|> 5 days| B[Restart nginx]\n  A -->|< 5 days| C[Done]\n```\n\n\
+        ```sh\nssh $node uptime\nfor h in a b; do\n  ssh $h 'systemctl restart nginx'\ndone\n```\n";
+    bench.write("page.md", page);
+    bench.run(&["new", "x", "--from", "page.md"]).exits(0);
+    let made = bench.read("runbooks/x/runbook.yaml");
+    for part in [
+        r#"run: "for h in a b; do\n  ssh $h 'systemctl restart nginx'\ndone""#,
+        r#"host: "{{ inputs.node }}""#,
+        r#""over_5_days": { to: restart_nginx"#,
+        r#""under_5_days": { to: "#,
+    ] {
+        assert!(made.contains(part), "{part}\n{made}");
+    }
+    bench.run(&["test", "x"]).exits(0);
+    bench.write("runbooks/x/page.md", &page.replace("restart nginx'", "reload nginx'"));
+    let said = bench.run(&["check", "x"]).exits(2).out;
+    assert_eq!(said.matches("page::command").count(), 2, "{said}");
+}
+
+#[test]
 fn a_page_without_a_flow_is_refused_with_its_line() {
     let bench = Bench::new();
     bench.write("page.md", "# Nothing\n");

@@ -2,37 +2,69 @@
 
 use std::ops::Range;
 
+use super::unfinished::Unfinished;
+
 /// The commands of a shell block, each with its place: comments and empty lines are no commands, a line that ends with a
-/// backslash goes on.
+/// backslash goes on, and so does a loop, a condition, a group, a quote or a here-document until its end.
 pub fn commands(text: &str) -> Vec<(String, Range<usize>)> {
     let mut all: Vec<(String, Range<usize>)> = Vec::new();
-    let (mut at, mut goes_on) = (0, false);
-    for line in text.split_inclusive('\n') {
-        let trimmed = line.trim();
-        let start = at + (line.len() - line.trim_start().len());
-        at += line.len();
-        if trimmed.is_empty() || (!goes_on && trimmed.starts_with('#')) {
+    let mut goes_on = false;
+    let mut lines = lines(text).peekable();
+    while let Some((line, place)) = lines.next() {
+        if line.is_empty() || (!goes_on && line.starts_with('#')) {
             goes_on = false;
             continue;
         }
         // How a page shows what is typed.
-        let typed = trimmed.strip_prefix("$ ").unwrap_or(trimmed);
+        let typed = line.strip_prefix("$ ").unwrap_or(line);
+        if !goes_on && let Some(end) = whole(typed, lines.clone()) {
+            let whole = &text[place.start..end];
+            all.push((whole.strip_prefix("$ ").unwrap_or(whole).to_owned(), place.start..end));
+            while lines.next_if(|(_, place)| place.end <= end).is_some() {}
+            continue;
+        }
         let (words, more) = match typed.strip_suffix('\\') {
             Some(words) => (words.trim_end(), true),
             None => (typed, false),
         };
-        let end = start + trimmed.len();
         match all.last_mut().filter(|_| goes_on) {
-            Some((text, place)) => {
+            Some((text, whole)) => {
                 text.push(' ');
                 text.push_str(words);
-                place.end = end;
+                whole.end = place.end;
             }
-            None => all.push((words.to_owned(), start..end)),
+            None => all.push((words.to_owned(), place)),
         }
         goes_on = more;
     }
     all
+}
+
+/// Lines without the spaces around them, each with its place.
+fn lines(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> + Clone {
+    let mut at = 0;
+    text.split_inclusive('\n').map(move |line| {
+        let trimmed = line.trim();
+        let start = at + (line.len() - line.trim_start().len());
+        at += line.len();
+        (trimmed, start..start + trimmed.len())
+    })
+}
+
+/// Where a command ends that goes on for several lines; `None` if it does not, or never ends.
+fn whole<'t>(first: &str, next: impl Iterator<Item = (&'t str, Range<usize>)>) -> Option<usize> {
+    let mut unfinished = Unfinished::default();
+    unfinished.read(first);
+    if !unfinished.is_open() {
+        return None;
+    }
+    for (line, place) in next {
+        unfinished.read(line);
+        if !unfinished.is_open() {
+            return Some(place.end);
+        }
+    }
+    None
 }
 
 /// What stands for a variable or a template.
@@ -119,6 +151,17 @@ mod tests {
         assert_eq!(found[0].0, "df -h /var");
         assert_eq!(&text[found[0].1.clone()], "$ df -h \\\n    /var");
         assert_eq!(found[1].0, "uptime # x");
+    }
+
+    #[test]
+    fn what_belongs_together_is_one_command() {
+        let text =
+            "uptime\n$ for h in a b; do\n  ssh $h df\n\n  # and\ndone\ncat <<E\n$ x\nE\necho don't\ndf\n";
+        let found = commands(text);
+        let said: Vec<&str> = found.iter().map(|(command, _)| command.as_str()).collect();
+        let long = "for h in a b; do\n  ssh $h df\n\n  # and\ndone";
+        assert_eq!(said, ["uptime", long, "cat <<E\n$ x\nE", "echo don't", "df"]);
+        assert_eq!(&text[found[1].1.clone()], format!("$ {long}"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod mermaid;
 mod spots;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 mod ways;
 mod words;
 
