@@ -22,15 +22,21 @@ pub(crate) struct Follow {
     offset: u64,
     partial: Vec<u8>,
     begun: bool,
+    written: Option<Timestamp>,
 }
 
 impl Follow {
     pub(crate) fn new(path: &str) -> Self {
-        Self { path: path.to_owned(), offset: 0, partial: Vec::new(), begun: false }
+        Self { path: path.to_owned(), offset: 0, partial: Vec::new(), begun: false, written: None }
     }
 
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// When it was last written, as of the last look at its lines.
+    pub(crate) fn written(&self) -> Option<Timestamp> {
+        self.written
     }
 
     /// What is there now belongs to an earlier job; only what comes after it counts.
@@ -57,6 +63,7 @@ impl Follow {
     ) -> Result<Vec<String>, StepError> {
         let Some(stat) = stat(cx, &self.path).await? else { return Ok(Vec::new()) };
         let size = stat.size;
+        self.written = Some(stat.modified);
         if !self.begun {
             if started.is_some_and(|started| stat.modified < started) {
                 return Ok(Vec::new());

@@ -37,7 +37,8 @@ pub(crate) struct Params {
     /// How long to follow it at most, waiting in the queue included, such as `2h`.
     #[serde(default = "two_hours")]
     pub(crate) timeout: Timespan,
-    /// How long a running job may report no new step, such as `10m`; longer than it takes to load a model.
+    /// How long a running job may report no new step, such as `10m`; longer than it takes to load a model. It counts from when its
+    /// logs were last written, also before it is followed.
     #[serde(default = "ten_minutes")]
     pub(crate) stall: Timespan,
     /// Its log files; unknown or not given: those that Slurm and the job's script name.
@@ -81,6 +82,8 @@ pub(crate) struct Output {
     pub(crate) state: Option<String>,
     /// Training step that it reported last.
     pub(crate) last_step: Option<u64>,
+    /// When the log was last written that told it, RFC 3339.
+    pub(crate) stepped: Option<String>,
     /// Training step that it had to get past.
     pub(crate) past_step: Option<u64>,
     /// Training step of the newest complete checkpoint that was seen.

@@ -44,8 +44,10 @@ pub(super) struct Watching<'a> {
     script_looked: bool,
     logs: Vec<Follow>,
     tally: Tally,
-    /// Since when it runs without a new step.
-    quiet_since: Option<Timestamp>,
+    /// When it was first seen to run.
+    running_since: Option<Timestamp>,
+    /// When its logs were last written at a look that found a new step in them.
+    stepped: Option<Timestamp>,
     checkpoint: Option<Checkpoint>,
     env: Option<bool>,
     args: Option<bool>,
@@ -75,7 +77,8 @@ impl<'a> Watching<'a> {
             script_looked: false,
             logs: Vec::new(),
             tally: Tally::default(),
-            quiet_since: None,
+            running_since: None,
+            stepped: None,
             checkpoint: None,
             env: None,
             args: None,
@@ -93,6 +96,7 @@ impl<'a> Watching<'a> {
     /// Looks once; `None` while it is to go on.
     pub(super) async fn round(&mut self) -> Result<Option<Verdict>, StepError> {
         let job = &self.params.job;
+        let now = self.cx.site.now();
         let standing = match standing(self.cx, job).await? {
             Ok(standing) => standing,
             Err(refusal) => {
@@ -119,12 +123,11 @@ impl<'a> Watching<'a> {
                 .and_then(|record| record.reason.as_deref())
                 .map_or_else(String::new, clean);
             self.cx.say(format!("job {job} waits in the queue {reason}").trim_end().to_owned());
-            self.quiet_since = None;
+            (self.running_since, self.stepped) = (None, None);
             return Ok(None);
         }
         self.ran = true;
-        let now = self.cx.site.now();
-        let quiet_since = *self.quiet_since.get_or_insert(now);
+        let running_since = *self.running_since.get_or_insert(now);
         self.read_logs().await?;
         if let Some(verdict) = self.out_of_memory(standing.released()).await? {
             return Ok(Some(verdict));
@@ -147,7 +150,7 @@ impl<'a> Watching<'a> {
         if standing.released() {
             return Ok(Some(self.ended()));
         }
-        let quiet = self.cx.site.now().duration_since(self.quiet_since.unwrap_or(quiet_since));
+        let quiet = self.cx.site.now().duration_since(self.stepped.unwrap_or(running_since));
         if quiet.unsigned_abs() >= self.params.stall.0 {
             let after = match self.tally.last_step() {
                 Some(step) => format!("after step {step}"),
@@ -192,6 +195,7 @@ impl<'a> Watching<'a> {
             job: self.params.job.to_string(),
             state: self.state.clone(),
             last_step: self.tally.last_step(),
+            stepped: self.tally.last_step().and(self.stepped).map(|time| time.strftime("%FT%TZ").to_string()),
             past_step: self.params.past_step,
             checkpoint_step: self.checkpoint.as_ref().map(|checkpoint| checkpoint.step),
             checkpoint_path: self.checkpoint.as_ref().map(|checkpoint| checkpoint.path.clone()),
@@ -267,7 +271,10 @@ impl<'a> Watching<'a> {
                 let step = self.tally.line(number, &line, self.probes.step_of);
                 // A program whose steps cannot be told from its lines lives as long as it writes any.
                 if step || self.tally.last_step().is_none() {
-                    self.quiet_since = Some(self.cx.site.now());
+                    // Not when it is read: a job that hung long before it is looked at has been quiet since then.
+                    let now = self.cx.site.now();
+                    self.stepped =
+                        self.stepped.max(Some(log.written().map_or(now, |written| written.min(now))));
                 }
                 if self.params.checkpoint_dir.is_none()
                     && let Some(dir) = self.probes.checkpoints.dir_of(&line, workdir)

@@ -228,6 +228,10 @@ async fn stalled_and_pending() {
     let done = watch(&stalled, json!({ "past_step": 41, "stall": "5m" })).await;
     assert_eq!(done.outcome, "stalled");
     assert_eq!(stalled.slept(), Duration::from_secs(305));
+    // Looked at an hour later, it need not be watched to be known to hang.
+    stalled.advance(Duration::from_secs(3600));
+    let done = watch(&stalled, json!({ "past_step": 41, "stall": "5m" })).await;
+    assert_eq!((done.outcome.as_str(), &done.output["waited_seconds"]), ("stalled", &json!(0)));
     let pending = site(&["PENDING"]);
     let done = watch(&pending, json!({ "past_step": 41, "timeout": "10m" })).await;
     assert_eq!((done.outcome.as_str(), &done.output["last_step"]), ("pending", &Value::Null));
