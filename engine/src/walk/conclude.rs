@@ -157,7 +157,12 @@ pub(crate) fn gather(step: &StepNode, names: &Names, mut answers: Answers) -> Re
     let mut outcomes: Vec<&str> = answers.values().flatten().map(|done| done.outcome.as_str()).collect();
     outcomes.sort_unstable();
     outcomes.dedup();
-    let outcome = if let [one] = outcomes[..] { one } else { MIXED }.to_owned();
+    // Of one that gave no answer nobody knows that it agrees.
+    let outcome = match outcomes[..] {
+        [one] if broke.is_empty() => one,
+        _ => MIXED,
+    };
+    let outcome = outcome.to_owned();
     let total = answers.len();
     let counts: Vec<String> = outcomes
         .iter()

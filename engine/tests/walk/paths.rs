@@ -105,6 +105,11 @@ async fn a_fan_out_gathers_and_tolerates() {
     let nodes = |tolerate| [vec![fan(tolerate)], rest()].concat();
     let (_, journal) = walk(started(nodes(1), vec![]), world(&things, Scripted::yes())).await;
     assert_eq!(trail(&journal), ["look:mixed", "count:two", "ok"]);
+    // The others agree; of the one that broke nobody knows.
+    things.set("b", "1");
+    things.lock().breaks.push(("c".to_owned(), StepErrorKind::Failed));
+    let (_, journal) = walk(started(nodes(1), vec![]), world(&things, Scripted::yes())).await;
+    assert_eq!(trail(&journal), ["look:mixed", "count:unknown", "bad"]);
     things.lock().breaks.push(("c".to_owned(), StepErrorKind::Failed));
     let (ending, _) = walk(started(nodes(0), vec![]), world(&things, Scripted::yes())).await;
     assert!(matches!(ending, Ending::Held { .. }), "{ending:?}");
