@@ -40,8 +40,12 @@ plug_in() { # PORT PID INTERFACE: a cable from the bridge into the network names
 # --- hosts -----------------------------------------------------------------------------------------------------
 
 start_host() { # NAME ADDRESS ROLE
-  local pid
+  local pid adapter
   mkdir -p "$CLUSTER_DIR/hosts/$1"/{stage/tmp,stage/run,stage/dev,spool,etc/ssh,standins/procs,standins/lib}
+  for adapter in mlx5_0 mlx5_1; do
+    mkdir -p "$CLUSTER_DIR/hosts/$1/standins/class/infiniband/$adapter/ports/1"
+    echo '4: ACTIVE' >"$CLUSTER_DIR/hosts/$1/standins/class/infiniband/$adapter/ports/1/state"
+  done
   env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
     RUNBOOK_CLUSTER_DIR="$CLUSTER_DIR" RUNBOOK_CLUSTER_CGROUPS="${RUNBOOK_CLUSTER_CGROUPS:-yes}" \
     setsid unshare --net --mount --uts --ipc --pid --fork --kill-child=SIGKILL -- "$CLUSTER_LIB/host-init" "$@" \

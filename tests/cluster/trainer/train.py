@@ -24,7 +24,7 @@ import messages
 import settings
 from allocator import GIB, MIB, CachingAllocator, Device, OutOfMemory
 from checkpoint import LAYOUTS
-from collective import Collective
+from collective import Collective, network, wait_for_ever
 from summary import memory_summary
 from workload import WORKLOADS
 
@@ -222,6 +222,8 @@ class Trainer:
             for name in ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF"):
                 if name in os.environ:
                     log.info("%s=%s", name, os.environ[name])
+            if os.environ.get("NCCL_DEBUG") == "INFO":
+                print(f"{os.uname().nodename}:{os.getpid()}:{os.getpid()} [0] NCCL INFO Using network {network()}", flush=True)
         if path:
             log.info("Resuming from checkpoint %s (step %d)", path, done)
 
@@ -243,6 +245,11 @@ def misfortune(step, rank, config):
     """Other ways to end than memory: FAKE_ERROR says which, at the hard step of the hard rank."""
     kind = os.environ.get("FAKE_ERROR")
     if not kind or step != config.hard_step or rank != config.hard_rank:
+        return
+    if kind == "hang":
+        # It joins no collective any more: on a node with an Xid, or over TCP, which is as good as never.
+        if gpu_state.Node().state()["kernel"] or network() == "Socket":
+            wait_for_ever()
         return
     if kind == "shape":
         raise RuntimeError(

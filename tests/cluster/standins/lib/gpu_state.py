@@ -22,6 +22,10 @@ RESERVED_MIB = 454  # memory.reserved: what the driver keeps; the rest is what c
 IDLE_MIB = 4
 CONTEXT_MIB = 520  # a process's CUDA context, beyond what its allocator reserves
 
+# The adapters of the InfiniBand that nodes pretend to have; their ports are files below class/infiniband.
+ADAPTERS = ("mlx5_0", "mlx5_1")
+PORT_ACTIVE, PORT_DOWN = "4: ACTIVE", "1: DOWN"
+
 # The bus numbers of a DGX H100.
 BUSES = (0x1B, 0x43, 0x52, 0x61, 0x9D, 0xC3, 0xD1, 0xDF)
 
@@ -41,6 +45,8 @@ def fresh():
         "kernel": [],  # {"time", "text"}
         "hang": False,
         "deny_dmesg": False,
+        "manager": "active",  # the fabric manager, in systemctl's word
+        "ports_down": [],  # adapters
     }
 
 
@@ -78,8 +84,16 @@ class Node:
             state = self.state()
             yield state
             replace(self.file, state)
+            self.show_ports(state)
         finally:
             os.close(lock)
+
+    def show_ports(self, state):
+        """Written in place: through the node's overlay a file that took another's name would not be seen."""
+        for adapter in ADAPTERS:
+            port = PORT_DOWN if adapter in state["ports_down"] else PORT_ACTIVE
+            with (self.directory / f"class/infiniband/{adapter}/ports/1/state").open("r+") as file:
+                file.truncate(file.write(f"{port}\n"))
 
     def processes(self):
         """Every process that holds GPU memory, by pid: the ranks that are alive here, and injected co-tenants."""
