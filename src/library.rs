@@ -20,15 +20,26 @@ pub(crate) struct Shipped {
 }
 
 /// The runbooks that ship with the program.
-pub(crate) const SHIPPED: &[Shipped] = &[Shipped {
-    name: "training-oom",
-    yaml: include_str!("../runbooks/training-oom/runbook.yaml"),
-    page: include_str!("../runbooks/training-oom/page.md"),
-    rehearsals: &[
-        ("fragmentation", include_str!("../runbooks/training-oom/rehearsals/fragmentation.yaml")),
-        ("true-oom", include_str!("../runbooks/training-oom/rehearsals/true-oom.yaml")),
-    ],
-}];
+pub(crate) const SHIPPED: &[Shipped] = &[
+    Shipped {
+        name: "training-oom",
+        yaml: include_str!("../runbooks/training-oom/runbook.yaml"),
+        page: include_str!("../runbooks/training-oom/page.md"),
+        rehearsals: &[
+            ("fragmentation", include_str!("../runbooks/training-oom/rehearsals/fragmentation.yaml")),
+            ("true-oom", include_str!("../runbooks/training-oom/rehearsals/true-oom.yaml")),
+        ],
+    },
+    Shipped {
+        name: "nccl-hang",
+        yaml: include_str!("../runbooks/nccl-hang/runbook.yaml"),
+        page: include_str!("../runbooks/nccl-hang/page.md"),
+        rehearsals: &[
+            ("bad-node", include_str!("../runbooks/nccl-hang/rehearsals/bad-node.yaml")),
+            ("tcp-fallback", include_str!("../runbooks/nccl-hang/rehearsals/tcp-fallback.yaml")),
+        ],
+    },
+];
 
 /// Where a runbook is.
 #[derive(Debug, Clone)]

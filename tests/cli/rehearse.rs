@@ -96,8 +96,13 @@ fn a_recording_that_cannot_be_written_is_known_before_the_first_step() {
 #[test]
 fn every_rehearsal_that_ships_ends_resolved_from_the_binary_alone() {
     let bench = Bench::new();
-    for (recording, rounds) in [("fragmentation", 1), ("true-oom", 2)] {
-        let said = bench.run(&["rehearse", "training-oom", "--recording", recording, "--json"]).exits(0);
+    for (runbook, recording, rounds) in [
+        ("training-oom", "fragmentation", 1),
+        ("training-oom", "true-oom", 2),
+        ("nccl-hang", "bad-node", 1),
+        ("nccl-hang", "tcp-fallback", 1),
+    ] {
+        let said = bench.run(&["rehearse", runbook, "--recording", recording, "--json"]).exits(0);
         let entries: Vec<_> = said.json_lines().into_iter().map(|event| event["entry"].clone()).collect();
         let submitted = entries.iter().filter(|entry| entry["outcome"] == "submitted").count();
         assert_eq!(submitted, rounds, "{recording}");

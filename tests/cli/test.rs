@@ -32,7 +32,7 @@ expect:
 ";
 
 #[test]
-fn every_runbook_that_ships_passes_its_scenarios_over_every_edge() {
+fn every_runbook_that_ships_is_clean_and_passes_its_scenarios_over_every_edge() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let bench = Bench::new();
     for shelf in ["runbooks", "examples"] {
@@ -40,6 +40,7 @@ fn every_runbook_that_ships_passes_its_scenarios_over_every_edge() {
             if !folder.join("runbook.yaml").is_file() {
                 continue;
             }
+            bench.run(&["check", folder.to_str().unwrap(), "--deny", "warnings"]).exits(0);
             let suites = bench.run(&["test", folder.to_str().unwrap(), "--json"]).exits(0).json();
             let coverage = &suites[0]["coverage"];
             assert_eq!(coverage["nodes"]["missing"], serde_json::json!([]), "{}", folder.display());

@@ -244,7 +244,13 @@ fn runbooks_are_found_where_the_help_says() {
     };
     bench.write("more/other/runbook.yaml", "title: x\n");
     bench.write("config/runbook/runbooks/own/runbook.yaml", "title: x\n");
-    assert_eq!(names(list("NOTHING", Path::new("x"))), ["mend", "training-oom"]);
-    assert_eq!(names(list("RUNBOOK_PATH", &bench.path("more"))), ["mend", "other", "training-oom"]);
-    assert_eq!(names(list("XDG_CONFIG_HOME", &bench.path("config"))), ["mend", "own", "training-oom"]);
+    assert_eq!(names(list("NOTHING", Path::new("x"))), ["mend", "nccl-hang", "training-oom"]);
+    assert_eq!(
+        names(list("RUNBOOK_PATH", &bench.path("more"))),
+        ["mend", "nccl-hang", "other", "training-oom"]
+    );
+    assert_eq!(
+        names(list("XDG_CONFIG_HOME", &bench.path("config"))),
+        ["mend", "nccl-hang", "own", "training-oom"]
+    );
 }

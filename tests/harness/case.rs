@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use engine::check::{Context, NoLibrary, check};
+use engine::check::{Context, Library, check};
+use engine::diagnostic::{Diagnostic, SourceFile};
 use engine::plan::PlanData;
 use engine::run::{Mode, RunId, Started};
 use engine::scenario::Scenario;
@@ -144,9 +145,23 @@ pub(crate) fn registry() -> Registry {
     registry
 }
 
+/// The runbooks that ship, for those that run another one.
+struct Shipped;
+
+impl Library for Shipped {
+    fn find(&self, name: &str) -> Option<Result<SourceFile, Box<Diagnostic>>> {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("runbooks").join(name).join("runbook.yaml");
+        fs::read(&file).ok().map(|bytes| from_bytes(&file.display().to_string(), bytes))
+    }
+
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
 fn plan(file: &Path) -> Arc<PlanData> {
     let source = from_bytes(&file.display().to_string(), fs::read(file).unwrap()).unwrap();
     let registry = registry();
-    let checked = check(source, &Context { registry: &registry, library: &NoLibrary, flags: &[] });
+    let checked = check(source, &Context { registry: &registry, library: &Shipped, flags: &[] });
     Arc::clone(checked.plan.unwrap_or_else(|| panic!("{:?}", checked.diagnostics)).data())
 }

@@ -21,6 +21,8 @@ macro_rules! on_every_recording {
             no_checkpoint: "training-oom", "no-checkpoint";
             host_oom: "training-oom", "host-oom";
             not_an_oom: "training-oom", "not-an-oom";
+            bad_node: "nccl-hang", "bad-node";
+            tcp_fallback: "nccl-hang", "tcp-fallback";
             node_sweep: "node-sweep", "one-faulty";
             by_hand: "by-hand", "paused";
         }

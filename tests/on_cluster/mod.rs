@@ -3,6 +3,7 @@
 
 mod faults;
 mod frameworks;
+mod hang;
 mod kit;
 mod recording;
 mod resume;
