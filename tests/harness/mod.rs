@@ -24,6 +24,8 @@ macro_rules! on_every_recording {
             bad_node: "nccl-hang", "bad-node";
             tcp_fallback: "nccl-hang", "tcp-fallback";
             node_sweep: "node-sweep", "one-faulty";
+            old_logs: "disk-full", "old-logs";
+            somebodys_file: "disk-full", "somebodys-file";
             by_hand: "by-hand", "paused";
         }
     };
