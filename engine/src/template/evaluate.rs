@@ -234,6 +234,10 @@ fn error(template: &str, message: String) -> TemplateError {
 fn describe(error: &Error) -> String {
     match (error.kind(), error.detail()) {
         (ErrorKind::UndefinedError, _) => "a name or field that does not exist".to_owned(),
+        // Of a filter that wants a number and was given text.
+        (kind, Some(detail)) if detail.contains("invalid float literal") => {
+            format!("{kind}: {detail}; `| number` reads a text, and is unknown where that is no number")
+        }
         (kind, Some(detail)) => format!("{kind}: {detail}"),
         (kind, None) => kind.to_string(),
     }
@@ -316,6 +320,8 @@ mod tests {
             assert_eq!(evaluated.value, Json::Null, "{template}");
             assert_eq!(evaluated.unknown.len(), 1, "{template}");
         }
+        let error = value(&json!("{{ ' 3' | int }}"), &names()).err().map(|error| error.message);
+        assert!(error.is_some_and(|error| error.contains("`| number` reads a text")));
         assert_eq!(eval("{{ 'x' | number is known }}").value, json!(false));
         assert_eq!(eval("{{ 'x' | number | default(7) }}").value, json!(7));
     }
