@@ -120,7 +120,8 @@ fn who_answered_how_and_what_is_left() {
         r"\d{4}-\[time\]:\d\d|(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d|(took: |, after )[^,)\n]*| \(\d[^)]* s\)",
     )
     .unwrap();
-    insta::assert_snapshot!(clock.replace_all(&page, "[time]"));
+    // On a busy machine an answer comes some seconds after the question.
+    insta::assert_snapshot!(clock.replace_all(&page, "[time]").replace("[time][time]", "[time]"));
 }
 
 #[test]
