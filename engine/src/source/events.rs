@@ -135,11 +135,11 @@ fn is_short_number(text: &str) -> bool {
 
 /// Whether plain text may be a number, a truth value or nothing, all of which are one word.
 fn may_be_other_than_text(text: &str) -> bool {
-    if text.contains(char::is_whitespace) {
-        return false;
-    }
-    text.starts_with(|first: char| !first.is_alphabetic() && first != '_' && first != '/')
-        || ["null", "true", "false", "inf", "infinity", "nan"]
+    // `0x1F`, `1e-3`, `-.inf`, but not `5s`.
+    let numeric = |byte: u8| byte.is_ascii_hexdigit() || b"+-._xoinXOIN".contains(&byte);
+    (text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first))
+        && text.bytes().all(numeric))
+        || ["~", "null", "true", "false", "inf", "infinity", "nan"]
             .iter()
             .any(|word| text.eq_ignore_ascii_case(word))
 }
