@@ -413,6 +413,8 @@ const CASES: &[(&str, &str)] = &[
     ("training-oom", "co-tenant"),
     ("training-oom", "taken-back"),
     ("training-oom", "crowded"),
+    ("nccl-hang", "bad-node"),
+    ("nccl-hang", "tcp-fallback"),
     ("node-sweep", "one-faulty"),
     ("by-hand", "paused"),
     ("pin", "kept"),
