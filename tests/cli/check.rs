@@ -95,3 +95,36 @@ fn sarif_names_rules_places_and_levels() {
         ["startLine", "startColumn", "endLine", "endColumn"].map(|key| region[key].as_u64().unwrap());
     assert_eq!(numbers, [8, 32, 8, 36]);
 }
+
+/// So many that each processor checks a part of the nodes.
+#[test]
+fn mistakes_of_a_large_runbook_are_told_in_written_order() {
+    let bench = Bench::new();
+    let mut text = "runbook: large\ntitle: Large\nstart: n0\nnodes:\n".to_owned();
+    for at in 0..1_100 {
+        let read = match at {
+            10 => "n1050.stdout",
+            20 => "n9.nothing",
+            700 => "n699.stdout | sotr",
+            1_090 => "n10.stdotu",
+            _ => "run.id",
+        };
+        text += &format!(
+            "  n{at}: {{ step: shell, with: {{ argv: [ls, \"{{{{ {read} }}}}\"] }}, next: {{ ok: n{}, nonzero: end }} }}\n",
+            at + 1
+        );
+    }
+    text += "  n1100: { end: resolved, message: done }\n  end: { end: escalated, message: by hand }\n";
+    bench.write("large.yaml", &text);
+    let said = bench.run(&["check", "large.yaml", "--json"]).exits(2).json();
+    let found = said[0]["findings"].as_array().unwrap();
+    let found: Vec<_> =
+        found.iter().map(|one| (one["code"].as_str().unwrap(), one["line"].as_u64().unwrap())).collect();
+    let expected = [
+        ("template::never_ran", 15),
+        ("template::unknown_field", 25),
+        ("template::unknown_filter", 705),
+        ("template::unknown_field", 1_095),
+    ];
+    assert_eq!(found, expected);
+}

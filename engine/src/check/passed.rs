@@ -30,7 +30,7 @@ struct Passing<'a> {
 
 impl Passing<'_> {
     fn value(&self, schema: &Json, node: &Node, path: &str, findings: &mut Findings) {
-        if node.text().is_some_and(|text| !is_one_expression(text)) {
+        if !passes_on(node) {
             return;
         }
         // Text for a shell or for people takes whatever can be written.
@@ -102,6 +102,16 @@ impl Passing<'_> {
             } else {
                 "Pass another output, or compute the value with a filter.".to_owned()
             });
+    }
+}
+
+/// Whether a text in a value is an expression and nothing else.
+fn passes_on(node: &Node) -> bool {
+    match &node.value {
+        Value::Str(text) => is_one_expression(text),
+        Value::Seq(items) => items.iter().any(passes_on),
+        Value::Map(entries) => entries.iter().any(|(_, node)| passes_on(node)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::BareTemplate => false,
     }
 }
 

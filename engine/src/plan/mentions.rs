@@ -33,8 +33,9 @@ fn of_step<'a>(step: &'a StepNode, add: &mut impl FnMut(&'a str)) {
     }
 }
 
-/// The words of a text.
+/// The words of a text that is evaluated.
 fn words(text: &str) -> impl Iterator<Item = &str> {
+    let text = if text.contains("{{") || text.contains("{%") { text } else { "" };
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
 }
 
