@@ -96,7 +96,6 @@ fn sarif_names_rules_places_and_levels() {
     assert_eq!(numbers, [8, 32, 8, 36]);
 }
 
-/// So many that each processor checks a part of the nodes.
 #[test]
 fn mistakes_of_a_large_runbook_are_told_in_written_order() {
     let bench = Bench::new();

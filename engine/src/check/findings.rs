@@ -33,12 +33,6 @@ impl Findings {
         Report(&mut self.found[last])
     }
 
-    /// Adds what was found elsewhere.
-    pub(crate) fn extend(&mut self, other: Self) {
-        self.found.extend(other.found);
-        self.compared += other.compared;
-    }
-
     /// Whether nothing was found.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {

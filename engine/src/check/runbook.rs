@@ -1,13 +1,12 @@
 //! Checking one runbook: its nodes against the steps and runbooks they bind to, its templates, its flow.
 
 use std::collections::HashMap;
-use std::panic::resume_unwind;
 use std::sync::LazyLock;
 
 use serde_json::{Value as Json, json};
 
 use super::resolve::Loaded;
-use super::template::{Names, Place, Read, Record, Templates};
+use super::template::{Names, Place, Record, Templates};
 use super::{Findings, codes, flow, order, outcomes, params, passed};
 use crate::diagnostic::Span;
 use crate::plan::{EndKind, InputType};
@@ -28,14 +27,9 @@ pub(super) fn check(
     };
     let fanned = fanned(document, registry);
     let names = names(&file.text, document, registry, &fanned);
-    let part = || Checking { loaded, document, registry, names: &names, templates: Templates::new() };
-    part().top(findings);
-    let (mut outcomes, mut reads) = (Vec::with_capacity(document.nodes.len()), Vec::new());
-    for checked in in_parts(&document.nodes, |first, nodes| part().nodes(first, nodes)) {
-        outcomes.extend(checked.outcomes);
-        reads.extend(checked.reads);
-        findings.extend(checked.findings);
-    }
+    let cx = Checking { loaded, document, registry, names: &names, templates: Templates::new() };
+    cx.top(findings);
+    let outcomes = document.nodes.iter().enumerate().map(|(at, node)| cx.node(at, node, findings)).collect();
     // What seems unreachable may hang on an edge that could not be read or is not written yet.
     let edges = ["yaml::", "node::", "outcome::"];
     let whole = !findings.any_in(at, |code| edges.iter().any(|area| code.starts_with(area)));
@@ -47,36 +41,9 @@ pub(super) fn check(
     flow::check(document, whole, findings);
     let lost = |code: &str| code.starts_with("target::") || code.starts_with("flow::");
     if whole && !findings.any_in(at, lost) {
-        order::check(document, &reads, findings);
+        order::check(document, &cx.templates.into_reads(), findings);
     }
     outcomes
-}
-
-/// Nodes below which a second thread would not pay.
-const MANY: usize = 500;
-
-/// Works on all nodes, each processor on a part of them if there are many. `work` is told the position of its first.
-fn in_parts<T: Send>(nodes: &[DocNode], work: impl Fn(usize, &[DocNode]) -> T + Sync) -> Vec<T> {
-    let parts =
-        if nodes.len() < MANY { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
-    let size = nodes.len().div_ceil(parts).max(1);
-    std::thread::scope(|scope| {
-        let work = &work;
-        let mut parts = nodes.chunks(size).enumerate().map(|(at, part)| (at * size, part));
-        let here = parts.next();
-        let others: Vec<_> = parts.map(|(first, part)| scope.spawn(move || work(first, part))).collect();
-        let here = here.map(|(first, part)| work(first, part));
-        let others =
-            others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        here.into_iter().chain(others).collect()
-    })
-}
-
-/// What came of a part of the nodes.
-struct Part {
-    outcomes: Vec<Vec<String>>,
-    reads: Vec<Read>,
-    findings: Findings,
 }
 
 /// The output schemas of steps under a fan-out, by kind.
@@ -185,14 +152,6 @@ impl<'a> Checking<'a> {
                 .label("not evaluated")
                 .help("Templates work in parameters, prompts and messages.");
         }
-    }
-
-    /// Checks some nodes, of which the first has this position.
-    fn nodes(self, first: usize, nodes: &'a [DocNode]) -> Part {
-        let mut findings = Findings::default();
-        let each = nodes.iter().enumerate().map(|(at, node)| self.node(first + at, node, &mut findings));
-        let outcomes = each.collect();
-        Part { outcomes, reads: self.templates.into_reads(), findings }
     }
 
     fn node(&self, at: usize, node: &'a DocNode, findings: &mut Findings) -> Vec<String> {
