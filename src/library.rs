@@ -19,26 +19,25 @@ pub(crate) struct Shipped {
     pub rehearsals: &'static [(&'static str, &'static str)],
 }
 
+/// A runbook of `runbooks/` with these recordings of its `rehearsals/`.
+macro_rules! shipped {
+    ($name:literal, $($recording:literal),+) => {
+        Shipped {
+            name: $name,
+            yaml: include_str!(concat!("../runbooks/", $name, "/runbook.yaml")),
+            page: include_str!(concat!("../runbooks/", $name, "/page.md")),
+            rehearsals: &[$((
+                $recording,
+                include_str!(concat!("../runbooks/", $name, "/rehearsals/", $recording, ".yaml")),
+            )),+],
+        }
+    };
+}
+
 /// The runbooks that ship with the program.
 pub(crate) const SHIPPED: &[Shipped] = &[
-    Shipped {
-        name: "training-oom",
-        yaml: include_str!("../runbooks/training-oom/runbook.yaml"),
-        page: include_str!("../runbooks/training-oom/page.md"),
-        rehearsals: &[
-            ("fragmentation", include_str!("../runbooks/training-oom/rehearsals/fragmentation.yaml")),
-            ("true-oom", include_str!("../runbooks/training-oom/rehearsals/true-oom.yaml")),
-        ],
-    },
-    Shipped {
-        name: "nccl-hang",
-        yaml: include_str!("../runbooks/nccl-hang/runbook.yaml"),
-        page: include_str!("../runbooks/nccl-hang/page.md"),
-        rehearsals: &[
-            ("bad-node", include_str!("../runbooks/nccl-hang/rehearsals/bad-node.yaml")),
-            ("tcp-fallback", include_str!("../runbooks/nccl-hang/rehearsals/tcp-fallback.yaml")),
-        ],
-    },
+    shipped!("training-oom", "fragmentation", "true-oom"),
+    shipped!("nccl-hang", "bad-node", "tcp-fallback"),
 ];
 
 /// Where a runbook is.

@@ -181,7 +181,7 @@ impl Params<'_> {
         has_type(schema, node)
             && match &node.value {
                 Value::Str(text) => {
-                    super::template::is_template(text)
+                    crate::template::is_template(text)
                         || schema::words(schema).is_none_or(|words| words.contains(&text.as_str()))
                 }
                 Value::Number(number) => {

@@ -314,7 +314,7 @@ impl<'a> Checking<'a> {
                     .help_meant(meant, "It takes", all());
                 continue;
             };
-            let computed = value.text().is_some_and(super::template::is_template);
+            let computed = value.text().is_some_and(crate::template::is_template);
             if let (false, Err(expected)) = (computed, fits(&input.spec.r#type, value)) {
                 let at = if value.span.len == 0 { &name.span } else { &value.span };
                 findings

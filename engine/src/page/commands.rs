@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::unfinished::Unfinished;
+use crate::template::substituted;
 
 /// The commands of a shell block, each with its place: comments and empty lines are no commands, a line that ends with a
 /// backslash goes on, and so does a loop, a condition, a group, a quote or a here-document until its end.
@@ -68,35 +69,25 @@ fn whole<'t>(first: &str, next: impl Iterator<Item = (&'t str, Range<usize>)>) -
 }
 
 /// What stands for a variable or a template.
-const HOLE: char = '\u{2423}';
+const HOLE: &str = "\u{2423}";
 
 /// A command of a page with a hole for every variable, and single spaces: `scancel ␣` of `scancel "$JOB_ID"`.
 pub(super) fn shape(command: &str) -> String {
-    spaced(&holes(command, false))
+    spaced(&holes(command))
 }
 
-/// The same of a step's text, in which templates are holes, too, and `{% raw %}` keeps what looks like one.
+/// The same of a step's text, in which templates are holes, too.
 pub(super) fn shape_of_step(text: &str) -> String {
-    let (mut shape, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some((before, raw)) = rest.split_once("{% raw %}") {
-        let Some((raw, after)) = raw.split_once("{% endraw %}") else { break };
-        shape.push_str(&holes(before, true));
-        shape.push_str(&holes(raw, false));
-        rest = after;
-    }
-    shape.push_str(&holes(rest, true));
-    spaced(&shape)
+    shape(&substituted(text, |_| Some(HOLE)))
 }
 
-fn holes(text: &str, templates: bool) -> String {
+fn holes(text: &str) -> String {
     let mut shape = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        let inner = rest.strip_prefix("{{").filter(|_| templates);
-        let template = inner.and_then(|inner| inner.find("}}").map(|end| end + 4));
-        match template.or_else(|| variable(rest)) {
+        match variable(rest) {
             Some(len) => {
-                shape.push(HOLE);
+                shape.push_str(HOLE);
                 rest = &rest[len..];
             }
             None => {
@@ -111,7 +102,7 @@ fn holes(text: &str, templates: bool) -> String {
 fn spaced(shape: &str) -> String {
     // A template is quoted by the engine, a variable by who writes the page.
     let quoted = [format!("\"{HOLE}\""), format!("'{HOLE}'")];
-    let bare = quoted.iter().fold(shape.to_owned(), |shape, quoted| shape.replace(quoted, &HOLE.to_string()));
+    let bare = quoted.iter().fold(shape.to_owned(), |shape, quoted| shape.replace(quoted, HOLE));
     bare.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

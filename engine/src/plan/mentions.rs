@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Approve, Body, Node, StepNode, Undo};
+use crate::template::is_template;
 
 /// The words in all templates of a node: every name it reads is among them.
 pub(crate) fn mentions(node: &Node) -> BTreeSet<&str> {
@@ -35,7 +36,7 @@ fn of_step<'a>(step: &'a StepNode, add: &mut impl FnMut(&'a str)) {
 
 /// The words of a text that is evaluated.
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    let text = if text.contains("{{") || text.contains("{%") { text } else { "" };
+    let text = if is_template(text) { text } else { "" };
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
 }
 

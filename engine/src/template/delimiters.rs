@@ -3,6 +3,11 @@
 
 use std::ops::Range;
 
+/// Whether a text has anything to evaluate.
+pub(crate) fn is_template(text: &str) -> bool {
+    text.contains("{{") || text.contains("{%") || text.contains("{#")
+}
+
 /// The place of the expression in a text that is exactly one `{{ expression }}`.
 pub(crate) fn one_expression(text: &str) -> Option<Range<usize>> {
     let trimmed = text.trim();

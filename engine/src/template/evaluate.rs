@@ -5,7 +5,7 @@ use minijinja::{Error, ErrorKind};
 use serde_json::Value as Json;
 use std::sync::Arc;
 
-use super::delimiters::one_expression;
+use super::delimiters::{is_template, one_expression};
 use super::environment::{ENVIRONMENT, SHELL_NAME};
 use super::reads::{Reads, noticing, unnoticed};
 use super::{Names, shell, tracked};
@@ -127,7 +127,7 @@ impl Evaluated<Json> {
 }
 
 fn leaf(template: &str, names: &Names, kind: Kind) -> Result<Evaluated<Json>, TemplateError> {
-    if !template.contains("{{") && !template.contains("{%") && !template.contains("{#") {
+    if !is_template(template) {
         return Ok(Evaluated { value: Json::String(template.to_owned()), ..Evaluated::default() });
     }
     match kind {

@@ -13,8 +13,9 @@ mod shell;
 mod stand_in;
 mod tracked;
 
-pub(crate) use delimiters::{Code, code, one_expression, string};
+pub(crate) use delimiters::{Code, code, is_template, one_expression, string};
 pub use environment::{FILTERS, TESTS};
 pub use evaluate::{Evaluated, TemplateError, condition, params, text, value};
 pub use names::{Binding, Names, Standing};
+pub(crate) use stand_in::substituted;
 pub use stand_in::with_words;

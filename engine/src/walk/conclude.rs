@@ -161,8 +161,8 @@ pub(crate) fn gather(step: &StepNode, names: &Names, mut answers: Answers) -> Re
     let outcome = match outcomes[..] {
         [one] if broke.is_empty() => one,
         _ => MIXED,
-    };
-    let outcome = outcome.to_owned();
+    }
+    .to_owned();
     let total = answers.len();
     let counts: Vec<String> = outcomes
         .iter()

@@ -13,7 +13,7 @@ use crate::check::schema::{self, Inside};
 use crate::check::{Findings, codes, list};
 use crate::diagnostic::Span;
 use crate::source::place_in_scalar;
-use crate::template::{FILTERS as OUR_FILTERS, TESTS as OUR_TESTS};
+use crate::template::{FILTERS as OUR_FILTERS, TESTS as OUR_TESTS, is_template};
 
 /// What a name in a template stands for.
 pub(in crate::check) enum Record<'a> {
@@ -87,7 +87,7 @@ impl<'a> Templates<'a> {
         place: Place<'_>,
         findings: &mut Findings,
     ) {
-        if !scan::is_template(text) {
+        if !is_template(text) {
             return;
         }
         let compiled = match crate::template::one_expression(text) {
@@ -140,7 +140,7 @@ impl<'a> Templates<'a> {
         if scan::is_one_expression(text) {
             return self.text(text, at, names, place, findings);
         }
-        let help = if scan::is_template(text) {
+        let help = if is_template(text) {
             "Put everything between one pair of braces: \"{{ … }}\".".to_owned()
         } else {
             format!("Write \"{{{{ {text} }}}}\" if that is an expression; without braces it is only text.")

@@ -9,6 +9,7 @@ use crate::check::outline::described;
 use crate::check::schema::{self, Inside};
 use crate::diagnostic::Span;
 use crate::source::place_in_scalar;
+use crate::template::is_template;
 
 /// One name of a template.
 pub(in crate::check) struct Explained {
@@ -24,7 +25,7 @@ pub(in crate::check) struct Explained {
 
 /// Every name in a text that stands for something outside of it. Nothing while the template is not well-formed.
 pub(in crate::check) fn explain(text: &str, at: &Span, names: &Names<'_>) -> Vec<Explained> {
-    if !scan::is_template(text) {
+    if !is_template(text) {
         return Vec::new();
     }
     let mut env = Environment::new();

@@ -9,4 +9,4 @@ mod scan;
 pub(super) use check::{Names, Place, Read, Record, Templates};
 pub(super) use explain::{Explained, explain};
 pub(super) use passed::{Passed, passed};
-pub(crate) use scan::{is_one_expression, is_template};
+pub(crate) use scan::is_one_expression;

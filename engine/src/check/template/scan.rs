@@ -7,11 +7,6 @@ use std::ops::Range;
 
 use crate::template::{Code, code, one_expression, string};
 
-/// Whether a text has anything to evaluate.
-pub(crate) fn is_template(text: &str) -> bool {
-    text.contains("{{") || text.contains("{%") || text.contains("{#")
-}
-
 /// Whether a text is exactly one `{{ expression }}`, which keeps the type of its value.
 pub(crate) fn is_one_expression(text: &str) -> bool {
     one_expression(text).is_some()

@@ -83,7 +83,7 @@ pub(super) fn shown(
     findings: &mut Findings,
 ) -> Option<Word> {
     let word = fields.word(key, findings)?;
-    if word.text.contains("{{") || word.text.contains("{%") {
+    if crate::template::is_template(&word.text) {
         plain.push(word.clone());
     }
     Some(word)
