@@ -74,7 +74,7 @@ impl Session {
         account: &str,
         consent: Consent,
         redactor: Redactor,
-        plan: &PlanData,
+        plan: &Arc<PlanData>,
         elsewhere: Option<Elsewhere>,
     ) -> World {
         let shared = elsewhere.as_ref().map(Elsewhere::store);
@@ -84,7 +84,7 @@ impl Session {
             &self.screen,
             Arc::clone(&self.reporter),
             self.cancel.clone(),
-            plan,
+            Arc::clone(plan),
             elsewhere,
         );
         let policy: Arc<dyn Policy> = Arc::new(InForce);

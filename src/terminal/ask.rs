@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use engine::plan::PlanData;
+use engine::plan::{Node, PlanData};
 use engine::run::{Answer, AskedOf, Decided, Gate, Operator, Word};
 use engine::step::Question;
 use serde_json::Value;
@@ -72,8 +72,8 @@ pub(crate) struct Person {
     reporter: Arc<Reporter>,
     cancel: CancellationToken,
     asked: Mutex<HashMap<u64, u32>>,
-    /// Parameters of the nodes as written, for details.
-    written: HashMap<String, Value>,
+    /// What is run, for details.
+    plan: Arc<PlanData>,
     /// Where others leave their answers; `None` where nothing is real.
     elsewhere: Option<Elsewhere>,
 }
@@ -87,16 +87,14 @@ impl Person {
         screen: &Arc<Screen>,
         reporter: Arc<Reporter>,
         cancel: CancellationToken,
-        plan: &PlanData,
+        plan: Arc<PlanData>,
         elsewhere: Option<Elsewhere>,
     ) -> Self {
         let seen =
             if screen.terminal().is_some() { Arc::clone(screen) } else { Arc::new(Screen::on(Stream::Err)) };
         let terminal =
             Keyboard::of_terminal().filter(|_| seen.terminal().is_some()).map(|keyboard| (seen, keyboard));
-        let written =
-            plan.nodes.iter().filter_map(|node| Some((node.id.clone(), node.step()?.with.clone()))).collect();
-        Self { account, consent, terminal, reporter, cancel, asked: Mutex::default(), written, elsewhere }
+        Self { account, consent, terminal, reporter, cancel, asked: Mutex::default(), plan, elsewhere }
     }
 
     fn decided<T>(&self, value: T, reason: Option<String>) -> Answer<T> {
@@ -139,8 +137,9 @@ impl Person {
             text.lines().for_each(|text| screen.line(format!("     {text}")));
         };
         json("the gate as it is kept in the journal", &serde_json::to_value(gate).unwrap_or_default());
-        if let Some(with) = self.written.get(&at.node) {
-            json("parameters as written in the runbook", with);
+        let node = self.plan.nodes.iter().find(|node| node.id == at.node);
+        if let Some(step) = node.and_then(Node::step) {
+            json("parameters as written in the runbook", &step.with);
         }
         screen.line(format!("   node {}, step {}, run {}", at.node, gate.kind, at.run));
         screen.line("   consent is bound to the digest");

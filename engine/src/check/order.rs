@@ -201,7 +201,7 @@ fn passes_by(graph: &Halves<'_>, path: &[EdgeIndex], has: NodeIndex) -> Option<E
 
 /// A path in words: `a (found) → b (declined) → c`.
 fn told(document: &Document, graph: &Halves<'_>, start: usize, path: &[EdgeIndex]) -> String {
-    let name = |at: usize| document.nodes[at].name.text.clone();
+    let name = |at: usize| document.nodes[at].name.text.to_string();
     let mut names = vec![name(start)];
     for edge in path.iter().copied().filter(|edge| graph[*edge].at.is_some()) {
         let Some((_, to)) = graph.edge_endpoints(edge) else { continue };

@@ -64,7 +64,7 @@ impl Outline {
             mentions: document
                 .nodes
                 .iter()
-                .map(|node| (node.name.span.clone(), node.name.text.clone()))
+                .map(|node| (node.name.span.clone(), node.name.text.to_string()))
                 .collect(),
             shadowed: Vec::new(),
             names: Vec::new(),
@@ -73,7 +73,7 @@ impl Outline {
         let targets = document.nodes.iter().flat_map(targets).map(|(word, _)| word);
         let named =
             targets.chain(&document.start).filter(|word| known.nodes.contains_key(word.text.as_str()));
-        outline.mentions.extend(named.map(|word| (word.span.clone(), word.text.clone())));
+        outline.mentions.extend(named.map(|word| (word.span.clone(), word.text.to_string())));
         tree.texts(&mut |text, at| {
             for Explained { node, at, about, shadowed } in explain(text, at, &known) {
                 outline.shadowed.extend(node.clone().filter(|_| shadowed));
@@ -99,8 +99,8 @@ fn listed(node: &DocNode, registry: &Registry) -> OutlineNode {
         DocBody::Broken => String::new(),
     };
     let about =
-        node.title.iter().map(|title| title.text.clone()).chain([what]).collect::<Vec<_>>().join("\n\n");
-    OutlineNode { name: node.name.text.clone(), at: node.name.span.clone(), about }
+        node.title.iter().map(|title| title.text.to_string()).chain([what]).collect::<Vec<_>>().join("\n\n");
+    OutlineNode { name: node.name.text.clone().into(), at: node.name.span.clone(), about }
 }
 
 fn roots(document: &Document, known: &Names<'_>) -> Vec<Root> {
@@ -111,7 +111,7 @@ fn roots(document: &Document, known: &Names<'_>) -> Vec<Root> {
         let types = known.inputs.get(name).map_or_else(String::new, |schema| typed(schema, schema));
         (name.to_owned(), [types, input.spec.help.clone().unwrap_or_default()].join(". "))
     });
-    let vars = document.vars.iter().map(|(name, _)| (name.text.clone(), "a variable".to_owned()));
+    let vars = document.vars.iter().map(|(name, _)| (name.text.to_string(), "a variable".to_owned()));
     let run = ["id", "operator", "started", "runbook"].map(|name| (name.to_owned(), "text".to_owned()));
     let mut roots = vec![
         root("inputs", "what the runbook was told at the start", inputs.collect()),

@@ -38,7 +38,7 @@ impl Params<'_> {
         let names = || properties.into_iter().flat_map(|all| all.keys().map(String::as_str));
         let mut misspelt: Vec<&str> = Vec::new();
         for (key, node) in entries {
-            if let Some(schema) = properties.and_then(|all| all.get(&key.text)) {
+            if let Some(schema) = properties.and_then(|all| all.get(key.text.as_str())) {
                 self.value(schema, node, &format!("{path}{}", key.text), &key.span, findings);
                 continue;
             }
@@ -204,7 +204,10 @@ impl Params<'_> {
         let has = |name: &str| entries.iter().any(|(key, _)| key.text == name);
         required.filter_map(Json::as_str).all(has)
             && entries.iter().all(|(key, node)| {
-                match (properties.and_then(|all| all.get(&key.text)), schema.get("additionalProperties")) {
+                match (
+                    properties.and_then(|all| all.get(key.text.as_str())),
+                    schema.get("additionalProperties"),
+                ) {
                     (Some(schema), _) | (None, Some(schema @ Json::Object(_))) => self.admits(schema, node),
                     (None, Some(Json::Bool(false))) => false,
                     (None, _) => true,

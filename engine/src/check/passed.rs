@@ -54,9 +54,9 @@ impl Passing<'_> {
             Value::Map(entries) => {
                 let Some(properties) = inner("properties") else { return };
                 for (key, node) in entries {
-                    let Some(schema) = properties.get(&key.text) else { continue };
+                    let Some(schema) = properties.get(key.text.as_str()) else { continue };
                     let path =
-                        if path.is_empty() { key.text.clone() } else { format!("{path}.{}", key.text) };
+                        if path.is_empty() { key.text.to_string() } else { format!("{path}.{}", key.text) };
                     self.value(schema, node, &path, findings);
                 }
             }

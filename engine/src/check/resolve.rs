@@ -29,18 +29,18 @@ impl Loaded {
         let mut loaded = Self::default();
         loaded.add(file, flags, findings);
         if let Some(Some(document)) = loaded.documents.first() {
-            loaded.by_name.insert(document.name.text.clone(), 0);
+            loaded.by_name.insert(document.name.text.clone().into(), 0);
         }
         let mut at = 0;
         while at < loaded.documents.len() {
             for word in loaded.wanted(at) {
-                if loaded.by_name.contains_key(&word.text) {
+                if loaded.by_name.contains_key(word.text.as_str()) {
                     continue;
                 }
                 match library.find(&word.text) {
                     Some(Ok(file)) => {
                         // What is inlined is called by this runbook, not by the command line: no flag is taken.
-                        loaded.by_name.insert(word.text, loaded.files.len());
+                        loaded.by_name.insert(word.text.into(), loaded.files.len());
                         loaded.add(file, &[], findings);
                     }
                     Some(Err(refused)) => {
@@ -75,6 +75,11 @@ impl Loaded {
         Some((at, self.documents.get(at)?.as_ref()?))
     }
 
+    /// The runbook itself, which no other runs, for good.
+    pub(super) fn take_first(&mut self) -> Option<Document> {
+        self.documents.first_mut()?.take()
+    }
+
     /// The names of the runbooks that one runs.
     fn wanted(&self, at: usize) -> Vec<Word> {
         let nodes = self.documents[at].iter().flat_map(|document| &document.nodes);
@@ -100,7 +105,7 @@ impl Loaded {
         }
         path.push(at);
         for word in self.wanted(at) {
-            let Some(next) = self.by_name.get(&word.text).copied() else { continue };
+            let Some(next) = self.by_name.get(word.text.as_str()).copied() else { continue };
             if let Some(first) = path.iter().position(|earlier| *earlier == next) {
                 let name =
                     |at: usize| self.documents[at].as_ref().map_or("?", |document| &document.name.text);

@@ -47,17 +47,13 @@ pub fn check(file: SourceFile, context: &Context<'_>) -> Checked {
     let outcomes: Vec<_> = (0..loaded.documents.len())
         .map(|at| runbook::check(&loaded, at, context.registry, &mut findings))
         .collect();
-    let data = if findings.errors() == 0 { lower::plan(&loaded, &outcomes, &mut findings) } else { None };
-    let mut files = loaded.files;
-    if let Some(Some(document)) = loaded.documents.first() {
-        files.extend(crate::page::check(
-            document,
-            context.registry,
-            context.library,
-            files.len(),
-            &mut findings,
-        ));
-    }
+    let sound = findings.errors() == 0;
+    let page = loaded.documents.first().and_then(Option::as_ref).and_then(|document| {
+        crate::page::check(document, context.registry, context.library, loaded.files.len(), &mut findings)
+    });
+    let (mut files, data) =
+        if sound { lower::plan(loaded, outcomes, &mut findings) } else { (loaded.files, None) };
+    files.extend(page);
     // A plan whose parts do not fit would have been an error above; the type wants it said once more.
     let plan = data.filter(|_| findings.errors() == 0).and_then(|data| Plan::new(data).ok());
     Checked { plan, diagnostics: findings.into_sorted(), files }

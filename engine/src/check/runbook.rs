@@ -197,7 +197,7 @@ impl<'a> Checking<'a> {
         if let DocApprove::Required { prompt: Some(prompt), .. } = &step.approve {
             self.templates.text(&prompt.text, &prompt.span, self.names, place, findings);
         }
-        if let Some(DocUndo::Step { kind, with }) = &step.undo {
+        if let Some(DocUndo::Step { kind, with }) = step.undo.as_deref() {
             self.kind(kind, with.as_ref(), findings);
             if let Some(with) = with {
                 self.tree(with, inner, findings);
@@ -398,7 +398,7 @@ fn consent(spec: &StepSpec, step: &DocStep, findings: &mut Findings) {
             .label("runs without a gate, also in a dry run")
             .help("Read the command and the reason before you trust it.");
     }
-    if let Some(DocUndo::Auto { at }) = &step.undo {
+    if let Some(DocUndo::Auto { at }) = step.undo.as_deref() {
         let what = match spec.effect {
             Effect::Pure | Effect::Reads => "changes nothing, so there is nothing to undo",
             Effect::Irreversible => "cannot take back what it does",

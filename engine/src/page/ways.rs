@@ -34,7 +34,7 @@ impl<'d> Boxed<'d> {
             let Some(from) = &node.flow else { continue };
             for edge in leaving(node) {
                 for to in self.reached(&edge.to) {
-                    ways.entry((from.text.clone(), to)).or_default().push(edge.clone());
+                    ways.entry((from.text.clone().into(), to)).or_default().push(edge.clone());
                 }
             }
         }
@@ -55,7 +55,7 @@ impl<'d> Boxed<'d> {
                 continue;
             }
             match &node.flow {
-                Some(flow) => found.push(flow.text.clone()),
+                Some(flow) => found.push(flow.text.to_string()),
                 None => open.extend(leaving(node).into_iter().map(|edge| edge.to)),
             }
         }
@@ -67,7 +67,7 @@ impl<'d> Boxed<'d> {
 
 /// The edges of a node: by outcome, by "no" at its gate, by its failure.
 pub(super) fn leaving(node: &DocNode) -> Vec<Leaving> {
-    let plain = |word: &Word| Leaving { to: word.text.clone(), at: word.span.clone(), label: None };
+    let plain = |word: &Word| Leaving { to: word.text.clone().into(), at: word.span.clone(), label: None };
     let of_next = |next: &DocNext| {
         let edges = next.edges.iter().map(|edge| Leaving { label: edge.label.clone(), ..plain(&edge.to) });
         edges.chain(next.otherwise.iter().map(plain)).collect::<Vec<_>>()

@@ -49,7 +49,7 @@ pub enum Body {
     /// A step is executed.
     Step(Box<StepNode>),
     /// Another runbook begins (`step: runbook`); it was inlined, and its ends are the outcomes.
-    Enter(Enter),
+    Enter(Box<Enter>),
     /// The walk of this scope ends.
     End {
         /// How.

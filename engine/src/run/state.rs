@@ -75,7 +75,7 @@ pub struct Visit {
     /// Items of a fan-out that have their answer.
     pub items: BTreeMap<usize, Result<(String, Value), StepError>>,
     /// The change that it takes back, if it is there for that.
-    pub undoing: Option<Undoing>,
+    pub undoing: Option<Box<Undoing>>,
 }
 
 impl Visit {
@@ -361,7 +361,7 @@ impl RunState {
                     return Err(illegal("taking back in a visit that is there already"));
                 }
                 let undoing = Undoing { of: *of, item: *item, begun: false, act: None };
-                self.trail.push(Visit { undoing: Some(undoing), ..Visit::fresh(node) });
+                self.trail.push(Visit { undoing: Some(Box::new(undoing)), ..Visit::fresh(node) });
             }
             Entry::UndoIntended { visit, act } => {
                 let visit = self.known(*visit)?;

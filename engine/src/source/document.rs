@@ -8,7 +8,7 @@ use crate::plan::{EndKind, InputSpec, Retry};
 use crate::run::Rule;
 
 /// One runbook.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Document {
     pub(crate) name: Word,
     pub(crate) title: String,
@@ -26,14 +26,14 @@ pub(crate) struct Document {
 }
 
 /// One input.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Input {
     pub(crate) name: Word,
     pub(crate) spec: InputSpec,
 }
 
 /// One difference from the page that is on purpose.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Differs {
     /// What kind of thing differs.
     pub(crate) what: Differing,
@@ -57,7 +57,7 @@ pub(crate) enum Differing {
 }
 
 /// One node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DocNode {
     pub(crate) name: Word,
     pub(crate) title: Option<Word>,
@@ -67,7 +67,7 @@ pub(crate) struct DocNode {
 }
 
 /// What happens at a node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum DocBody {
     Step(Box<DocStep>),
     Runbook(DocRunbook),
@@ -81,17 +81,17 @@ pub(crate) enum DocBody {
 }
 
 /// A node that binds to a step.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DocStep {
     pub(crate) kind: Word,
     pub(crate) with: Option<Node>,
     pub(crate) approve: DocApprove,
-    pub(crate) undo: Option<DocUndo>,
-    pub(crate) retry: Retry,
+    pub(crate) undo: Option<Box<DocUndo>>,
+    pub(crate) retry: Option<Box<Retry>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) max_visits: Option<u32>,
     pub(crate) on_failure: DocFailure,
-    pub(crate) for_each: Option<DocForEach>,
+    pub(crate) for_each: Option<Box<DocForEach>>,
     pub(crate) refine: Vec<(Word, Word)>,
     pub(crate) set: Vec<(Word, Node)>,
     pub(crate) next: DocNext,
@@ -99,7 +99,7 @@ pub(crate) struct DocStep {
 }
 
 /// A node that runs another runbook.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DocRunbook {
     pub(crate) runbook: Word,
     pub(crate) inputs: Vec<(Word, Node)>,
@@ -108,22 +108,22 @@ pub(crate) struct DocRunbook {
 }
 
 /// The gate as written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum DocApprove {
     Default,
-    Required { prompt: Option<Word>, rule: Rule },
+    Required { prompt: Option<Word>, rule: Box<Rule> },
     Never { at: Span },
 }
 
 /// The undo as written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum DocUndo {
     Auto { at: Span },
     Step { kind: Word, with: Option<Node> },
 }
 
 /// `on_failure` as written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum DocFailure {
     Default,
     Stop(Span),
@@ -132,7 +132,7 @@ pub(crate) enum DocFailure {
 }
 
 /// A fan-out as written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DocForEach {
     pub(crate) items: Word,
     pub(crate) item: Word,
@@ -141,7 +141,7 @@ pub(crate) struct DocForEach {
 }
 
 /// Edges as written.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct DocNext {
     /// Where they are written: the key `next`.
     pub(crate) at: Option<Span>,
@@ -155,7 +155,7 @@ pub(crate) struct DocNext {
 }
 
 /// One edge.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DocEdge {
     pub(crate) outcome: Word,
     pub(crate) to: Word,

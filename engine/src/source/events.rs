@@ -125,7 +125,7 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Option<Value> {
             return alone(&text);
         }
     }
-    Some(Value::Str(text.into_owned()))
+    Some(Value::Str(text.into()))
 }
 
 /// Whether plain text is a number as most are written: a few digits, the first of them no zero.

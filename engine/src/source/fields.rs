@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Number;
+use smol_str::ToSmolStr;
 
 use super::duration;
 use super::node::{Node, Value, Word};
@@ -73,6 +74,11 @@ impl<'n> Fields<'n> {
         self.get(name).and_then(|(key, node)| word(node, key, findings))
     }
 
+    /// The text of a key, its place not needed.
+    pub(super) fn text(&self, name: &str, findings: &mut Findings) -> Option<String> {
+        self.word(name, findings).map(String::from)
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&self, name: &str, findings: &mut Findings) -> Option<bool> {
         let (key, node) = self.get(name)?;
@@ -118,7 +124,7 @@ impl<'n> Fields<'n> {
         let (key, node) = self.get(name)?;
         let text = match &node.value {
             Value::Str(text) => text.clone(),
-            Value::Number(number) => number.to_string(),
+            Value::Number(number) => number.to_smolstr(),
             _ => {
                 wrong_type(findings, node, &key.span, &format!("`{name}`"), "a duration like `30s`");
                 return None;

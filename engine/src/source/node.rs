@@ -1,6 +1,7 @@
 //! YAML as a tree in which every key and value knows its place.
 
 use serde_json::{Map, Number, Value as Json};
+use smol_str::SmolStr;
 
 use crate::diagnostic::Span;
 
@@ -8,9 +9,15 @@ use crate::diagnostic::Span;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Word {
     /// Its text.
-    pub(crate) text: String,
+    pub(crate) text: SmolStr,
     /// Its place.
     pub(crate) span: Span,
+}
+
+impl From<Word> for String {
+    fn from(word: Word) -> Self {
+        word.text.into()
+    }
 }
 
 /// A value and its place.
@@ -29,7 +36,7 @@ pub(crate) enum Value {
     Null,
     Bool(bool),
     Number(Number),
-    Str(String),
+    Str(SmolStr),
     Seq(Vec<Node>),
     Map(Vec<(Word, Node)>),
     /// `{{ x }}` without quotes, which YAML takes for a mapping whose key is a mapping.
@@ -86,15 +93,18 @@ impl Node {
 
     /// The same value without places, its keys in written order.
     pub(crate) fn to_json(&self) -> Json {
-        match &self.value {
+        self.clone().into_json()
+    }
+
+    /// The same as [`to_json`](Self::to_json), for a value that is needed no more.
+    pub(crate) fn into_json(self) -> Json {
+        match self.value {
             Value::Null | Value::BareTemplate => Json::Null,
-            Value::Bool(value) => Json::Bool(*value),
-            Value::Number(number) => Json::Number(number.clone()),
-            Value::Str(text) => Json::String(text.clone()),
-            Value::Seq(items) => items.iter().map(Self::to_json).collect(),
-            Value::Map(entries) => Json::Object(
-                entries.iter().map(|(key, node)| (key.text.clone(), node.to_json())).collect::<Map<_, _>>(),
-            ),
+            Value::Bool(value) => Json::Bool(value),
+            Value::Number(number) => Json::Number(number),
+            Value::Str(text) => Json::String(text.into()),
+            Value::Seq(items) => items.into_iter().map(Self::into_json).collect(),
+            Value::Map(entries) => Json::Object(into_object(entries)),
         }
     }
 
@@ -107,4 +117,9 @@ impl Node {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::BareTemplate => {}
         }
     }
+}
+
+/// The same entries without places.
+pub(crate) fn into_object(entries: Vec<(Word, Node)>) -> Map<String, Json> {
+    entries.into_iter().map(|(key, node)| (key.text.into(), node.into_json())).collect()
 }

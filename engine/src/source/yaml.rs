@@ -118,11 +118,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::Str(value.to_owned()))
+        Ok(Value::Str(value.into()))
     }
 
     fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::Str(value))
+        Ok(Value::Str(value.into()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
@@ -139,7 +139,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         let mut bare = false;
         while let Some((key, node)) = map.next_entry::<Spanned<Key>, Node>()? {
             match key.value {
-                Key::Text(text) => entries.push((Word { text, span: span(key.defined) }, node)),
+                Key::Text(text) => entries.push((Word { text: text.into(), span: span(key.defined) }, node)),
                 Key::Complex => bare = true,
             }
         }
@@ -157,7 +157,7 @@ enum Key {
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Value::deserialize(deserializer)? {
-            Value::Str(text) => Self::Text(text),
+            Value::Str(text) => Self::Text(text.into()),
             Value::Null => Self::Text("null".to_owned()),
             Value::Bool(value) => Self::Text(value.to_string()),
             Value::Number(value) => Self::Text(value.to_string()),
@@ -330,7 +330,7 @@ mod tests {
             match &node.value {
                 Value::Map(entries) => {
                     for (key, value) in entries {
-                        out.push((key.text.clone(), cut(&key.span)));
+                        out.push((key.text.to_string(), cut(&key.span)));
                         walk(value, text, out);
                     }
                 }

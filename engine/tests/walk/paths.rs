@@ -231,7 +231,7 @@ async fn an_inlined_runbook_has_its_own_names_and_its_end_is_the_outcome() {
         next: Next { ..step.next },
     };
     let nodes = vec![
-        Node { body: Body::Enter(enter), ..end("sub", EndKind::Resolved) },
+        Node { body: Body::Enter(Box::new(enter)), ..end("sub", EndKind::Resolved) },
         inner(retarget(node("look", "probe", json!({"thing": "{{ inputs.thing }}"}), "*>done"))),
         inner(end("done", EndKind::Resolved)),
         node("check", "pick", json!({"yes": "{{ sub.end == 'resolved' }}"}), "yes>ok *>bad"),

@@ -57,11 +57,11 @@ fn config(root: &Node, findings: &mut Findings) -> Option<Config> {
         let fits = word.text.contains("://") || word.text.starts_with('/');
         if !fits {
             findings
-                .error(codes::CONFIG_STATE, "`state` does not say where runs are kept", word.span)
+                .error(codes::CONFIG_STATE, "`state` does not say where runs are kept", word.span.clone())
                 .label("neither an absolute path nor an address")
                 .help("Write `/path/of/a/directory` or `postgres://HOST/DATABASE`.");
         }
-        fits.then_some(word.text)
+        fits.then(|| word.into())
     });
     Some(Config { redact, state })
 }

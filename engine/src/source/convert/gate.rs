@@ -11,7 +11,7 @@ pub(super) const KEYS: [&str; 5] = ["prompt", "by", "not_operator", "group", "ex
 /// Reads the gate of a node.
 pub(super) fn approve(fields: &Fields<'_>, findings: &mut Findings) -> DocApprove {
     let Some((key, node)) = fields.get("approve") else { return DocApprove::Default };
-    let required = |prompt| DocApprove::Required { prompt, rule: Rule::default() };
+    let required = |prompt| DocApprove::Required { prompt, rule: Box::default() };
     match &node.value {
         Value::Bool(true) => required(None),
         Value::Bool(false) => {
@@ -28,7 +28,7 @@ pub(super) fn approve(fields: &Fields<'_>, findings: &mut Findings) -> DocApprov
                 return DocApprove::Default;
             };
             let rule = rule(&gate, findings);
-            DocApprove::Required { prompt: gate.word("prompt", findings), rule }
+            DocApprove::Required { prompt: gate.word("prompt", findings), rule: Box::new(rule) }
         }
         _ => {
             wrong_type(
@@ -48,7 +48,7 @@ pub(super) fn rule(gate: &Fields<'_>, findings: &mut Findings) -> Rule {
     Rule {
         by: gate.count("by", 1, 9, findings).unwrap_or(1),
         not_operator: gate.flag("not_operator", findings).unwrap_or(false),
-        groups: gate.word("group", findings).map(|word| word.text).into_iter().collect(),
+        groups: gate.text("group", findings).into_iter().collect(),
         expires: gate.duration("expires", findings),
     }
 }

@@ -15,7 +15,7 @@ pub(super) const TYPES: [&str; 10] =
 
 pub(super) fn input(name: &Word, node: &Node, findings: &mut Findings) -> Option<Input> {
     let fields = Fields::of(node, &name.span, "an input", &KEYS, findings)?;
-    let help = fields.word("help", findings).map(|help| help.text);
+    let help = fields.text("help", findings);
     let optional = fields.flag("optional", findings).unwrap_or(false);
     let secret = fields.flag("secret", findings).unwrap_or(false);
     let choices = choices(&fields, findings);

@@ -43,7 +43,7 @@ pub(super) fn node(name: &Word, node: &Node, plain: &mut Vec<Word>, findings: &m
     let Some(fields) = Fields::of(node, &name.span, "a node", &known, findings) else { return read };
     read.title = shown(&fields, "title", plain, findings);
     read.flow = fields.word("flow", findings);
-    read.why = shown(&fields, "why", plain, findings).map(|why| why.text);
+    read.why = shown(&fields, "why", plain, findings).map(String::from);
     read.body = body(name, &fields, findings);
     read
 }

@@ -52,7 +52,7 @@ fn one(node: &Node, at: &Span, findings: &mut Findings) -> Option<SiteRule> {
             if why.text.trim().is_empty() {
                 bad(findings, "`forbid` needs a reason", why.span.clone(), "Say why: people read it.");
             }
-            Answer::Forbid(why.text)
+            Answer::Forbid(why.text.into())
         }
         (Some(_), Some((key, _))) => {
             let message = "a rule has either `approve` or `forbid`";
@@ -96,7 +96,7 @@ fn effect(fields: &Fields<'_>, findings: &mut Findings) -> Effects {
 /// A list of patterns; one may stand alone. An empty list would match nothing, which nobody means.
 fn patterns(fields: &Fields<'_>, name: &str, findings: &mut Findings) -> Vec<String> {
     let Some((key, node)) = fields.get(name) else { return Vec::new() };
-    let mut take = |node: &Node, key: &Word| word(node, key, findings).map(|word| word.text);
+    let mut take = |node: &Node, key: &Word| word(node, key, findings).map(String::from);
     let found: Vec<String> = match &node.value {
         Value::Seq(items) => items.iter().filter_map(|item| take(item, key)).collect(),
         Value::Str(_) => take(node, key).into_iter().collect(),

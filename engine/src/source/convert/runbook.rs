@@ -1,5 +1,7 @@
 //! The top of the file.
 
+use smol_str::SmolStr;
+
 use super::differs::differs;
 use super::input::input;
 use super::names::{check_flag, check_name, check_runbook_name};
@@ -32,9 +34,9 @@ pub(crate) fn document(root: &Node, flags: &[&str], findings: &mut Findings) -> 
         check_runbook_name(name, findings);
     }
     fields.need("title", "One line that tells people what it is for.", findings);
-    let title = shown(&fields, "title", &mut plain, findings).map(|title| title.text);
+    let title = shown(&fields, "title", &mut plain, findings).map(String::from);
     shown(&fields, "description", &mut plain, findings);
-    let severity = shown(&fields, "severity", &mut plain, findings).map(|severity| severity.text);
+    let severity = shown(&fields, "severity", &mut plain, findings).map(String::from);
     let page = fields.word("page", findings);
     let differs = differs(&fields, findings);
 
@@ -60,7 +62,7 @@ pub(crate) fn document(root: &Node, flags: &[&str], findings: &mut Findings) -> 
         })
         .collect();
 
-    let name = name.unwrap_or(Word { text: String::new(), span: top });
+    let name = name.unwrap_or(Word { text: SmolStr::default(), span: top });
     Some(Document {
         title: title.unwrap_or_default(),
         name,

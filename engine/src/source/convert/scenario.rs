@@ -46,9 +46,9 @@ pub(crate) fn scenario(
     let top = Span { len: 0, ..root.span };
     let fields = Fields::of(root, &top, "a scenario", TOP, findings)?;
     fields.need("scenario", "Say in a line what it is about.", findings);
-    let title = fields.word("scenario", findings).map(|title| title.text).unwrap_or_default();
+    let title = fields.text("scenario", findings).unwrap_or_default();
     let recording = fields.word("recording", findings);
-    let recording = recording.map(|word| Written { value: Json::String(word.text), at: word.span });
+    let recording = recording.map(|word| Written { value: Json::String(word.text.into()), at: word.span });
     let exchanges = items(&fields, "exchanges", findings);
     let exchanges: Vec<Written> =
         exchanges.iter().map(|node| Written { value: node.to_json(), at: node.span.clone() }).collect();
@@ -105,7 +105,7 @@ impl Reader<'_> {
         let mut values = BTreeMap::new();
         let specs = self.plan.scopes.get("").map(|scope| &scope.inputs);
         for (name, node) in entries(fields, "inputs", self.findings) {
-            let Some(spec) = specs.and_then(|specs| specs.get(&name.text)) else {
+            let Some(spec) = specs.and_then(|specs| specs.get(name.text.as_str())) else {
                 let known = || specs.into_iter().flat_map(|specs| specs.keys().map(String::as_str));
                 let meant = self.findings.meant(&name.text, known());
                 let message = format!("the runbook has no input `{}`", name.text);
@@ -128,7 +128,7 @@ impl Reader<'_> {
                 (Json::Number(number), crate::plan::InputType::SlurmJob) => Json::String(number.to_string()),
                 (value, _) => value,
             };
-            values.insert(name.text.clone(), value);
+            values.insert(name.text.to_string(), value);
         }
         values
     }
@@ -145,7 +145,9 @@ impl Reader<'_> {
                 _ => word(node, name, self.findings).into_iter().collect(),
             };
             for word in &given {
-                if !matches!(word.text.as_str(), "yes" | "no" | "nobody") && !known.contains(&word.text) {
+                if !matches!(word.text.as_str(), "yes" | "no" | "nobody")
+                    && !known.iter().any(|outcome| *outcome == word.text)
+                {
                     self.outcome(
                         &name.text,
                         word,
@@ -154,7 +156,7 @@ impl Reader<'_> {
                     );
                 }
             }
-            answers.insert(name.text.clone(), given.into_iter().map(|word| word.text).collect());
+            answers.insert(name.text.to_string(), given.into_iter().map(String::from).collect());
         }
         answers
     }
@@ -213,10 +215,10 @@ impl Reader<'_> {
         };
         let times = fields.count("times", 1, 1000, self.findings);
         let trouble = match fields.word("on", self.findings) {
-            Some(on) => Trouble::World { on: on.text, told: self.told(&fields, &place)? },
+            Some(on) => Trouble::World { on: on.text.into(), told: self.told(&fields, &place)? },
             None => self.answer(&fields, &place, at.as_ref().zip(outcomes))?,
         };
-        Some(Fault { at: at.map(|at| at.text), times, trouble })
+        Some(Fault { at: at.map(String::from), times, trouble })
     }
 
     /// What a step does instead.
@@ -230,11 +232,11 @@ impl Reader<'_> {
         let breaks = fields.word("breaks", self.findings);
         match (outcome, breaks, at) {
             (Some(outcome), None, Some((node, known))) => {
-                if !known.contains(&outcome.text) {
+                if !known.iter().any(|known| *known == outcome.text) {
                     self.outcome(&node.text, &outcome, &known, "Its outcomes are");
                 }
                 let output = fields.get("output").map_or(Json::Null, |(_, node)| node.to_json());
-                Some(Trouble::Outcome { outcome: outcome.text, output })
+                Some(Trouble::Outcome { outcome: outcome.text.into(), output })
             }
             (None, Some(breaks), Some(_)) => Some(Trouble::Breaks(self.kind(&breaks, "`breaks`", BREAKS)?)),
             _ => {
@@ -255,7 +257,7 @@ impl Reader<'_> {
             self.bad("a fault `on` something has one answer", place, help);
             return None;
         }
-        let mut text = |name: &str| fields.word(name, self.findings).map(|word| word.text);
+        let mut text = |name: &str| fields.text(name, self.findings);
         if given(&["content"]) {
             return text("content").map(Told::Content);
         }
@@ -267,7 +269,7 @@ impl Reader<'_> {
         if given(&["replace"]) {
             let mut pairs = Vec::new();
             for (old, new) in entries(fields, "replace", self.findings) {
-                pairs.push((old.text.clone(), word(new, old, self.findings)?.text));
+                pairs.push((old.text.to_string(), word(new, old, self.findings)?.into()));
             }
             return Some(Told::Replaced(pairs));
         }
@@ -284,7 +286,7 @@ impl Reader<'_> {
             unknown_word(self.findings, what, written, words);
             return None;
         }
-        serde_json::from_value(Json::String(written.text.clone())).ok()
+        serde_json::from_value(Json::String(written.text.clone().into())).ok()
     }
 
     fn bad(&mut self, message: &str, at: &Span, help: &str) {
@@ -306,16 +308,16 @@ impl Reader<'_> {
         let mut outputs = BTreeMap::new();
         for (name, node) in entries(&fields, "outputs", self.findings) {
             if self.plan.nodes.iter().any(|node| node.id == name.text) {
-                outputs.insert(name.text.clone(), node.to_json());
+                outputs.insert(name.text.to_string(), node.to_json());
             } else {
                 self.no_node(name);
             }
         }
         let commands = fields.get("commands").map(|(key, _)| {
             let lines = items(&fields, "commands", self.findings);
-            lines.iter().filter_map(|node| Some(word(node, key, self.findings)?.text)).collect()
+            lines.iter().filter_map(|node| Some(word(node, key, self.findings)?.into())).collect()
         });
-        Some(Expect { path, end: end.map(|end| end.text), outputs, commands })
+        Some(Expect { path, end: end.map(String::from), outputs, commands })
     }
 
     fn passed(&mut self, written: &Word) -> Option<Passed> {
@@ -327,7 +329,7 @@ impl Reader<'_> {
                 .help("Write `node:outcome`, `node!failed`, `node!declined`, or `node` where the run rests.");
             return None;
         };
-        let name = Word { text: passed.node.clone(), span: written.span.clone() };
+        let name = Word { text: passed.node.as_str().into(), span: written.span.clone() };
         let plan = self.plan;
         let Some(node) = plan.nodes.iter().find(|node| node.id == passed.node) else {
             self.no_node(&name);
@@ -341,7 +343,7 @@ impl Reader<'_> {
                 Body::End { .. } => &[],
             };
             if !known.contains(outcome) {
-                let word = Word { text: outcome.clone(), span: written.span.clone() };
+                let word = Word { text: outcome.as_str().into(), span: written.span.clone() };
                 self.outcome(&passed.node, &word, known, "Its outcomes are");
                 return None;
             }

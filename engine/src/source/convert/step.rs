@@ -1,5 +1,7 @@
 //! Nodes that run a step.
 
+use smol_str::SmolStr;
+
 use super::gate::approve;
 use super::names::{check_name, check_outcome_name};
 use super::next::next;
@@ -28,12 +30,12 @@ pub(super) fn step(kind: Word, fields: &Fields<'_>, findings: &mut Findings) -> 
     DocStep {
         with: with(fields, findings),
         approve: approve(fields, findings),
-        undo: undo(fields, findings),
-        retry: retry(fields, findings),
+        undo: undo(fields, findings).map(Box::new),
+        retry: retry(fields, findings).map(Box::new),
         timeout: fields.duration("timeout", findings),
         max_visits: fields.count("max_visits", 1, 1000, findings),
         on_failure: on_failure(fields, findings),
-        for_each: for_each(fields, findings),
+        for_each: for_each(fields, findings).map(Box::new),
         refine: refine(fields, findings),
         set: set(fields, findings),
         next: next(fields, findings),
@@ -77,10 +79,10 @@ fn undo(fields: &Fields<'_>, findings: &mut Findings) -> Option<DocUndo> {
     }
 }
 
-fn retry(fields: &Fields<'_>, findings: &mut Findings) -> Retry {
+fn retry(fields: &Fields<'_>, findings: &mut Findings) -> Option<Retry> {
+    let (key, node) = fields.get("retry")?;
+    let fields = Fields::of(node, &key.span, "`retry`", &RETRY, findings)?;
     let mut retry = Retry::default();
-    let Some((key, node)) = fields.get("retry") else { return retry };
-    let Some(fields) = Fields::of(node, &key.span, "`retry`", &RETRY, findings) else { return retry };
     fields.need("attempts", "Say how often it is tried in all: `attempts: 3`.", findings);
     if let Some(attempts) = fields.count("attempts", 1, 100, findings) {
         retry.attempts = attempts;
@@ -94,7 +96,7 @@ fn retry(fields: &Fields<'_>, findings: &mut Findings) -> Retry {
     if let Some((key, node)) = fields.get("on") {
         let Value::Seq(items) = &node.value else {
             wrong_type(findings, node, &key.span, "`on`", "a list of words");
-            return retry;
+            return Some(retry);
         };
         retry.on.clear();
         for item in items {
@@ -111,7 +113,7 @@ fn retry(fields: &Fields<'_>, findings: &mut Findings) -> Retry {
             }
         }
     }
-    retry
+    Some(retry)
 }
 
 fn on_failure(fields: &Fields<'_>, findings: &mut Findings) -> DocFailure {
@@ -159,7 +161,7 @@ fn for_each(fields: &Fields<'_>, findings: &mut Findings) -> Option<DocForEach> 
             return None;
         }
     };
-    let item = item.unwrap_or_else(|| Word { text: "item".to_owned(), span: key.span.clone() });
+    let item = item.unwrap_or_else(|| Word { text: SmolStr::new_static("item"), span: key.span.clone() });
     Some(DocForEach { items, item, at_once, tolerate })
 }
 
