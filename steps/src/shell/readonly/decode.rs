@@ -34,6 +34,19 @@ fn piece(node: Node<'_>, around: &mut impl Surroundings, word: &mut Word, first:
             word.push(inner);
             Ok(())
         }
+        "ansi_c_string" => ansi_c(around.text(node), word),
+        "brace_expression" => {
+            let inner = around.text(node).strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+            let number =
+                |text: &str| (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+            match inner.and_then(|inner| inner.split_once("..")) {
+                Some((from, to)) if number(from) && number(to) => {
+                    word.open_numbers();
+                    Ok(())
+                }
+                _ => Err(unclear(around.text(node))),
+            }
+        }
         "string" => string(node, around, word),
         "concatenation" => {
             let mut end = node.start_byte();
@@ -43,6 +56,16 @@ fn piece(node: Node<'_>, around: &mut impl Surroundings, word: &mut Word, first:
                     return Err(unclear(around.text(node)));
                 }
                 end = child.end_byte();
+                // `{}` is two pieces for the grammar, and only text for a shell.
+                let pair =
+                    |from: usize| node.child(u32::try_from(from).ok()?).map(|child| around.text(child));
+                if pair(at) == Some("{") && pair(at + 1) == Some("}") {
+                    word.push("{}");
+                    continue;
+                }
+                if pair(at) == Some("}") && at > 0 && pair(at - 1) == Some("{") {
+                    continue;
+                }
                 piece(child, around, word, first && at == 0)?;
             }
             if end == node.end_byte() { Ok(()) } else { Err(unclear(around.text(node))) }
@@ -55,6 +78,17 @@ fn piece(node: Node<'_>, around: &mut impl Surroundings, word: &mut Word, first:
         }
         _ => Err(unclear(around.text(node))),
     }
+}
+
+/// `$'\t'`: bash replaces what stands after backslashes, a POSIX sh sees a dollar and a string. It is one word for both
+/// as long as no quote is escaped.
+fn ansi_c(text: &str, word: &mut Word) -> Shown {
+    let inner = text.strip_prefix("$'").and_then(|text| text.strip_suffix('\''));
+    let inner = inner.filter(|inner| !inner.is_empty() && !inner.contains('\''));
+    let plain = inner.filter(|inner| inner.replace("\\t", "").replace("\\n", "").find('\\').is_none());
+    plain.ok_or_else(|| unclear(text))?;
+    word.open_filled();
+    Ok(())
 }
 
 /// A piece without quotes.
@@ -152,7 +186,16 @@ fn expansion(text: &str, around: &impl Surroundings, word: &mut Word, rest: Rest
     let other = operator.strip_prefix(':').unwrap_or(operator);
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./:,@%+-".contains(c);
     let other = other.strip_prefix(['-', '+']).is_some_and(|other| other.chars().all(plain));
-    if !special && (name.is_empty() || !(operator.is_empty() || other)) {
+    // `${x%.*}`, `${x##*/}`.
+    let cut = operator.strip_prefix(['%', '#']);
+    let cut = cut.is_some_and(|cut| cut.chars().all(|c| plain(c) || "#*?".contains(c)));
+    // `${#x}`.
+    let counted = text.starts_with("${") && inner.strip_prefix('#').is_some_and(is_name);
+    if counted {
+        word.open(Rest::Within);
+        return Ok(());
+    }
+    if !special && (name.is_empty() || !(operator.is_empty() || other || cut)) {
         return Err(unclear(text));
     }
     if operator.is_empty() && around.is_tame(name) {
@@ -161,6 +204,10 @@ fn expansion(text: &str, around: &impl Surroundings, word: &mut Word, rest: Rest
         word.open(rest);
     }
     Ok(())
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn unclear(text: &str) -> String {

@@ -17,6 +17,8 @@ pub(super) enum Takes {
     Value,
     /// A value if one is attached.
     Attached,
+    /// A program in the entry's language, in the next word.
+    Program,
 }
 
 /// A check that is written in Rust, because a list cannot say it.
@@ -29,6 +31,10 @@ pub(super) enum Check {
     Test,
     /// `printf`.
     Printf,
+    /// `set`.
+    Set,
+    /// `read`.
+    Read,
 }
 
 /// A program, or a subcommand of one, and the words with which it only reads.
@@ -55,6 +61,14 @@ pub(super) struct Entry {
     pub(super) program: Option<Language>,
     #[serde(default)]
     pub(super) names_only: bool,
+    #[serde(default)]
+    pub(super) any_flag: bool,
+    #[serde(default)]
+    pub(super) walks: bool,
+    #[serde(default)]
+    pub(super) runs: bool,
+    #[serde(default)]
+    pub(super) appends: bool,
     #[serde(default)]
     pub(super) wraps: Option<usize>,
     #[serde(default)]
@@ -91,6 +105,7 @@ impl From<String> for Flags {
                     flags.number = true;
                     continue;
                 }
+                _ if form.ends_with("=program") => (form.trim_end_matches("=program"), Takes::Program),
                 _ => match (form.strip_suffix("=?"), form.strip_suffix('=')) {
                     (Some(name), _) => (name, Takes::Attached),
                     (None, Some(name)) => (name, Takes::Value),

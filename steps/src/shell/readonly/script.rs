@@ -33,7 +33,7 @@ pub(super) fn script(text: &str) -> Shown {
     if root.has_error() {
         return Err("the text is not understood as shell text".to_owned());
     }
-    let mut walk = Walk { text, assigned: HashMap::new(), tame: Vec::new(), commands: 0 };
+    let mut walk = Walk { text, assigned: HashMap::new(), tame: Vec::new(), commands: 0, reads: false };
     walk.layout(root, 0)?;
     walk.blank(0, root.start_byte(), true)?;
     walk.blank(root.end_byte(), text.len(), true)?;
@@ -41,13 +41,15 @@ pub(super) fn script(text: &str) -> Shown {
     if walk.commands == 0 { Err("there is no command".to_owned()) } else { Ok(()) }
 }
 
-struct Walk<'t> {
-    text: &'t str,
+pub(super) struct Walk<'t> {
+    pub(super) text: &'t str,
     /// How often each name is assigned, by loops too.
     assigned: HashMap<String, usize>,
     /// Variables of the loops around this place whose values are all tame.
-    tame: Vec<String>,
-    commands: usize,
+    pub(super) tame: Vec<String>,
+    pub(super) commands: usize,
+    /// Whether `read` sets variables anywhere.
+    reads: bool,
 }
 
 impl Surroundings for Walk<'_> {
@@ -56,7 +58,9 @@ impl Surroundings for Walk<'_> {
     }
 
     fn is_tame(&self, variable: &str) -> bool {
-        self.tame.iter().any(|tame| tame == variable) && self.assigned.get(variable) == Some(&1)
+        self.tame.iter().any(|tame| tame == variable)
+            && self.assigned.get(variable) == Some(&1)
+            && !self.reads
     }
 
     fn substitution(&mut self, node: Node<'_>) -> Shown {
@@ -88,6 +92,7 @@ impl Walk<'_> {
             "variable_name" if node.parent().is_some_and(|parent| parent.kind() != "simple_expansion") => {
                 *self.assigned.entry(self.text(node).to_owned()).or_default() += 1;
             }
+            "command_name" => self.reads |= self.text(node) == "read",
             // Read piece by piece where it is decoded.
             "string" | "concatenation" => {
                 for at in 0..node.child_count() {
@@ -99,7 +104,8 @@ impl Walk<'_> {
             }
             _ => {}
         }
-        if !node.is_named() {
+        let in_braces = node.parent().is_some_and(|parent| parent.kind() == "brace_expression");
+        if !node.is_named() && !in_braces {
             self.token(node)?;
         }
         let one_line = matches!(
@@ -116,7 +122,12 @@ impl Walk<'_> {
         );
         let solid = matches!(
             node.kind(),
-            "simple_expansion" | "expansion" | "variable_assignment" | "raw_string" | "word"
+            "simple_expansion"
+                | "expansion"
+                | "variable_assignment"
+                | "raw_string"
+                | "word"
+                | "brace_expression"
         );
         let mut end = node.start_byte();
         for at in 0..node.child_count() {
@@ -166,7 +177,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn children<'n>(node: Node<'n>) -> impl Iterator<Item = Node<'n>> {
+    pub(super) fn children<'n>(node: Node<'n>) -> impl Iterator<Item = Node<'n>> {
         (0..node.child_count())
             .filter_map(move |at| child(node, at))
             .filter(|child| child.kind() != "comment")
@@ -205,12 +216,14 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn statement(&mut self, node: Node<'_>) -> Shown {
+    pub(super) fn statement(&mut self, node: Node<'_>) -> Shown {
         match node.kind() {
             "list" | "pipeline" | "negated_command" | "subshell" | "compound_statement" | "if_statement"
             | "elif_clause" | "else_clause" | "do_group" => self.statements(node),
             "command" => self.command(node),
             "for_statement" => self.loop_over(node),
+            "while_statement" => self.loop_while(node),
+            "declaration_command" => self.export(node),
             "test_command" => self.test(node),
             "redirected_statement" => Self::children(node).try_for_each(|child| self.statement(child)),
             "file_redirect" => self.redirect(node),
@@ -227,6 +240,7 @@ impl Walk<'_> {
         let mut program = None;
         let mut words = Vec::new();
         let mut end = None;
+        let mut separates = false;
         for child in Self::children(node) {
             // What bash reads as one word must not be two for the grammar.
             if end == Some(child.start_byte()) && !child.kind().ends_with("_redirect") {
@@ -235,6 +249,7 @@ impl Walk<'_> {
             end = Some(child.end_byte());
             match child.kind() {
                 "command_name" => program = Some(self.program(child)?),
+                "variable_assignment" if self.is_separator(child) => separates = true,
                 "variable_assignment" => self.assignment(child, false)?,
                 "file_redirect" => self.redirect(child)?,
                 "herestring_redirect" => self.here_string(child)?,
@@ -243,7 +258,12 @@ impl Walk<'_> {
             }
         }
         self.commands += 1;
-        command(&program.ok_or("a command without a name")?, &words)
+        let program = program.ok_or("a command without a name")?;
+        // With some builtins an assignment lasts, and what is split by it may become a flag.
+        if separates && program != "read" {
+            return Err("setting `IFS` may change what commands do".to_owned());
+        }
+        command(&program, &words)
     }
 
     /// The program's name: literal, without quotes.
@@ -258,80 +278,6 @@ impl Walk<'_> {
         }
     }
 
-    /// An assignment; `lasting` if it is not made for one command only.
-    fn assignment(&mut self, node: Node<'_>, lasting: bool) -> Shown {
-        let parts: Vec<Node<'_>> = Self::children(node).collect();
-        let [name, equals, value @ ..] = parts.as_slice() else {
-            return Err(quoted(self.text(node)));
-        };
-        let refused = format!("setting {} may change what commands do", quoted(self.text(*name)));
-        if name.kind() != "variable_name" || !matches!(equals.kind(), "=" | "+=") || value.len() > 1 {
-            return Err(refused);
-        }
-        let value = match value {
-            [value] => word(*value, self)?,
-            _ => Word::empty(),
-        };
-        let name = self.text(*name);
-        let harmless = matches!(name, "LC_ALL" | "LANG" | "TZ" | "COLUMNS")
-            && value
-                .known()
-                .is_some_and(|value| tame(value) && !value.starts_with('/') && !value.contains(".."));
-        // Variables that programs or bash look at are in capitals, but for a few.
-        let own = lasting
-            && name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-            && !name.ends_with("_proxy")
-            && !matches!(name, "histchars" | "auto_resume");
-        if harmless || own { Ok(()) } else { Err(refused) }
-    }
-
-    fn loop_over(&mut self, node: Node<'_>) -> Shown {
-        let parts: Vec<Node<'_>> = Self::children(node).collect();
-        let [keyword, name, rest @ ..] = parts.as_slice() else {
-            return Err("a loop".to_owned());
-        };
-        let variable = self.text(*name).to_owned();
-        if keyword.kind() != "for"
-            || name.kind() != "variable_name"
-            || !variable.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-            || matches!(variable.as_str(), "histchars" | "auto_resume")
-            || variable.ends_with("_proxy")
-        {
-            return Err(format!("a loop over {}", quoted(&variable)));
-        }
-        let mut listed = false;
-        let mut values_tame = true;
-        let mut body = None;
-        // The list ends with its line; the grammar reads on where a shell begins to look for `do`.
-        let listed_on = node.start_position().row;
-        for part in rest {
-            match part.kind() {
-                "in" => listed = true,
-                ";" | "\n" => {}
-                "do_group" => body = Some(*part),
-                _ if part.start_position().row != listed_on => {
-                    return Err(format!("{} after the line of the loop", quoted(self.text(*part))));
-                }
-                _ => {
-                    let value = word(*part, self)?;
-                    values_tame &= value.known().is_some_and(|value| tame(value) && !value.contains("dev"));
-                }
-            }
-        }
-        let (true, Some(body)) = (listed, body) else {
-            return Err(format!("a loop over {} without a list", quoted(&variable)));
-        };
-        if values_tame {
-            self.tame.push(variable);
-        }
-        let shown = self.statement(body);
-        if values_tame {
-            self.tame.pop();
-        }
-        shown
-    }
-
     /// `[ … ]` and `[[ … ]]`, which the grammar reads as expressions.
     fn test(&mut self, node: Node<'_>) -> Shown {
         self.commands += 1;
@@ -343,7 +289,8 @@ impl Walk<'_> {
         };
         let mut words = Vec::new();
         for leaf in leaves.get(1..leaves.len() - 1).unwrap_or_default() {
-            let pattern = leaf.kind() == "extglob_pattern" && tame(self.text(*leaf));
+            let pattern =
+                leaf.kind() == "extglob_pattern" && tame(&self.text(*leaf).replace(['*', '?'], "x"));
             let operator = !leaf.is_named() || leaf.kind() == "test_operator" || pattern;
             words.push(if operator { Word::exact(self.text(*leaf)) } else { word(*leaf, self)? });
         }

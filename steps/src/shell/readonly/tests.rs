@@ -53,7 +53,7 @@ fn the_corpus_is_told_apart() {
     let count = |wanted| rows.iter().filter(|(label, _)| *label == wanted).count();
     let (shown, unshown, changes) = (count(Label::Reads), count(Label::Unshown), count(Label::Changes));
     println!("{changes} changes, none taken for a read; {shown} of {} reads shown to read", shown + unshown);
-    assert!(changes >= 600 && shown >= 300, "{changes} {shown}");
+    assert!(changes >= 800 && shown >= 500, "{changes} {shown}");
     // Of what only reads, most is recognised; what is not costs a question at a gate.
     assert!(shown * 10 >= (shown + unshown) * 7, "{shown} of {}", shown + unshown);
 }
@@ -81,7 +81,7 @@ fn reasons_name_what_was_not_shown() {
     assert_eq!(why("nvidia-smi -q -r"), "nvidia-smi `-r` is not on the read-only list");
     assert_eq!(why("echo x >f"), "the redirection `>f`");
     assert_eq!(why("scontrol update job=1"), "scontrol `update` is not on the read-only list");
-    assert_eq!(why("cat $x"), "an expansion could become a flag of cat");
+    assert_eq!(why("sort $x"), "an expansion could become a flag of sort");
     assert_eq!(why("uniq a b"), "uniq may take `b` as something to change");
     assert_eq!(why("ls &"), "`&`");
     assert_eq!(why("PATH=/tmp ls"), "setting `PATH` may change what commands do");
@@ -143,7 +143,7 @@ fn harm() -> impl Strategy<Value = &'static str> {
         " $((a[$(rm x)]))",
         " ${x:=1}",
         " ${x@P}",
-        " $'a'",
+        " $'a\\'b'",
         ";eval x",
         "\n. f\n",
         " <<E\n$(rm x)\nE\n",
@@ -196,7 +196,7 @@ proptest! {
 
     /// No program that is not on the list reads, however it is written.
     #[test]
-    fn strangers_change(name in "rm|mv|sh|bash|xargs|tee|dd|sudo|scancel|kill|python3|ssh|curl|eval|exec|source|\\.|export|trap|alias|read|unset|set|shopt|declare|mapfile|let|watch|wait|time|coproc|nice",
+    fn strangers_change(name in "rm|mv|sh|bash|tee|dd|sudo|scancel|kill|python3|ssh|curl|eval|exec|source|\\.|trap|alias|unset|shopt|declare|mapfile|let|watch|wait|coproc|ionice",
                         rest in "[ -~\n]{0,20}") {
         let text = format!("{name} {rest}");
         prop_assert!(!reads(&text), "{text:?}");

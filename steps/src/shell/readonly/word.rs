@@ -19,12 +19,15 @@ pub(super) struct Word {
     text: String,
     rest: Rest,
     tame: bool,
+    filled: bool,
+    /// The known pieces after something that is not known.
+    tail: String,
 }
 
 impl Word {
     /// The empty word, to be filled piece by piece.
     pub(super) fn empty() -> Self {
-        Self { text: String::new(), rest: Rest::Nothing, tame: false }
+        Self { text: String::new(), rest: Rest::Nothing, tame: false, filled: false, tail: String::new() }
     }
 
     /// A word that is known.
@@ -36,6 +39,8 @@ impl Word {
     pub(super) fn push(&mut self, piece: &str) {
         if self.rest == Rest::Nothing {
             self.text.push_str(piece);
+        } else {
+            self.tail.push_str(piece);
         }
     }
 
@@ -50,6 +55,23 @@ impl Word {
         self.open(Rest::Within);
     }
 
+    /// Goes on with a piece that is not known, but is not empty.
+    pub(super) fn open_filled(&mut self) {
+        self.filled = true;
+        self.open(Rest::Within);
+    }
+
+    /// Goes on with some numbers, each a word of its own (`{0..7}`).
+    pub(super) fn open_numbers(&mut self) {
+        self.open_tamely();
+        self.open(Rest::Files);
+    }
+
+    /// Whether what follows the known beginning is not empty.
+    pub(super) fn is_filled(&self) -> bool {
+        self.filled
+    }
+
     /// The text of a word that is known.
     pub(super) fn known(&self) -> Option<&str> {
         (self.rest == Rest::Nothing).then_some(self.text.as_str())
@@ -58,6 +80,11 @@ impl Word {
     /// The known beginning.
     pub(super) fn beginning(&self) -> &str {
         &self.text
+    }
+
+    /// The known pieces after something that is not known.
+    pub(super) fn tail(&self) -> &str {
+        &self.tail
     }
 
     /// What may follow the known beginning.
