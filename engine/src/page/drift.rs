@@ -216,7 +216,7 @@ impl<'a> Drift<'a> {
             .collect();
         for arrow in arrows {
             let Some(label) = &arrow.label else { continue };
-            if on_edges.iter().all(|(text, _)| text != label) {
+            if on_edges.iter().all(|(text, _)| *text != words(label)) {
                 let edge =
                     edges.first().map(|edge| edge.label.as_ref().map_or(&edge.at, |label| &label.span));
                 let report = findings
@@ -246,7 +246,7 @@ impl<'a> Drift<'a> {
                 .help(format!("Write `{{ to: {}, label: \"{label}\" }}`, or lead it elsewhere.", edge.to));
         }
         for (text, label) in on_edges {
-            if arrows.iter().all(|arrow| arrow.label.as_deref() != Some(&text)) {
+            if arrows.iter().all(|arrow| arrow.label.as_deref().map(words).as_ref() != Some(&text)) {
                 findings
                     .error(
                         codes::PAGE_LABEL,

@@ -5,8 +5,9 @@ use std::ops::Range;
 use merman_core::{DiagramParseOutcome, Engine, Error, ParsedEditorFacts};
 use serde_json::Value;
 
+use super::stand_ins::StandIns;
 use super::words::{of_markdown, words};
-use super::{Flow, FlowArrow, FlowBox, FlowGroup, spots};
+use super::{Flow, FlowArrow, FlowBox, FlowGroup, spots, strict};
 
 /// A text that is no flowchart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,91 +19,34 @@ pub struct FlowError {
     pub at: Range<usize>,
 }
 
-/// Signs that Mermaid has in names and its parser here has not. Each stands for itself in the middle of a name.
-const SIGNS: [(char, char); 9] = [
-    ('/', '\u{16c7}'),
-    ('?', '\u{294}'),
-    ('!', '\u{1c3}'),
-    ('+', '\u{16ed}'),
-    ('$', '\u{16a0}'),
-    ('%', '\u{16a2}'),
-    ('\'', '\u{2bc}'),
-    ('*', '\u{16a6}'),
-    ('\\', '\u{16a8}'),
-];
-/// How many of them are put up with in one text.
-const MOST_SIGNS: usize = 64;
-
 /// Reads a flowchart.
 ///
 /// # Errors
 /// If it is none, or Mermaid would refuse it.
 pub fn flow(text: &str) -> Result<Flow, FlowError> {
-    let mut tried = Tried { text: text.to_owned(), put: Vec::new() };
+    let mut tried = StandIns::of(text);
+    let mut first = None;
     loop {
-        match parse(&tried.text) {
+        let error = match parse(&tried.text) {
             Ok(flow) => return Ok(tried.back(flow)),
-            Err(error) if tried.put.len() < MOST_SIGNS && tried.replace(&error) => {}
-            Err(mut error) => {
-                error.at = tried.place(&error.at);
-                return Err(error);
-            }
-        }
-    }
-}
-
-/// A text in which signs were replaced.
-struct Tried {
-    text: String,
-    /// Where (in the replaced text), and by how many bytes more.
-    put: Vec<(usize, usize)>,
-}
-
-impl Tried {
-    /// Replaces the sign at which the parser stopped, if it is one that belongs to a name.
-    fn replace(&mut self, error: &FlowError) -> bool {
+            Err(error) => error,
+        };
         let at = error.at.start;
-        let sign = self.text.get(at..).and_then(|rest| rest.chars().next());
-        let Some((_, stand_in)) = SIGNS.iter().find(|(written, _)| Some(*written) == sign) else {
-            return false;
+        let told = FlowError { at: tried.place(&error.at), ..error.clone() };
+        let first = first.get_or_insert(told);
+        let again = match error.message.as_str() {
+            NO_CHARACTER => tried.replace(at),
+            message if message.contains("stroke mismatch") => tried.lose_letter(),
+            message => message.contains("strings cannot be mixed") && tried.lose_blanks(at),
         };
-        self.text.replace_range(at..=at, stand_in.encode_utf8(&mut [0; 4]));
-        let more = stand_in.len_utf8() - 1;
-        self.put.iter_mut().filter(|(put, _)| *put > at).for_each(|(put, _)| *put += more);
-        self.put.push((at, more));
-        true
-    }
-
-    fn place(&self, at: &Range<usize>) -> Range<usize> {
-        let byte = |at: usize| {
-            at - self.put.iter().filter(|(put, _)| *put < at).map(|(_, more)| more).sum::<usize>()
-        };
-        byte(at.start)..byte(at.end)
-    }
-
-    fn back(&self, mut flow: Flow) -> Flow {
-        if self.put.is_empty() {
-            return flow;
+        if !again {
+            return Err(first.clone());
         }
-        let name = |text: &mut String| {
-            for (written, stand_in) in SIGNS {
-                *text = text.replace(stand_in, written.encode_utf8(&mut [0; 4]));
-            }
-        };
-        for one in &mut flow.boxes {
-            name(&mut one.id);
-            name(&mut one.title);
-            one.at = self.place(&one.at);
-        }
-        for arrow in &mut flow.arrows {
-            name(&mut arrow.from);
-            name(&mut arrow.to);
-            arrow.at = self.place(&arrow.at);
-        }
-        flow.groups.iter_mut().flat_map(|group| &mut group.members).for_each(name);
-        flow
     }
 }
+
+/// What is said of a character that is not expected, which may be one that belongs to a name.
+pub(super) const NO_CHARACTER: &str = "Mermaid does not expect this character here";
 
 fn parse(text: &str) -> Result<Flow, FlowError> {
     let nowhere = |message: String| FlowError { message, at: 0..0 };
@@ -120,7 +64,11 @@ fn parse(text: &str) -> Result<Flow, FlowError> {
         }
     };
     let spots = match &facts {
-        ParsedEditorFacts::Available(facts) => spots::Spots::of(text, facts),
+        ParsedEditorFacts::Available(facts) => {
+            let all = spots::all(text, facts);
+            strict::check(text, &all)?;
+            spots::Spots::of(text, &all)
+        }
         _ => spots::Spots::default(),
     };
     Ok(of_model(&model, &spots))
@@ -139,7 +87,7 @@ fn refused(error: &Error) -> FlowError {
 /// The parser's sentence without the byte in it, which is shown otherwise.
 fn message(text: &str) -> String {
     match text.find("nexpected character at") {
-        Some(_) => "Mermaid does not expect this character here".to_owned(),
+        Some(_) => NO_CHARACTER.to_owned(),
         None => text.to_owned(),
     }
 }
@@ -154,7 +102,8 @@ fn of_model(model: &Value, spots: &spots::Spots) -> Flow {
     let groups: Vec<FlowGroup> = list("subgraphs")
         .iter()
         .map(|group| FlowGroup {
-            id: text(group, "id"),
+            // The parser leaves quotes around a name that a title follows.
+            id: text(group, "id").trim_matches('"').to_owned(),
             title: said(group, "title"),
             members: group
                 .get("nodes")
@@ -171,7 +120,11 @@ fn of_model(model: &Value, spots: &spots::Spots) -> Flow {
         if groups.iter().any(|group| group.id == id) {
             return None;
         }
-        let title = said(node, "label");
+        let title = match spots.later(&id) {
+            Some((label, true)) => of_markdown(label),
+            Some((label, false)) => words(label),
+            None => said(node, "label"),
+        };
         let title = if title.is_empty() { id.clone() } else { title };
         Some(FlowBox { at: spots.of_box(&id), title, id })
     });
@@ -184,5 +137,9 @@ fn of_model(model: &Value, spots: &spots::Spots) -> Flow {
         }
         Some(FlowArrow { from, to, label: Some(label).filter(|label| !label.is_empty()), at })
     });
-    Flow { boxes: boxes.collect(), arrows: arrows.collect(), groups }
+    let arrows = arrows.collect();
+    let mut boxes: Vec<FlowBox> = boxes.collect();
+    // The parser adds boxes that only a style names at the end.
+    boxes.sort_by_key(|one| spots.first(&one.id));
+    Flow { boxes, arrows, groups }
 }

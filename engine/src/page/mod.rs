@@ -8,6 +8,8 @@ mod drift;
 mod flow;
 mod mermaid;
 mod spots;
+mod stand_ins;
+mod strict;
 #[cfg(test)]
 mod tests;
 mod unfinished;

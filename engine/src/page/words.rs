@@ -12,7 +12,7 @@ pub fn words(label: &str) -> String {
         rest = &rest[at..];
         match tag(rest) {
             Some(len) => {
-                if rest[1..len].trim_start_matches('/').to_ascii_lowercase().starts_with("br") {
+                if is_break(&rest[1..len - 1]) {
                     text.push(' ');
                 }
                 rest = &rest[len..];
@@ -44,6 +44,17 @@ pub(super) fn of_markdown(label: &str) -> String {
     }
     words(&text)
 }
+
+/// Whether what comes after a tag is on another line: `br/`, `/li`, `p class="x"`.
+fn is_break(tag: &str) -> bool {
+    let tag = tag.trim_start_matches('/');
+    let name = tag.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    BREAKS.iter().any(|block| name.eq_ignore_ascii_case(block))
+}
+
+const BREAKS: [&str; 17] = [
+    "br", "hr", "p", "div", "li", "ul", "ol", "tr", "td", "th", "table", "pre", "h1", "h2", "h3", "h4", "h5",
+];
 
 /// The length of the tag with which a text begins: `<b>`, `</b>`, `<br/>`, `<a href="…">`.
 fn tag(text: &str) -> Option<usize> {
