@@ -23,10 +23,11 @@ impl Names {
         name.to_owned()
     }
 
-    /// A name that says what `text` says and that nothing else has: `rank_dies_cuda_out`.
+    /// A name that says what `text` says and that nothing else has: `rank_dies_cuda_out`. If it says nothing, one that is as
+    /// much like `otherwise` as a name may be.
     pub(crate) fn give(&mut self, text: &str, otherwise: &str) -> String {
         let name = slug(text, MOST);
-        let name = if name.is_empty() { otherwise.to_owned() } else { name };
+        let name = if name.is_empty() { legal(otherwise) } else { name };
         let name = if engine::source::is_reserved(&name) { format!("{name}_it") } else { name };
         let mut unique = name.clone();
         let mut number = 2;
@@ -36,6 +37,12 @@ impl Names {
         }
         unique
     }
+}
+
+/// What of a text may be in a name: of `box_1.2 ä` it is `box_1_2`.
+fn legal(text: &str) -> String {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("_").to_ascii_lowercase()
 }
 
 /// The first words of a text as a name; empty if none of them begins with an ASCII letter.
@@ -63,6 +70,8 @@ mod tests {
         assert_eq!(names.give("1. micro-batch", "x"), "micro_batch");
         assert_eq!(names.give("größe", "box_a"), "gr_e");
         assert_eq!(names.give("日本", "box_a"), "box_a");
+        assert_eq!(names.give("3", "box_1.2-ä"), "box_1_2");
+        assert_eq!(names.give("ω", "box_ω"), "box");
         assert_eq!(names.give("Unknown", "x"), "unknown_it");
     }
 }

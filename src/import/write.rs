@@ -207,7 +207,7 @@ impl Writer<'_> {
 
     fn node(&mut self, one: &FlowBox, leaving: &[&FlowArrow], own: Option<&Proposed>) {
         let name = self.of_box[one.id.as_str()].clone();
-        self.line(&format!("  {name}:\n    title: {}\n    flow: {}", said(&one.title), quoted(&one.id)));
+        self.line(&format!("  {name}:\n    title: {}\n    flow: {}", quoted(&one.title), quoted(&one.id)));
         let looped = self.loops.contains(&one.id);
         match (leaving, own) {
             ([_, _, ..], _) => self.decision(one, leaving),

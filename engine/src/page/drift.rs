@@ -234,7 +234,8 @@ impl<'a> Drift<'a> {
         }
         // What leads there by way of other nodes may do so for reasons of its own.
         let silent = edges.iter().find(|edge| edge.label.is_none() && boxed.is(&edge.to, to));
-        if let (Some(edge), Some(label)) = (silent, arrows.iter().find_map(|arrow| arrow.label.as_ref())) {
+        let says = arrows.iter().all(|arrow| arrow.label.is_some());
+        if let (Some(edge), Some(label)) = (silent.filter(|_| says), &arrows[0].label) {
             findings
                 .error(
                     codes::PAGE_LABEL,
