@@ -133,6 +133,125 @@ fn both_places_of_a_difference_are_told() {
     assert!(checked.plan.is_none());
 }
 
+fn findings(pair: &Pair) -> Vec<&'static str> {
+    let found = pair.check(&registry()).diagnostics;
+    found.iter().map(|found| found.code).filter(|code| code.starts_with("page::")).collect()
+}
+
+#[test]
+fn quotes_around_a_word_are_no_difference_unless_a_shell_sees_one() {
+    let with = |page: &str, step: &str| {
+        let mut pair = Pair::at("tests/drift/disk");
+        pair.page = pair.page.replace("ssh \"$HOST\" 'df -h /var'", page);
+        pair.yaml = pair.yaml.replace("df -h /var", step);
+        assert!(pair.page.contains(page) && pair.yaml.contains(step), "{page} {step}");
+        findings(&pair)
+    };
+    for (page, step) in [
+        ("grep 'full' log", "grep full log"),
+        ("grep \"full\" log", "grep 'full' log"),
+        ("grep \"it is\" log", "grep 'it is' log"),
+        ("grep 'x y' \"$LOG\"", r#"grep \"x y\" {{ inputs.host }}"#),
+        ("df \"$DIR/log\"", "df {{ inputs.host }}/log"),
+    ] {
+        assert_eq!(with(page, step), [""; 0], "{page} {step}");
+    }
+    for (page, step) in [
+        ("ls '*.log'", "ls *.log"),
+        ("grep 'it is' log", "grep it is log"),
+        ("grep full 'log | wc'", "grep full log | wc"),
+        ("grep full log # 'x'", "grep full log"),
+    ] {
+        assert_eq!(with(page, step), ["page::command", "page::command"], "{page} {step}");
+    }
+}
+
+#[test]
+fn words_of_a_program_are_what_the_page_quotes() {
+    let with = |page: &str, argv: &str| {
+        let mut pair = Pair::at("tests/drift/disk");
+        pair.page = pair.page.replace("logrotate -f \"$HOST\"", page);
+        pair.yaml = pair.yaml.replace("[logrotate, -f, \"{{ inputs.host }}\"]", argv);
+        findings(&pair)
+    };
+    let argv = "[journalctl, --since, 1 day ago, \"{{ inputs.host }}\"]";
+    assert_eq!(with("journalctl --since \"1 day ago\" $HOST", argv), [""; 0]);
+    assert_eq!(with("journalctl --since 1 day ago $HOST", argv), ["page::command", "page::command"]);
+}
+
+/// What `rotate` does in two steps is one box on the page.
+#[test]
+fn nodes_that_are_one_box_together_are_no_way_to_itself() {
+    let mut pair = Pair::at("tests/drift/disk");
+    pair.page = pair.page.replace("logrotate -f \"$HOST\"", "logrotate -f \"$HOST\"\nsync");
+    let first = "next: { ok: done, nonzero: by_hand }";
+    let second = "next: { ok: sync, nonzero: by_hand }\n  sync:\n    title: Rotate the logs\n    flow: C\n    step: shell\n    \
+        with: { argv: [sync] }\n    approve: Go on?\n    max_visits: 2\n    next: { ok: done, nonzero: by_hand }";
+    pair.yaml = pair.yaml.replace(first, second);
+    assert_eq!(findings(&pair), [""; 0]);
+    // The way on is the last node's.
+    let mut cut = pair.clone();
+    cut.yaml = cut.yaml.replace("{ ok: done, nonzero: by_hand }", "{ ok: by_hand, nonzero: by_hand }");
+    assert_eq!(findings(&cut), ["page::way"]);
+    // A loop is one, also through the other node.
+    for (node, to) in [("sync", "rotate"), ("sync", "sync")] {
+        let mut looped = pair.clone();
+        looped.yaml =
+            looped.yaml.replace("{ ok: done, nonzero: by_hand }", &format!("{{ ok: done, nonzero: {to} }}"));
+        assert_eq!(findings(&looped).first(), Some(&"page::way"), "{node} -> {to}");
+        looped.page =
+            looped.page.replace("--> D[Close", "--> D[Close the alarm]\n  C --> C\n  C --> D[Close");
+        assert_eq!(findings(&looped), [""; 0], "{node} -> {to}");
+    }
+    pair.page = pair.page.replace("--> D[Close", "--> D[Close the alarm]\n  C --> C\n  C --> D[Close");
+    assert_eq!(findings(&pair), ["page::way"], "the page's loop is not in the graph");
+}
+
+/// The box's one edge leads to every arrow, so no label is right there.
+#[test]
+fn the_advice_about_a_label_is_right_where_a_node_without_a_box_chooses() {
+    let mut pair = Pair::at("tests/drift/disk");
+    pair.page = pair.page.replace("|yes| C[", "|yes| C[Rotate the logs]\n  B -->|no| D\n  C[");
+    let decide = "step: decide\n    with: { full: \"{{ look.stdout is known }}\" }\n    ";
+    let next = "next: { full: { to: rotate, label: \"yes\" }, unknown: by_hand }";
+    let choose = |next: &str, more: &str| {
+        format!(
+            "step: ask\n    with: {{ prompt: x, choices: {{ go: x }} }}\n    next: {{ go: note }}\n  \
+             note:\n    step: ask\n    with: {{ prompt: x, choices: {{ go: x, stop: y }} }}\n    next: {{ go: choose, stop: by_hand }}\n  \
+             choose:\n    {more}step: decide\n    \
+             with: {{ full: \"{{{{ look.stdout is known }}}}\", well: \"{{{{ false }}}}\" }}\n    {next}"
+        )
+    };
+    let yaml = pair.yaml.replace(
+        &format!("{decide}{next}"),
+        &choose("next: { full: rotate, well: done, unknown: by_hand }", ""),
+    );
+    assert_ne!(yaml, pair.yaml);
+    let checked = Pair { yaml, ..pair.clone() }.check(&registry());
+    let help: Vec<&str> = checked.diagnostics.iter().filter_map(|found| found.help.as_deref()).collect();
+    assert_eq!(help.len(), 2, "{:?}", checked.diagnostics);
+    for (help, (to, label)) in help.iter().zip([("rotate", "yes"), ("done", "no")]) {
+        let flow = help.contains("`choose`") && help.contains("`flow: B`");
+        assert!(flow && help.contains(&format!("`{{ to: {to}, label: \"{label}\" }}`")), "{help}");
+    }
+    // It is taken.
+    let taken = choose(
+        "next: { full: { to: rotate, label: \"yes\" }, well: { to: done, label: \"no\" }, unknown: by_hand }",
+        "title: \"Is it still full?\"\n    flow: B\n    ",
+    );
+    pair.yaml = pair.yaml.replace(&format!("{decide}{next}"), &taken);
+    assert_eq!(findings(&pair), [""; 0]);
+}
+
+#[test]
+fn an_arrow_without_words_may_be_drawn_beside_one_with_words() {
+    let mut pair = Pair::at("tests/drift/disk");
+    pair.page = pair.page.replace("B -->|yes|", "B --> C\n  B -->|yes|");
+    pair.page = pair.page.replace("full?}\n", "full?}\n  B --> C\n");
+    pair.yaml = pair.yaml.replace("unknown: by_hand", "unknown: rotate");
+    assert_eq!(findings(&pair), [""; 0]);
+}
+
 #[test]
 fn a_page_without_a_flow_or_with_a_broken_one_is_said() {
     let pair = Pair::at("tests/drift/disk");

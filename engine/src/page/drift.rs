@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::commands::{commands, on_host, shape, shape_of_step};
+use super::quotes::quoted;
 use super::ways::{Boxed, Ways};
 use super::{Block, Flow, FlowArrow, words};
 use crate::check::{Findings, codes};
@@ -225,10 +226,25 @@ impl<'a> Drift<'a> {
                         format!("the page writes \"{label}\" on the arrow from `{from}` to `{to}`, and the graph does not"),
                         self.place(block, &arrow.at),
                     )
-                    .label("the page says this …")
-                    .help(format!("Write `{{ to: …, label: \"{label}\" }}` at the edge."));
-                if let Some(at) = edge {
-                    report.related(at.clone(), "… and the edge is this");
+                    .label("the page says this …");
+                // Where one edge leads to several boxes, its label would be on all of those ways.
+                match edges.first().and_then(|edge| boxed.fork(&edge.to, to)) {
+                    Some((fork, next)) => {
+                        report
+                            .help(format!(
+                                "`{}` chooses between the arrows: make it box `{from}`, too (`flow: {from}`, with the same title), and write \
+                                 `{{ to: {}, label: \"{label}\" }}` there.",
+                                fork.name.text, next.to
+                            ))
+                            .related(next.at, "… and this is the edge that chooses it");
+                    }
+                    None => {
+                        let report =
+                            report.help(format!("Write `{{ to: …, label: \"{label}\" }}` at the edge."));
+                        if let Some(at) = edge {
+                            report.related(at.clone(), "… and the edge is this");
+                        }
+                    }
                 }
             }
         }
@@ -321,7 +337,7 @@ impl<'a> Drift<'a> {
             match &value.value {
                 Value::Str(text) if shell(&key.text) => tell(host, text, &value.span),
                 Value::Seq(items) if key.text == "argv" => {
-                    let words: Vec<&str> = items.iter().filter_map(Node::text).collect();
+                    let words: Vec<String> = items.iter().filter_map(Node::text).map(quoted).collect();
                     tell(host, &words.join(" "), &key.span);
                 }
                 _ => {}

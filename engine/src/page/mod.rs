@@ -7,6 +7,7 @@ mod commands;
 mod drift;
 mod flow;
 mod mermaid;
+mod quotes;
 mod spots;
 mod stand_ins;
 mod strict;
