@@ -37,6 +37,7 @@ pub fn flow(text: &str) -> Result<Flow, FlowError> {
         let again = match error.message.as_str() {
             NO_CHARACTER => tried.replace(at),
             message if message.contains("stroke mismatch") => tried.lose_letter(),
+            message if message.contains("quote it to use them") => tried.move_quote(),
             message => message.contains("strings cannot be mixed") && tried.lose_blanks(at),
         };
         if !again {

@@ -139,6 +139,25 @@ impl StandIns {
         true
     }
 
+    /// `["x" y]` says `x y` in Mermaid: moves the quote to the end of the label.
+    pub(super) fn move_quote(&mut self) -> bool {
+        let opens = self.text.match_indices('"').map(|(at, _)| at).collect::<Vec<_>>();
+        for open in opens {
+            let inner = &self.text[open + 1..];
+            let bracket = self.text[..open].ends_with(['[', '(', '{', '>', '|', '/', '\\']);
+            let Some(len) = inner.find('"').filter(|_| bracket && !inner.starts_with('`')) else { continue };
+            let tail = &inner[len + 1..];
+            let Some(end) = tail.find(['"', '[', ']', '(', ')', '{', '}', '|']) else { continue };
+            let more = tail[..end].trim_end_matches(['/', '\\']).to_owned();
+            if !more.is_empty() && tail[end..].starts_with([']', ')', '}', '|']) {
+                let close = open + 1 + len;
+                self.text.replace_range(close..=close + more.len(), &format!("{more}\""));
+                return true;
+            }
+        }
+        false
+    }
+
     /// A place in the text as it was written.
     pub(super) fn place(&self, at: &Range<usize>) -> Range<usize> {
         let byte = |at: usize| {

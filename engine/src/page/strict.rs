@@ -11,6 +11,7 @@ type Wrong = (usize, &'static str);
 /// Looks at what is written at and after each name and label, and at the lines that begin a group or say how something looks.
 pub(super) fn check(text: &str, spots: &[Spot<'_>]) -> Result<(), FlowError> {
     let refuse = |(at, message): Wrong| {
+        let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         let len = text[at..].chars().next().map_or(0, char::len_utf8);
         Err(FlowError { message: message.to_owned(), at: at..at + len })
     };
