@@ -37,12 +37,14 @@ pub(crate) fn parse_size(text: &str) -> Option<u64> {
     u64::try_from(bytes).ok()
 }
 
-/// A size for people: GiB with one decimal from 1 GiB on, MiB below.
+/// A size for people: GiB with one decimal from 1 GiB on, MiB below, and KiB or bytes where that would be 0 MiB.
 pub(crate) fn show(bytes: u64) -> String {
-    if bytes >= GIB {
-        format!("{:.1} GiB", in_units(bytes, GIB))
-    } else {
-        format!("{:.0} MiB", in_units(bytes, MIB))
+    match bytes {
+        GIB.. => format!("{:.1} GiB", in_units(bytes, GIB)),
+        MIB.. | 0 => format!("{:.0} MiB", in_units(bytes, MIB)),
+        1024.. => format!("{:.0} KiB", in_units(bytes, 1024)),
+        1 => "1 byte".to_owned(),
+        _ => format!("{bytes} bytes"),
     }
 }
 
@@ -91,6 +93,7 @@ mod tests {
     fn sizes_for_people() {
         assert_eq!(show(79 * GIB), "79.0 GiB");
         assert_eq!(show(170 * MIB), "170 MiB");
+        assert_eq!([0, 1, 700, 45 << 10].map(show), ["0 MiB", "1 byte", "700 bytes", "45 KiB"]);
         assert_eq!(exact(3 * GIB / 2), "1.50 GiB");
     }
 

@@ -208,6 +208,6 @@ async fn a_newest_one_that_shrank_is_pointed_out() {
     assert_eq!(outcome, "found");
     assert_eq!(
         output["reasons"],
-        json!(["step 500 is complete by its markers, but smaller than step 400: 0 MiB and 3 MiB"])
+        json!(["step 500 is complete by its markers, but smaller than step 400: 119 bytes and 3 MiB"])
     );
 }

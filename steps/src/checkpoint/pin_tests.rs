@@ -68,7 +68,7 @@ async fn what_is_not_complete_or_has_no_room_is_not_pinned() {
     );
     let full = site().ran("df -B1 --output=avail -- /", 0, "Avail\n1024\n", "");
     let copy = json!({ "path": "/out/checkpoint-500", "copy": true });
-    assert_eq!(reason(full, copy).await, cannot("0 MiB are free there, and it has 3 MiB"));
+    assert_eq!(reason(full, copy).await, cannot("1 KiB are free there, and it has 3 MiB"));
     let far = site().ran("stat -L -c %d -- /out/checkpoint-500 /", 0, "42\n43\n", "");
     assert!(reason(far, with()).await.1.contains("another file system"));
     let other = json!({ "path": "/out/checkpoint-700" });

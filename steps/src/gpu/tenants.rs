@@ -208,6 +208,7 @@ fn conclude(node: String, found: Survey, device: Option<&Device>) -> Done<Output
         if found.gaps.is_empty() { foreign_bytes } else { foreign_bytes.filter(|_| !foreign.is_empty()) };
     let named = clean(&node);
     let mut summary = vec![match verdict {
+        Verdict::Clean if counting().count() == 0 => format!("{named}: no process on the GPUs"),
         Verdict::Clean => {
             format!("{named}: {} on the GPUs, all of the job", count(counting().count(), "process"))
         }
