@@ -1,5 +1,8 @@
 //! The `runbook` command.
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     runbook::main_impl()
 }

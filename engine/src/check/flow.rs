@@ -1,7 +1,6 @@
 //! The graph of one runbook: does every edge lead somewhere, is every node reached, does every path end?
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::{Bfs, EdgeRef, Reversed};

@@ -142,7 +142,7 @@ fn lower_step(step: DocStep, prefix: &str, outcomes: Vec<String>) -> StepNode {
         approve: match step.approve {
             DocApprove::Default => Approve::Default,
             DocApprove::Required { prompt, rule } => {
-                Approve::Required { prompt: prompt.map(String::from), rule: *rule }
+                Approve::Required { prompt: prompt.map(String::from), rule }
             }
             DocApprove::Never { .. } => Approve::Never,
         },
@@ -160,11 +160,9 @@ fn lower_step(step: DocStep, prefix: &str, outcomes: Vec<String>) -> StepNode {
             DocFailure::Unwind(_) => OnFailure::Unwind,
             DocFailure::Goto(to) => OnFailure::Goto(within(prefix, &to.text)),
         },
-        for_each: step.for_each.map(|fan| ForEach {
-            items: fan.items.text.into(),
-            item: fan.item.text.into(),
-            at_once: fan.at_once,
-            tolerate: fan.tolerate,
+        for_each: step.for_each.map(|fan| {
+            let (items, item) = (fan.items.text.into(), fan.item.text.into());
+            Box::new(ForEach { items, item, at_once: fan.at_once, tolerate: fan.tolerate })
         }),
         refine: step.refine.into_iter().map(|(name, expression)| (name.into(), expression.into())).collect(),
         set: step.set.into_iter().map(|(name, value)| (name.into(), value.into_json())).collect(),

@@ -4,8 +4,9 @@
 //! `declined` and `on_failure` leave from the first. The output of `x` is there for sure when a run comes to `y` if
 //! the second half of `x` dominates the first half of `y`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
+use hashbrown::HashMap;
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, EdgeIndex, NodeIndex};
 use petgraph::visit::EdgeRef;

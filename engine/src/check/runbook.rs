@@ -1,8 +1,8 @@
 //! Checking one runbook: its nodes against the steps and runbooks they bind to, its templates, its flow.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use hashbrown::HashMap;
 use serde_json::{Value as Json, json};
 
 use super::resolve::Loaded;

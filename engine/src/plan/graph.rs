@@ -1,8 +1,9 @@
 //! The plan as data and as a graph.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hashbrown::{HashMap, HashSet};
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +96,7 @@ impl Plan {
         let mentioned: HashSet<&str> = data.nodes.iter().flat_map(mentions).collect();
         let read = data.nodes.iter().filter(|node| mentioned.contains(node.name()));
         let read = read.filter_map(|node| index.get(&node.id).copied()).collect();
+        drop(mentioned);
         Ok(Self { data, index, read, graph })
     }
 

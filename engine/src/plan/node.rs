@@ -128,7 +128,7 @@ pub struct StepNode {
     /// What happens when the step breaks.
     pub on_failure: OnFailure,
     /// Fan-out over a list.
-    pub for_each: Option<ForEach>,
+    pub for_each: Option<Box<ForEach>>,
     /// Refined outcomes: name and expression over `output`; the first true one replaces the step's own outcome.
     pub refine: Vec<(String, String)>,
     /// Variables set when the node has its outcome: name and template.
@@ -153,7 +153,7 @@ pub enum Approve {
         /// A template: what the person is asked.
         prompt: Option<String>,
         /// Who has to agree.
-        rule: Rule,
+        rule: Box<Rule>,
     },
     /// No gate, even before a change.
     Never,

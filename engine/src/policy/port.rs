@@ -58,7 +58,7 @@ pub trait Policy: Send + Sync {
 pub fn ruling(policy: &dyn Policy, written: &Approve, change: &Intended<'_>) -> Result<Option<Rule>, String> {
     let written = match written {
         Approve::Default => Some(Rule::default()),
-        Approve::Required { rule, .. } => Some(rule.clone()),
+        Approve::Required { rule, .. } => Some((**rule).clone()),
         Approve::Never => None,
     };
     match policy.demands(change) {

@@ -51,6 +51,11 @@ impl<'n> Fields<'n> {
         Some(Self { entries, what, at: at.clone(), misspelt })
     }
 
+    /// All keys, in written order.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'n Word> {
+        self.entries.iter().map(|(key, _)| key)
+    }
+
     /// The key with its value.
     pub(super) fn get(&self, name: &str) -> Option<&'n (Word, Node)> {
         self.entries.iter().find(|(key, _)| key.text == name)

@@ -28,6 +28,10 @@ pub(crate) fn place_in_scalar(text: &str, scalar: &Span, value: &str, range: Ran
 
 fn align(source: &str, value: &str, range: &Range<usize>, quote: Option<char>) -> Option<Range<usize>> {
     let mut at = quote.map_or(0, char::len_utf8);
+    // Most scalars stand as they are.
+    if source.get(at..source.len() - at) == Some(value) && value.get(range.clone()).is_some() {
+        return Some(at + range.start..at + range.end);
+    }
     let (mut start, mut end) = (None, None);
     for (offset, wanted) in value.char_indices() {
         let rest = source.get(at..)?;

@@ -1,8 +1,8 @@
 //! YAML text → [`Node`]: what is plain by its events, everything else by one recursive visitor over the parser's spans.
 
-use std::collections::HashMap;
 use std::fmt;
 
+use hashbrown::HashMap;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use serde_yaml::options::DuplicateKeyPolicy;

@@ -302,7 +302,7 @@ impl<J: Journal> Walker<J> {
         let effect = if kind.effect(&act.params).changes() { Effect::Reversible } else { Effect::Reads };
         let asked = self.rule(node, step, &act.kind, effect, &kind.targets(&act.params))?;
         let written = match &step.approve {
-            Approve::Required { rule, .. } => rule.clone(),
+            Approve::Required { rule, .. } => (**rule).clone(),
             Approve::Default | Approve::Never => Rule::default(),
         };
         Ok(asked.map_or(written.clone(), |asked| asked.tighten(&written)))

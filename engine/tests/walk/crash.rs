@@ -15,7 +15,7 @@ fn nodes() -> Vec<Node> {
         node("look", "probe", json!({"thing": "a"}), "*>one"),
         node("one", "put", json!({"thing": "b", "value": "{{ look.value }}"}), "*>many"),
         but(node("many", "put", json!({"thing": "{{ item }}", "value": "v"}), "*>again"), |step| {
-            step.for_each = Some(fan)
+            step.for_each = Some(Box::new(fan))
         }),
         node("again", "probe", json!({"thing": "b"}), "*>two"),
         node("two", "put", json!({"thing": "c", "value": "{{ again.value }}"}), "*>ok"),

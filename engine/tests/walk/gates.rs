@@ -136,7 +136,8 @@ impl Operator for People {
 
 fn ruled(rule: Rule) -> Vec<Node> {
     let mut nodes = nodes();
-    nodes[0] = but(nodes[0].clone(), |step| step.approve = Approve::Required { prompt: None, rule });
+    nodes[0] =
+        but(nodes[0].clone(), |step| step.approve = Approve::Required { prompt: None, rule: Box::new(rule) });
     nodes
 }
 

@@ -87,7 +87,7 @@ async fn a_fan_out_gathers_and_tolerates() {
             tolerate,
         };
         but(node("look", "probe", json!({"thing": "{{ item }}"}), "mixed>count *>bad"), |step| {
-            step.for_each = Some(fan)
+            step.for_each = Some(Box::new(fan))
         })
     };
     let rest = || {
@@ -125,8 +125,9 @@ async fn a_hole_in_a_recording_breaks_the_run_whatever_is_tolerated() {
         at_once: 1,
         tolerate: 1000,
     };
-    let many =
-        but(node("look", "probe", json!({"thing": "{{ item }}"}), "*>ok"), |step| step.for_each = Some(fan));
+    let many = but(node("look", "probe", json!({"thing": "{{ item }}"}), "*>ok"), |step| {
+        step.for_each = Some(Box::new(fan))
+    });
     let one = but(node("look", "probe", json!({"thing": "b"}), "*>ok"), |step| {
         step.on_failure = OnFailure::Goto("bad".to_owned());
     });

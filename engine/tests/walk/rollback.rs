@@ -14,7 +14,7 @@ fn nodes() -> Vec<Node> {
     vec![
         node("one", "put", json!({"thing": "b", "value": "1"}), "*>many"),
         but(node("many", "put", json!({"thing": "{{ item }}", "value": "v"}), "*>two"), |step| {
-            step.for_each = Some(fan)
+            step.for_each = Some(Box::new(fan))
         }),
         node("two", "put", json!({"thing": "c", "value": "2"}), "*>ok"),
         end("ok", EndKind::Resolved),

@@ -1,9 +1,10 @@
 //! Checking one template: its syntax, then every name in it.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::Range;
 
+use hashbrown::HashMap;
 use minijinja::Environment;
 use serde_json::Value as Json;
 
@@ -94,12 +95,12 @@ impl<'a> Templates<'a> {
             Some(inner) => self
                 .env
                 .compile_expression(&text[inner.clone()])
-                .map(|expression| expression.undeclared_variables(true))
+                .map(|_| None)
                 .map_err(|error| (error, inner.start)),
             None => self
                 .env
                 .template_from_str(text)
-                .map(|template| template.undeclared_variables(true))
+                .map(|template| text.contains("{%").then(|| template.undeclared_variables(true)))
                 .map_err(|error| (error, 0)),
         };
         match compiled {
@@ -161,8 +162,9 @@ struct Checking<'c> {
     at: &'c Span,
     names: &'c Names<'c>,
     place: Place<'c>,
-    /// What the template reads from outside, as minijinja sees it; the rest are its own loop variables.
-    free: HashSet<String>,
+    /// What a template with blocks reads from outside, as minijinja sees it; the rest are its own loop variables. Without
+    /// blocks there are none.
+    free: Option<HashSet<String>>,
     reads: &'c RefCell<Vec<Read>>,
     findings: &'c mut Findings,
 }
@@ -195,8 +197,8 @@ impl<'c> Checking<'c> {
             let Mention::Path { root, at, .. } = mention else { continue };
             let own = self.place.item == Some(root) || !self.names.nodes.contains_key(root);
             // A loop variable of the same name is no read: minijinja does not report it as free.
-            let dotted = format!("{root}.");
-            let free = self.free.iter().any(|name| name == root || name.starts_with(&dotted));
+            let is_root = |name: &String| name.split('.').next() == Some(*root);
+            let free = self.free.as_ref().is_none_or(|free| free.iter().any(is_root));
             let defaulted = whole(mention, root)
                 && matches!(mentions.get(number + 1), Some(Mention::Filter { name: "default" | "d", .. }));
             if !own && free && !defaulted && !asked(root) {
@@ -241,14 +243,7 @@ impl<'c> Checking<'c> {
     }
 
     fn path(&mut self, root: &str, steps: &[PathStep<'_>], at: Range<usize>, called: bool) {
-        // The name as minijinja reports it: up to the first bracket.
-        let mut dotted = root.to_owned();
-        for step in steps {
-            let PathStep::Field { name, dotted: true, .. } = step else { break };
-            dotted.push('.');
-            dotted.push_str(name);
-        }
-        if !self.free.contains(&dotted) {
+        if self.free.as_ref().is_some_and(|free| !free.contains(&reported(root, steps))) {
             return;
         }
         let root_at = at.start..at.start + root.len();
@@ -501,4 +496,15 @@ fn text_schema() -> &'static Json {
     static TEXT: std::sync::LazyLock<Json> =
         std::sync::LazyLock::new(|| serde_json::json!({ "type": "string" }));
     &TEXT
+}
+
+/// A path as minijinja reports it: up to the first bracket.
+fn reported(root: &str, steps: &[PathStep<'_>]) -> String {
+    let mut dotted = root.to_owned();
+    for step in steps {
+        let PathStep::Field { name, dotted: true, .. } = step else { break };
+        dotted.push('.');
+        dotted.push_str(name);
+    }
+    dotted
 }

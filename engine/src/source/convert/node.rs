@@ -85,21 +85,20 @@ fn body(name: &Word, fields: &Fields<'_>, findings: &mut Findings) -> DocBody {
 
 /// Reports keys that exist, but not at this kind of node.
 fn misplaced(fields: &Fields<'_>, allowed: &[&str], what: &str, findings: &mut Findings) {
-    for key in STEP.iter().chain(&END).filter(|key| !allowed.contains(key)) {
-        if let Some((key, _)) = fields.get(key) {
-            findings
-                .error(
-                    codes::NODE_MISPLACED_KEY,
-                    format!("`{}` has no meaning at {what}", key.text),
-                    key.span.clone(),
-                )
-                .label("misplaced")
-                .help(format!(
-                    "Besides {} it can have {}.",
-                    list(COMMON).unwrap_or_default(),
-                    list(allowed.iter().copied()).unwrap_or_default()
-                ));
-        }
+    let known = |key: &&Word| STEP.iter().chain(&END).any(|name| *name == key.text);
+    for key in fields.keys().filter(|key| !allowed.contains(&key.text.as_str())).filter(known) {
+        findings
+            .error(
+                codes::NODE_MISPLACED_KEY,
+                format!("`{}` has no meaning at {what}", key.text),
+                key.span.clone(),
+            )
+            .label("misplaced")
+            .help(format!(
+                "Besides {} it can have {}.",
+                list(COMMON).unwrap_or_default(),
+                list(allowed.iter().copied()).unwrap_or_default()
+            ));
     }
 }
 
