@@ -163,6 +163,10 @@ codes! {
     TEMPLATE_UNKNOWN_FUNCTION = "template::unknown_function",
         "There is no function of this name, and values have no methods. Most of what methods do in Python is a \
          filter here: `{{ x | upper }}`, `{{ map | items }}`.";
+    TEMPLATE_TEXT_AS_NUMBER = "template::text_as_number",
+        "Arithmetic, or a comparison of order with a number, has text on one side. Durations, paths, hosts and job ids \
+         are texts, also where they look like numbers: a run would fail at `'10m' + 60`, take `'10m' * 2` for `10m10m` \
+         and `'10m' > 5` for true. `x | number` is the number that a text is, and `a ~ b` joins texts.";
     TEMPLATE_NOT_AN_EXPRESSION = "template::not_an_expression",
         "This place needs exactly one expression in `{{ }}`, because its value decides something: text would count \
          as true whatever it says, and text around an expression would turn a list into text.";

@@ -114,6 +114,7 @@ static SUBRUN: LazyLock<Json> = LazyLock::new(|| {
 /// The schema of an input's value.
 fn value_of(r#type: &InputType) -> &'static Json {
     static TEXT: LazyLock<Json> = LazyLock::new(|| json!({ "type": "string" }));
+    static DURATION: LazyLock<Json> = LazyLock::new(|| json!({ "type": "string", "format": "duration" }));
     static INTEGER: LazyLock<Json> = LazyLock::new(|| json!({ "type": "integer" }));
     static NUMBER: LazyLock<Json> = LazyLock::new(|| json!({ "type": "number" }));
     static BOOLEAN: LazyLock<Json> = LazyLock::new(|| json!({ "type": "boolean" }));
@@ -123,9 +124,9 @@ fn value_of(r#type: &InputType) -> &'static Json {
         InputType::Number => &NUMBER,
         InputType::Boolean => &BOOLEAN,
         InputType::List => &LIST,
+        InputType::Duration => &DURATION,
         InputType::String
         | InputType::Choice(_)
-        | InputType::Duration
         | InputType::Path
         | InputType::Host
         | InputType::SlurmJob => &TEXT,

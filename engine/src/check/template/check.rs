@@ -8,7 +8,9 @@ use hashbrown::HashMap;
 use minijinja::Environment;
 use serde_json::Value as Json;
 
+use super::arithmetic::{Kind, kind};
 use super::extras::{FILTERS, FUNCTIONS, RAW, RUN_FIELDS, TESTS};
+use super::operations::{Operand, operations};
 use super::scan::{self, Mention, PathStep};
 use crate::check::schema::{self, Inside};
 use crate::check::{Findings, codes, list};
@@ -179,6 +181,53 @@ impl<'c> Checking<'c> {
                 Mention::Test { name, at } => self.test(name, at),
                 Mention::Path { root, steps, at, called, .. } => self.path(root, &steps, at, called),
             }
+        }
+        self.arithmetic();
+    }
+
+    /// Text beside an operator that needs numbers. What is not known for sure is left alone, as is text with text.
+    fn arithmetic(&mut self) {
+        let mut last = None;
+        for operation in operations(self.text) {
+            let own = |operand: &Operand<'_>| matches!(operand, Operand::Path { root, .. } if scan::binds(self.text, root));
+            let of = |operand: &Operand<'_>| {
+                if own(operand) { None } else { kind(operand, self.names, self.place) }
+            };
+            let (left, right) = (of(&operation.left), of(&operation.right));
+            // `+` joins texts, and `<` orders them.
+            let needs_numbers = !matches!(operation.sign, "+" | "<" | ">" | "<=" | ">=");
+            let sides = [(&operation.left, left, right), (&operation.right, right, left)];
+            let wrong = sides.into_iter().find_map(|(operand, own, other)| match (operand, own) {
+                (Operand::Path { at, .. }, Some(own)) if own.is_text() => {
+                    (needs_numbers || other == Some(Kind::Number)).then_some((at.clone(), own))
+                }
+                _ => None,
+            });
+            // In `2 * x + 5` once is enough.
+            let Some((at, own)) = wrong.filter(|(at, _)| last.as_ref() != Some(at)) else { continue };
+            last = Some(at.clone());
+            let name = &self.text[at.clone()];
+            let (what, help) = match own {
+                Kind::Duration => (
+                    "a text like `10m`",
+                    "No filter makes seconds of it: take an input of type `number` for what is calculated with, or \
+                     leave the time to a step."
+                        .to_owned(),
+                ),
+                _ => (
+                    "text",
+                    format!("If it says a number, write `{name} | number`. Texts are joined with `~`."),
+                ),
+            };
+            let span = self.span(at.clone());
+            self.findings
+                .error(
+                    codes::TEMPLATE_TEXT_AS_NUMBER,
+                    format!("`{name}` is {what}, and `{}` here needs numbers", operation.sign),
+                    span,
+                )
+                .label("no number")
+                .help(help);
         }
     }
 

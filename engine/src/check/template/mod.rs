@@ -1,8 +1,10 @@
 //! Templates: where they are, whether they are well-formed, and whether what they name exists.
 
+mod arithmetic;
 mod check;
 mod explain;
 mod extras;
+mod operations;
 mod passed;
 mod scan;
 

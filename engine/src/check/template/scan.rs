@@ -91,8 +91,9 @@ pub(super) enum PathStep<'t> {
     Index,
 }
 
+/// The smallest piece of code.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Token<'t> {
+pub(super) enum Token<'t> {
     Name(&'t str),
     Text(&'t str),
     Number,
@@ -109,7 +110,7 @@ pub(super) fn mentions(text: &str) -> Vec<Mention<'_>> {
     found
 }
 
-fn tokens<'t>(text: &'t str, range: &Range<usize>) -> Vec<(Token<'t>, Range<usize>)> {
+pub(super) fn tokens<'t>(text: &'t str, range: &Range<usize>) -> Vec<(Token<'t>, Range<usize>)> {
     let mut found = Vec::new();
     let mut at = range.start;
     while at < range.end {
@@ -135,25 +136,27 @@ fn tokens<'t>(text: &'t str, range: &Range<usize>) -> Vec<(Token<'t>, Range<usiz
     found
 }
 
+/// Words of the language, which name nothing.
+pub(super) const WORDS: [&str; 16] = [
+    "and",
+    "or",
+    "not",
+    "in",
+    "is",
+    "if",
+    "else",
+    "true",
+    "false",
+    "none",
+    "True",
+    "False",
+    "None",
+    "recursive",
+    "with",
+    "as",
+];
+
 fn read<'t>(tokens: &[(Token<'t>, Range<usize>)], block: bool, found: &mut Vec<Mention<'t>>) {
-    const WORDS: [&str; 16] = [
-        "and",
-        "or",
-        "not",
-        "in",
-        "is",
-        "if",
-        "else",
-        "true",
-        "false",
-        "none",
-        "True",
-        "False",
-        "None",
-        "recursive",
-        "with",
-        "as",
-    ];
     let sign = |at: usize, wanted: char| matches!(tokens.get(at), Some((Token::Sign(c), _)) if *c == wanted);
     let name = |at: usize| match tokens.get(at) {
         Some((Token::Name(name), place)) => Some((*name, place.clone())),
@@ -196,7 +199,7 @@ fn read<'t>(tokens: &[(Token<'t>, Range<usize>)], block: bool, found: &mut Vec<M
 }
 
 /// Reads the path that begins with `root` at token `at`; also says which token comes after it.
-fn path<'t>(
+pub(super) fn path<'t>(
     tokens: &[(Token<'t>, Range<usize>)],
     first: usize,
     root: &'t str,
