@@ -10,7 +10,7 @@ use crate::findings::{row, sarif};
 use crate::library::{self, Found};
 use crate::load::{examine, print, registry};
 use crate::rehearsal::scripts;
-use crate::terminal::{Screen, Stream, line};
+use crate::terminal::{Screen, Stream, counted, line};
 
 pub(super) fn execute(args: &Check) -> Result<Exit, CliError> {
     let asked: Vec<Found> = if args.runbooks.is_empty() {
@@ -67,6 +67,10 @@ fn show(screen: &Screen, found: &Found, checked: &Checked) {
     print(screen, checked);
     if let Some(plan) = &checked.plan {
         let (sign, name) = (screen.paint.good(screen.glyphs.done), screen.paint.bold(&line(&found.name)));
-        screen.line(format!("{sign} {name}: {} nodes", plan.data().nodes.len()));
+        let nodes = &plan.data().nodes;
+        let own = nodes.iter().filter(|node| node.scope.is_empty()).count();
+        let inlined = format!(", {} with the runbooks it runs", nodes.len());
+        let inlined = if nodes.len() > own { inlined.as_str() } else { "" };
+        screen.line(format!("{sign} {name}: {}{inlined}", counted(own as u64, "node")));
     }
 }

@@ -27,7 +27,7 @@ pub(crate) use clean::{clean, exact, line};
 pub(crate) use elsewhere::{Elsewhere, Patience};
 pub(crate) use ending::{interrupted_hint, last_words, locked_hint, unwritten};
 pub(crate) use keyboard::Keyboard;
-pub(crate) use price::words as priced;
+pub(crate) use price::{counted, words as priced};
 pub(crate) use reporter::Reporter;
 pub(crate) use screen::{Paint, Screen, Stream, hide, secret, shown};
 pub(crate) use story::story;

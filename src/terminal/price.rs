@@ -14,7 +14,7 @@ pub(crate) fn words(price: &Price) -> Vec<String> {
     }
     let nodes = (!price.nodes.is_empty()).then(|| named("node", &price.nodes));
     let gpus = match price.gpus {
-        Some(gpus) => Some(count(gpus, "GPU")),
+        Some(gpus) => Some(counted(gpus, "GPU")),
         None => (nodes.is_some() || !price.jobs.is_empty()).then(|| "an unknown number of GPUs".to_owned()),
     };
     let jobs = (!price.jobs.is_empty()).then(|| named("job", &price.jobs));
@@ -30,7 +30,7 @@ pub(crate) fn words(price: &Price) -> Vec<String> {
 
 fn lost(price: &Price) -> Option<String> {
     let since = "since the last good checkpoint";
-    let steps = price.steps_lost.map(|steps| count(steps, "step"));
+    let steps = price.steps_lost.map(|steps| counted(steps, "step"));
     let hours = price.gpu_hours_lost.map(|hours| format!("{hours:.1} GPU-hours"));
     match (steps, hours) {
         _ if (price.steps_lost, price.gpu_hours_lost) == (Some(0), Some(0.0)) => None,
@@ -41,7 +41,8 @@ fn lost(price: &Price) -> Option<String> {
     }
 }
 
-fn count(number: u64, noun: &str) -> String {
+/// `1 node`, `2 nodes`.
+pub(crate) fn counted(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -53,7 +54,7 @@ fn named(noun: &str, names: &[String]) -> String {
     let shown: Vec<String> = names.iter().take(NAMES).map(|name| line(name)).collect();
     let more = names.len().saturating_sub(NAMES);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!("{} ({}{more})", count(names.len() as u64, noun), shown.join(", "))
+    format!("{} ({}{more})", counted(names.len() as u64, noun), shown.join(", "))
 }
 
 #[cfg(test)]
