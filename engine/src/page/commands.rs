@@ -70,7 +70,7 @@ fn whole<'t>(first: &str, next: impl Iterator<Item = (&'t str, Range<usize>)>) -
 }
 
 /// What stands for a variable or a template.
-pub(super) const HOLE: char = '\u{2423}';
+pub(super) const HOLE: &str = "\u{2423}";
 
 /// A command of a page with a hole for every variable, single spaces, and without quotes that say nothing: `scancel ␣` of
 /// `scancel "$JOB_ID"`.
@@ -81,7 +81,7 @@ pub(super) fn shape(command: &str) -> String {
 
 /// The same of a step's text, in which templates are holes, too.
 pub(super) fn shape_of_step(text: &str) -> String {
-    shape(&substituted(text, |_| Some("\u{2423}")))
+    shape(&substituted(text, |_| Some(HOLE)))
 }
 
 fn holes(text: &str) -> String {
@@ -90,7 +90,7 @@ fn holes(text: &str) -> String {
     while let Some(c) = rest.chars().next() {
         match variable(rest) {
             Some(len) => {
-                shape.push(HOLE);
+                shape.push_str(HOLE);
                 rest = &rest[len..];
             }
             None => {
@@ -105,7 +105,7 @@ fn holes(text: &str) -> String {
 fn spaced(shape: &str) -> String {
     // A template is quoted by the engine, a variable by who writes the page.
     let quoted = [format!("\"{HOLE}\""), format!("'{HOLE}'")];
-    let bare = quoted.iter().fold(shape.to_owned(), |shape, quoted| shape.replace(quoted, "\u{2423}"));
+    let bare = quoted.iter().fold(shape.to_owned(), |shape, quoted| shape.replace(quoted, HOLE));
     bare.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -48,7 +48,7 @@ fn literal(word: &mut Option<String>, c: char) {
     let word = word.get_or_insert_default();
     let itself =
         c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | ',' | '+' | '@' | '%' | '=');
-    if !itself && c != super::commands::HOLE {
+    if !itself && !super::commands::HOLE.contains(c) {
         word.push('\\');
     }
     word.push(c);

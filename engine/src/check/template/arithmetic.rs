@@ -3,9 +3,10 @@
 use serde_json::Value as Json;
 
 use super::operations::Operand;
+use super::passed::inside;
 use super::scan::PathStep;
 use super::{Names, Place, Record};
-use crate::check::schema::{self, Inside};
+use crate::check::schema;
 
 /// What a value is known to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +48,7 @@ pub(super) fn kind(operand: &Operand<'_>, names: &Names<'_>, place: Place<'_>) -
 }
 
 fn of(root: &Json, steps: &[PathStep<'_>]) -> Option<Kind> {
-    let mut inner = root;
-    for step in steps {
-        let next = match step {
-            PathStep::Field { name, .. } => schema::field(root, inner, name),
-            PathStep::Index => schema::element(root, inner),
-        };
-        let Inside::Known(next) = next else { return None };
-        inner = next;
-    }
-    let mut kinds = schema::alternatives(root, inner).into_iter().map(|one| {
+    let mut kinds = schema::alternatives(root, inside(root, steps)?).into_iter().map(|one| {
         let types = schema::types(one);
         let all = |known: &[&str]| !types.is_empty() && types.iter().all(|name| known.contains(name));
         match one.get("format").and_then(Json::as_str) {

@@ -35,14 +35,16 @@ pub(in crate::check) fn passed<'n>(text: &str, names: &'n Names<'_>, place: Plac
             Record::Anything | Record::Nothing(_) => return None,
         },
     };
-    let mut schema = record;
-    for step in steps {
+    Some(Passed { path: text[at.clone()].to_owned(), root: record, schema: inside(record, steps)? })
+}
+
+/// The schema of what a path leads to in a record; nothing if it is not known.
+pub(super) fn inside<'s>(record: &'s Json, steps: &[PathStep<'_>]) -> Option<&'s Json> {
+    steps.iter().try_fold(record, |schema, step| {
         let inside = match step {
             PathStep::Field { name, .. } => schema::field(record, schema, name),
             PathStep::Index => schema::element(record, schema),
         };
-        let Inside::Known(found) = inside else { return None };
-        schema = found;
-    }
-    Some(Passed { path: text[at.clone()].to_owned(), root: record, schema })
+        if let Inside::Known(found) = inside { Some(found) } else { None }
+    })
 }
