@@ -26,7 +26,7 @@ use super::run::{consent, elsewhere, inputs_of};
 pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let store = place::store()?;
     let run = parse_run(&*store, &args.run)?;
-    let (journal, records) = store.open(&run)?;
+    let (journal, records) = store.take_up(&run)?;
     let Some(Entry::Started(started)) = records.first().map(|record| &record.entry) else {
         return Err(CliError::Walk(engine::run::StateError::NoStart.into()));
     };

@@ -29,7 +29,7 @@ pub(super) fn execute(args: &Rollback) -> Result<Exit, CliError> {
     let run = parse_run(&*store, &args.run)?;
     let (journal, records) = match args.dry_run {
         true => (None, store.records(&run)?),
-        false => store.open(&run).map(|(journal, records)| (Some(journal), records))?,
+        false => store.take_up(&run).map(|(journal, records)| (Some(journal), records))?,
     };
     let Some(Entry::Started(started)) = records.first().map(|record| &record.entry) else {
         return Err(CliError::Walk(StateError::NoStart.into()));

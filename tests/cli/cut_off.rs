@@ -3,6 +3,7 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::Signal;
 
 use super::bench::{Bench, Said, signal};
@@ -195,4 +196,38 @@ fn a_journal_that_was_tampered_with_is_not_continued() {
     let said = resume(&bench, &["--yes"]).exits(1);
     assert!(said.err.contains("does not follow the"), "{}", said.err);
     assert_eq!(scancels(&bench), 0);
+}
+
+/// Keeps what a killed process had open locked, as a child does that it was about to start.
+fn locked(bench: &Bench) -> Vec<std::fs::File> {
+    let run = bench.path(&format!("state/runs/{}/lock", bench.only_run()));
+    let target = std::fs::read_dir(bench.path("state/locks")).unwrap().next().unwrap().unwrap().path();
+    let lease = std::fs::read_dir(target).unwrap().next().unwrap().unwrap().path();
+    let lock = |path| {
+        let file = std::fs::File::open(path).unwrap();
+        flock(&file, FlockOperation::LockExclusive).unwrap();
+        file
+    };
+    [run, lease].into_iter().map(lock).collect()
+}
+
+#[test]
+fn a_run_is_gone_on_with_at_once_after_its_process_was_killed() {
+    let bench = bench();
+    bench.write("slow-change", "");
+    let mut child = bench.spawn(RUN_YES);
+    bench.wait_for("cancelling");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let locks = locked(&bench);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for lock in locks {
+                std::thread::sleep(Duration::from_millis(300));
+                drop(lock);
+            }
+        });
+        resume(&bench, &["--yes"]).exits(0);
+    });
+    assert_eq!(scancels(&bench), 1);
 }

@@ -1,6 +1,7 @@
 //! Journals and lists of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::subject::{Subject, begun, looked, now, run, soon, started, stopped, words};
 use crate::journal::{JournalError, Store, SummaryState, audit, fold};
@@ -13,6 +14,7 @@ pub fn journals(subject: &impl Subject) {
     nothing_is_there(subject);
     what_was_written_comes_back(subject);
     one_process_walks_a_run(subject);
+    a_run_whose_process_is_dying_is_waited_for(subject);
     a_process_that_dies_leaves_what_had_to_last(subject);
     what_waits_is_seen_at_once(subject);
     lists_say_how_far_runs_are(subject);
@@ -77,6 +79,21 @@ fn one_process_walks_a_run(subject: &impl Subject) {
     assert!(matches!(one.open(&id).map(|_| ()), Err(JournalError::Locked { .. })));
     drop(journal);
     assert_eq!(other.summary(&id).unwrap().state, SummaryState::Interrupted);
+}
+
+fn a_run_whose_process_is_dying_is_waited_for(subject: &impl Subject) {
+    let (one, other, id) = (subject.store(), subject.store(), run(9));
+    let journal = begun(&*one, &id);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            drop(journal);
+        });
+        assert_eq!(other.take_up(&id).unwrap().1.len(), 1);
+    });
+    let journal = one.open(&id).unwrap();
+    assert!(matches!(other.take_up(&id).map(|_| ()), Err(JournalError::Locked { .. })), "not for ever");
+    drop(journal);
 }
 
 fn a_process_that_dies_leaves_what_had_to_last(subject: &impl Subject) {

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Head, Record, Summary};
 use crate::budget::{Budget, Limits};
-use crate::lock::Locks;
+use crate::lock::{DYING, Locks};
 use crate::run::{Entry, Replied, Reply, RunId, RunState};
 
 /// Why a journal cannot be read or written.
@@ -118,6 +118,22 @@ pub trait Store: Send + Sync {
     /// If there is none, it is damaged, or another process walks it. A last entry that a crash cut off is no damage: it
     /// announced nothing that could have been done, and is dropped.
     fn open(&self, run: &RunId) -> Result<(Box<dyn Journal>, Vec<Record>), JournalError>;
+
+    /// [Opens](Store::open) the journal of a run whose process may be dying just now: its lock is waited for, for a moment.
+    ///
+    /// # Errors
+    /// As for [`open`](Store::open).
+    fn take_up(&self, run: &RunId) -> Result<(Box<dyn Journal>, Vec<Record>), JournalError> {
+        let begin = Instant::now();
+        loop {
+            match self.open(run) {
+                Err(JournalError::Locked { .. }) if begin.elapsed() < DYING => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                opened => return opened,
+            }
+        }
+    }
 
     /// Reads the journal of a run without locking it.
     ///

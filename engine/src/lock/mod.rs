@@ -9,4 +9,5 @@ mod tests;
 
 pub use dir::DirLocks;
 pub use memory::MemoryLocks;
+pub(crate) use port::DYING;
 pub use port::{Claim, Held, Lease, LockError, Locks, Taken};

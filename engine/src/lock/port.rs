@@ -1,11 +1,16 @@
 //! What the walker needs of locks.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::run::RunId;
+
+/// Time for which a lock of a process that was killed may still be held: a child that it was about to start has its files
+/// and connections open until it runs its own program.
+pub(crate) const DYING: Duration = Duration::from_secs(2);
 
 /// Who wants a target, or has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 
 use crate::journal::Journal;
-use crate::lock::{Claim, Held, Lease, LockError};
+use crate::lock::{Claim, DYING, Held, Lease, LockError, Locks, Taken};
 use crate::plan::{Approve, Node};
 use crate::policy::{Intended, ruling};
 use crate::run::{Answer, AskedOf, Bound, Entry, Gate, GateItem, Rule, RunId};
@@ -45,7 +48,7 @@ impl Hold {
         at: &AskedOf,
         runbook: &str,
     ) -> Result<Self, LockError> {
-        let held = match world.locks.take(claim) {
+        let held = match take_up(&*world.locks, claim).await {
             Ok(taken) => {
                 let gone = taken.before.clone().filter(|before| taken.lost && before.run != claim.run);
                 return Ok(Self {
@@ -87,6 +90,19 @@ impl Hold {
     /// Who had it before, as far as is kept.
     pub fn before(&self) -> Option<&Claim> {
         self.before.as_ref()
+    }
+}
+
+/// Takes a lock. A former process of the same run that has it is dying: this one has the journal of the run.
+async fn take_up(locks: &dyn Locks, claim: &Claim) -> Result<Taken, LockError> {
+    let begin = Instant::now();
+    loop {
+        match locks.take(claim) {
+            Err(LockError::Taken(held)) if held.claim.run == claim.run && begin.elapsed() < DYING => {
+                sleep(Duration::from_millis(10)).await;
+            }
+            taken => return taken,
+        }
     }
 }
 
