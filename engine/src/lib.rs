@@ -25,6 +25,7 @@ pub mod run;
 pub mod scenario;
 pub mod site;
 pub mod source;
+mod spread;
 pub mod step;
 pub mod template;
 pub mod walk;

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::JournalError;
-use super::spread::spread;
 use crate::plan::Plan;
 use crate::run::{Entry, RunId};
 use crate::site::digest;
+use crate::spread::spread;
 
 /// Version of the lines. 1 had neither `format` nor `run`; 2 also has entries of taking changes back.
 pub(crate) const FORMAT: u32 = 2;

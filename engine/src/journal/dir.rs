@@ -11,13 +11,13 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
 use super::chain::Chain;
-use super::spread::spread;
 use super::summary::{fold, summarize};
 use super::{Head, Journal, JournalError, Record, Store, Summary, SummaryState, replies};
 use crate::budget::{Budget, DirBudget, Limits};
 use crate::files::Sharing;
 use crate::lock::{DirLocks, Locks};
 use crate::run::{Entry, Replied, Reply, RunId, RunState};
+use crate::spread::spread;
 
 /// The state directory: all runs of a site or a person.
 #[derive(Debug, Clone)]

@@ -5,7 +5,6 @@ mod chain;
 mod dir;
 mod memory;
 mod replies;
-mod spread;
 mod store;
 mod summary;
 

@@ -13,14 +13,28 @@ use crate::diagnostic::Span;
 /// Nodes that aliases may repeat.
 const MAX_REPEATED: usize = 10_000;
 
+/// Which part of a file a text is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    /// Where it begins, in bytes.
+    pub(super) at: usize,
+    /// How many parts the file is read in: each has its share of what a file may have.
+    pub(super) of: usize,
+}
+
+impl Part {
+    /// All of it.
+    pub(super) const WHOLE: Self = Self { at: 0, of: 1 };
+}
+
 /// The tree of one document, the file of its places not yet known; `None` for whatever is wrong or unusual (merges, tags,
 /// keys that are no text), which is for [`super::yaml`] to read and to explain.
-pub(super) fn read(text: &str) -> Option<Node> {
+pub(super) fn read(text: &str, part: Part) -> Option<Node> {
     let options = granit_parser::options! { emit_comments: false };
     let parser = Parser::new_from_str_with_options(text, options);
     let (items, entries) = (Vec::new(), Vec::new());
-    let mut reader =
-        Reader { parser, items, entries, anchors: HashMap::new(), left: MAX_NODES, repeated: MAX_REPEATED };
+    let (left, repeated) = (MAX_NODES / part.of, MAX_REPEATED / part.of);
+    let mut reader = Reader { parser, at: part.at, items, entries, anchors: HashMap::new(), left, repeated };
     let (Event::StreamStart, _) = reader.next()? else { return None };
     let (Event::DocumentStart(..), _) = reader.next()? else { return None };
     let (event, place) = reader.next()?;
@@ -32,6 +46,8 @@ pub(super) fn read(text: &str) -> Option<Node> {
 
 struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
+    /// Where the text begins in its file, in bytes.
+    at: usize,
     /// What open lists hold so far, the innermost last; closed ones take as much memory as they need.
     items: Vec<Node>,
     /// The same of maps.
@@ -57,7 +73,7 @@ impl<'t> Reader<'t> {
             Event::Alias(anchor) => return self.repeat(anchor, depth),
             _ => return None,
         };
-        let node = Node { span: span(place)?, value };
+        let node = Node { span: self.span(place)?, value };
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
@@ -90,7 +106,9 @@ impl<'t> Reader<'t> {
             let key = match self.next()? {
                 (Event::MappingEnd, _) => break,
                 (Event::Scalar(text, style, 0, None), place) => {
-                    let (span, Value::Str(text)) = (span(&place)?, scalar(text, style)?) else { return None };
+                    let (span, Value::Str(text)) = (self.span(&place)?, scalar(text, style)?) else {
+                        return None;
+                    };
                     Word { text, span }
                 }
                 _ => return None,
@@ -105,11 +123,11 @@ impl<'t> Reader<'t> {
         }
         Some(Value::Map(self.entries.split_off(first)))
     }
-}
 
-fn span(place: &Place) -> Option<Span> {
-    let bytes = place.byte_range()?;
-    Some(Span { file: 0, start: bytes.start, len: bytes.len() })
+    fn span(&self, place: &Place) -> Option<Span> {
+        let bytes = place.byte_range()?;
+        Some(Span { file: 0, start: self.at + bytes.start, len: bytes.len() })
+    }
 }
 
 /// What a scalar means.
@@ -138,7 +156,9 @@ fn may_be_other_than_text(text: &str) -> bool {
     // `0x1F`, `1e-3`, `-.inf`, but not `5s`.
     let numeric = |byte: u8| byte.is_ascii_hexdigit() || b"+-._xoinXOIN".contains(&byte);
     (text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first))
-        && text.bytes().all(numeric))
+        && text.bytes().all(numeric)
+        // `...` and `---` alone in a document are marks of its ends.
+        && text.contains(|any: char| any.is_ascii_alphanumeric()))
         || ["~", "null", "true", "false", "inf", "infinity", "nan"]
             .iter()
             .any(|word| text.eq_ignore_ascii_case(word))
@@ -176,6 +196,8 @@ mod tests {
                 "0o17",
                 "0755",
                 "1_000",
+                "...",
+                "---",
                 "1.5",
                 "5s",
                 "<<",
@@ -216,7 +238,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
         #[test]
         fn what_it_reads_is_what_the_whole_language_says(text in text()) {
-            if let Some(tree) = read(&text) {
+            if let Some(tree) = read(&text, Part::WHOLE) {
                 prop_assert_eq!(Some(tree), whole(&text).ok());
             }
         }
@@ -229,7 +251,7 @@ mod tests {
             "a: { b: [1, 2.5, true, ~, 'x', \"y\"] }\nc: |\n  z\n",
         ] {
             let tree = whole(text).expect("YAML");
-            assert_eq!(read(text), Some(tree));
+            assert_eq!(read(text, Part::WHOLE), Some(tree));
         }
     }
 }

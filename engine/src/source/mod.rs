@@ -7,6 +7,7 @@ mod events;
 mod fields;
 mod load;
 pub(crate) mod node;
+mod parts;
 mod place;
 mod yaml;
 

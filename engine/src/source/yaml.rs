@@ -8,20 +8,25 @@ use serde_json::Number;
 use serde_yaml::options::DuplicateKeyPolicy;
 use serde_yaml::{Location, Options, Spanned};
 
-use super::events;
+use super::events::{self, Part};
 use super::node::{Node, Value, Word};
+use super::parts;
 use crate::check::Findings;
 use crate::check::codes;
 use crate::diagnostic::{SourceFile, Span};
+use crate::spread;
 
 /// Nesting of maps and lists. A runbook needs about ten; each level costs tens of kilobytes of stack in a debug build.
 pub(super) const MAX_DEPTH: usize = 24;
 /// Keys, values and items in one file, what aliases repeat included.
 pub(super) const MAX_NODES: usize = 1_000_000;
 
+/// Bytes of a text that are worth a thread.
+const PART: usize = 64 << 10;
+
 /// Reads one file. What is wrong goes to `findings`; `None` if there is no tree at all.
 pub(crate) fn parse(file: &SourceFile, index: usize, findings: &mut Findings) -> Option<Node> {
-    match events::read(&file.text).map_or_else(|| whole(&file.text), Ok) {
+    match plain(&file.text).map_or_else(|| whole(&file.text), Ok) {
         Ok(mut tree) => {
             settle(&mut tree, index, findings);
             Some(tree)
@@ -31,6 +36,11 @@ pub(crate) fn parse(file: &SourceFile, index: usize, findings: &mut Findings) ->
             None
         }
     }
+}
+
+/// The tree of a text in which nothing is unusual, the file of its places not yet known.
+fn plain(text: &str) -> Option<Node> {
+    parts::read(text, spread::parts(text.len(), PART)).or_else(|| events::read(text, Part::WHOLE))
 }
 
 /// The tree of any YAML, the file of its places not yet known.
