@@ -33,6 +33,17 @@ impl Findings {
         Report(&mut self.found[last])
     }
 
+    /// Nothing yet, for a part that is looked at at the same time as others: all may compare what is left.
+    pub(crate) fn part(&self) -> Self {
+        Self { found: Vec::new(), compared: self.compared }
+    }
+
+    /// Adds what was found in a part.
+    pub(crate) fn add_part(&mut self, part: Self) {
+        self.found.extend(part.found);
+        self.compared = self.compared.max(part.compared);
+    }
+
     /// Whether nothing was found.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {

@@ -13,7 +13,11 @@ use crate::plan::{EndKind, InputType};
 use crate::source::convert::input::fits;
 use crate::source::document::{DocApprove, DocBody, DocNode, DocRunbook, DocStep, DocUndo, Document};
 use crate::source::node::{Node, Word};
+use crate::spread::{self, side_by_side};
 use crate::step::{Effect, OutcomeSpec, Registry, StepSpec};
+
+/// Fewer nodes than this are not worth a thread.
+const WORTH_IT: usize = 512;
 
 /// Checks the runbook at `at`. Gives the outcomes of each of its nodes.
 pub(super) fn check(
@@ -27,9 +31,22 @@ pub(super) fn check(
     };
     let fanned = fanned(document, registry);
     let names = names(&file.text, document, registry, &fanned);
-    let cx = Checking { loaded, document, registry, names: &names, templates: Templates::new() };
-    cx.top(findings);
-    let outcomes = document.nodes.iter().enumerate().map(|(at, node)| cx.node(at, node, findings)).collect();
+    let cx = || Checking { loaded, document, registry, names: &names, templates: Templates::new() };
+    cx().top(findings);
+    let size = document.nodes.len().div_ceil(spread::parts(document.nodes.len(), WORTH_IT)).max(1);
+    let parts = document.nodes.chunks(size).zip((0..).step_by(size)).map(|part| (part, findings.part()));
+    let parts = side_by_side(parts.collect(), |((nodes, first), mut findings)| {
+        let cx = cx();
+        let outcomes: Vec<Vec<String>> =
+            (first..).zip(nodes).map(|(at, node)| cx.node(at, node, &mut findings)).collect();
+        (outcomes, cx.templates.into_reads(), findings)
+    });
+    let (mut outcomes, mut reads) = (Vec::with_capacity(document.nodes.len()), Vec::new());
+    for (of_part, read, found) in parts {
+        outcomes.extend(of_part);
+        reads.extend(read);
+        findings.add_part(found);
+    }
     // What seems unreachable may hang on an edge that could not be read or is not written yet.
     let edges = ["yaml::", "node::", "outcome::"];
     let whole = !findings.any_in(at, |code| edges.iter().any(|area| code.starts_with(area)));
@@ -41,7 +58,7 @@ pub(super) fn check(
     flow::check(document, whole, findings);
     let lost = |code: &str| code.starts_with("target::") || code.starts_with("flow::");
     if whole && !findings.any_in(at, lost) {
-        order::check(document, &cx.templates.into_reads(), findings);
+        order::check(document, &reads, findings);
     }
     outcomes
 }
