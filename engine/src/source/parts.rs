@@ -66,9 +66,8 @@ fn cuts(text: &str, indent: usize, parts: usize) -> Vec<usize> {
     };
     let mut cuts: Vec<usize> = Vec::new();
     for part in 1..parts {
-        let mut at =
-            text.floor_char_boundary(text.len() / parts * part).max(cuts.last().map_or(0, |last| last + 1));
-        while let Some(end) = text[at..].find('\n') {
+        let mut at = (text.len() / parts * part).max(cuts.last().map_or(0, |last| last + 1));
+        while let Some(end) = memchr::memchr(b'\n', &text.as_bytes()[at..]) {
             at += end + 1;
             if key(text[at..].split('\n').next().unwrap_or_default()) && !ends_openly(&text[..at]) {
                 cuts.push(at);
