@@ -82,7 +82,7 @@ fn one_process_walks_a_run(subject: &impl Subject) {
 }
 
 fn a_run_whose_process_is_dying_is_waited_for(subject: &impl Subject) {
-    let (one, other, id) = (subject.store(), subject.store(), run(9));
+    let (one, other, id) = (subject.store(), subject.store(), run(-1));
     let journal = begun(&*one, &id);
     std::thread::scope(|scope| {
         scope.spawn(move || {

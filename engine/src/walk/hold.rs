@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use tokio::time::{Instant, sleep};
 
 use crate::journal::Journal;
@@ -93,17 +95,26 @@ impl Hold {
     }
 }
 
-/// Takes a lock. A former process of the same run that has it is dying: this one has the journal of the run.
+/// Takes a lock; that of a process that is dying is waited for, for a moment.
 async fn take_up(locks: &dyn Locks, claim: &Claim) -> Result<Taken, LockError> {
     let begin = Instant::now();
     loop {
         match locks.take(claim) {
-            Err(LockError::Taken(held)) if held.claim.run == claim.run && begin.elapsed() < DYING => {
+            Err(LockError::Taken(held)) if is_dying(&held.claim, claim) && begin.elapsed() < DYING => {
                 sleep(Duration::from_millis(10)).await;
             }
             taken => return taken,
         }
     }
+}
+
+/// Whether the process that has a lock is dying: it is gone from this host, or walked the run whose journal is ours now.
+fn is_dying(holder: &Claim, claim: &Claim) -> bool {
+    let gone = || {
+        let pid = i32::try_from(holder.pid).ok().and_then(Pid::from_raw);
+        pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+    };
+    holder.run == claim.run || (holder.host == claim.host && gone())
 }
 
 /// Who has to agree before a lock is taken over.
