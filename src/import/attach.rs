@@ -1,4 +1,4 @@
-//! Which commands of a page belong to which box: those that share a telling word with it.
+//! Which commands of a page belong to which box: those that share a telling word with it, and what is written above them does.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ pub(crate) struct Attached {
 pub(crate) fn attach(page: &str, flow: &Flow, registry: &Registry) -> Attached {
     let mut attached = Attached { of_box: vec![Vec::new(); flow.boxes.len()], ..Attached::default() };
     for block in blocks(page).iter().filter(|block| block.is_shell()) {
-        for (command, _) in commands(&block.text) {
+        for (command, place) in commands(&block.text) {
             let (host, run) = match on_host(&command) {
                 Some((host, run)) => (Some(templated(host, true, &mut attached.inputs)), run),
                 None => (None, command.as_str()),
@@ -70,7 +70,8 @@ pub(crate) fn attach(page: &str, flow: &Flow, registry: &Registry) -> Attached {
             };
             let reads = registry.get(kind).is_some_and(|step| !step.effect(&with).changes());
             let proposed = Proposed { written: command.clone(), host, run, reads };
-            match nearest(&proposed, flow) {
+            let above = format!("{}\n{}", block.before, comment(&block.text[..place.start]));
+            match nearest(&proposed, &above, flow) {
                 Some(at) => attached.of_box[at].push(proposed),
                 None if reads => attached.evidence.push(proposed),
                 None => attached.left.push(proposed),
@@ -80,19 +81,29 @@ pub(crate) fn attach(page: &str, flow: &Flow, registry: &Registry) -> Attached {
     attached
 }
 
-/// The box that shares the most words with a command; none if it shares no telling one.
-fn nearest(command: &Proposed, flow: &Flow) -> Option<usize> {
-    let (own, names) = command.told();
-    let shared = |title: &str| {
-        let title = words(title);
+/// The box that shares the most words with a command; none if it shares no telling one. Of several that share as many, the one
+/// that shares more with what is written above the command, then the first. What may change something is nothing to decide by.
+fn nearest(command: &Proposed, above: &str, flow: &Flow) -> Option<usize> {
+    let ((own, names), above) = (command.told(), words(above));
+    let shared = |title: &BTreeSet<String>| {
         // That a `$HOST` is a host tells nothing of what is done there; `$OOM_NODE` and a box on an OOM node belong together.
         let named = title.intersection(&names).count();
         title.intersection(&own).count() + if named > 1 { named } else { 0 }
     };
-    let counted = flow.boxes.iter().enumerate().map(|(at, one)| (shared(&one.title), at));
-    // Of several that share as many, the first.
-    let best = counted.max_by_key(|(count, at)| (*count, std::cmp::Reverse(*at)))?;
-    (best.0 > 0).then_some(best.1)
+    let decides = |id: &str| flow.arrows.iter().filter(|arrow| arrow.from == id).nth(1).is_some();
+    let near = flow.boxes.iter().enumerate().filter_map(|(at, one)| {
+        let title = words(&one.title);
+        let fits = command.reads || !decides(&one.id);
+        let (shared, above) = (shared(&title), title.intersection(&above).count());
+        (shared > 0).then_some(((fits, shared, above, std::cmp::Reverse(at)), at))
+    });
+    near.max().map(|(_, at)| at)
+}
+
+/// The comment with which the commands before a place end.
+fn comment(commands: &str) -> String {
+    let lines = commands.trim_end().lines().rev().map(str::trim_start);
+    lines.take_while(|line| line.starts_with('#')).collect::<Vec<_>>().join("\n")
 }
 
 /// The words of a text that are long enough to tell something.

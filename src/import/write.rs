@@ -55,12 +55,13 @@ pub(crate) fn runbook(
     let attached = attach(page, flow, registry);
     let arrows = flow.between_boxes();
     let mut names = Names::default();
-    let (by_hand, done) = (names.keep("by_hand"), names.keep("done"));
+    let by_hand = names.keep("by_hand");
     let of_box: BTreeMap<&str, String> = flow
         .boxes
         .iter()
         .map(|one| (one.id.as_str(), names.give(&one.title, &format!("box_{}", one.id.to_lowercase()))))
         .collect();
+    let done = names.give("done", "done");
     let mut writer = Writer {
         names,
         by_hand,
@@ -210,6 +211,11 @@ impl Writer<'_> {
         self.line(&format!("  {name}:\n    title: {}\n    flow: {}", quoted(&one.title), quoted(&one.id)));
         let looped = self.loops.contains(&one.id);
         match (leaving, own) {
+            ([], None) if is_end(&one.title) => {
+                self.line("    end: resolved   # TODO: what proves it? Look before saying so");
+                self.line(&format!("    message: {}", said(&one.title)));
+                return self.line("");
+            }
             ([_, _, ..], _) => self.decision(one, leaving),
             (_, Some(command)) => {
                 self.command(command);
@@ -293,6 +299,13 @@ impl Writer<'_> {
             "  {by_hand}: {{ end: escalated, message: \"A person has to go on.\" }}   # TODO: what was found, what is left to do"
         ));
     }
+}
+
+/// Whether a box at which a flow ends says nothing but that.
+fn is_end(title: &str) -> bool {
+    const WORDS: [&str; 9] =
+        ["closed", "done", "end", "finish", "finished", "fixed", "recovered", "resolved", "solved"];
+    WORDS.iter().any(|word| title.trim_end_matches(['.', '!']).eq_ignore_ascii_case(word))
 }
 
 fn edge(to: &str, label: Option<&str>) -> String {

@@ -114,6 +114,31 @@ fn what_variables_are_called_says_little_about_where_a_command_belongs() {
     bench.run(&["test", "x"]).exits(0);
 }
 
+/// `/scratch` is in the alert and in every command; what is written above a command tells what it is for.
+#[test]
+fn a_change_belongs_to_what_is_written_above_it_and_to_nothing_that_decides() {
+    let bench = Bench::new();
+    let page = "# Scratch is full\n\n1. Look.\n\n2. If there are old checkpoints,\n   remove them.\n\n```sh\n\
+        find /scratch -mtime +30 -name '*.pt' -delete\n```\n\nOtherwise:\n\n```sh\n# drain the node\n\
+        scontrol update NodeName=$NODE State=DRAIN Reason=scratch\n```\n\n```mermaid\nflowchart TD\n\
+        A[Alert: scratch full] --> B{Old scratch checkpoints?}\nB -- yes --> C[Delete checkpoints in scratch]\n\
+        B -- no --> D[Drain: scratch stays full]\nC --> E([Done.])\nD --> F([Hand over])\n```\n";
+    bench.write("page.md", page);
+    bench.run(&["new", "x", "--from", "page.md"]).exits(0);
+    let made = bench.read("runbooks/x/runbook.yaml");
+    let node = |flow: &str| {
+        let (_, rest) = made.split_once(&format!("flow: \"{flow}\"\n")).unwrap();
+        rest.split_once("\n\n").unwrap().0.to_owned()
+    };
+    assert!(node("C").contains("-delete") && node("D").contains("State=DRAIN"), "{made}");
+    for asks in ["A", "B", "F"] {
+        assert!(node(asks).contains("step: ask"), "{made}");
+    }
+    assert!(node("E").trim_start().starts_with("end: resolved"), "{made}");
+    bench.run(&["test", "x"]).exits(0);
+    bench.run(&["check", "x"]).exits(0);
+}
+
 #[test]
 fn braces_and_quotes_of_a_page_stay_what_they_are() {
     let bench = Bench::new();

@@ -15,8 +15,8 @@ pub struct Block {
     pub at: Range<usize>,
     /// Where each piece of `text` is in the page: its begin here and there, and its length.
     pieces: Vec<(usize, usize, usize)>,
-    /// The heading above it.
-    pub heading: Option<String>,
+    /// What is written above it: the heading, and the last paragraph or item of a list.
+    pub before: String,
 }
 
 impl Block {
@@ -27,7 +27,7 @@ impl Block {
             text: text.to_owned(),
             at: 0..text.len(),
             pieces: vec![(0, 0, text.len())],
-            heading: None,
+            before: String::new(),
         }
     }
 
@@ -51,12 +51,17 @@ impl Block {
 /// The fenced blocks of a page, in order.
 pub fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
-    let mut heading: Option<String> = None;
+    let (mut heading, mut said) = (String::new(), String::new());
     let (mut in_heading, mut in_block) = (false, false);
     for (event, at) in Parser::new(page).into_offset_iter() {
         match event {
-            Event::Start(Tag::Heading { .. }) => (heading, in_heading) = (Some(String::new()), true),
+            Event::Start(Tag::Heading { .. }) => {
+                heading.clear();
+                said.clear();
+                in_heading = true;
+            }
             Event::End(TagEnd::Heading(_)) => in_heading = false,
+            Event::Start(Tag::Paragraph | Tag::Item) => said.clear(),
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
                 let language = info.split([' ', ',', '{', '\t']).next().unwrap_or_default();
                 in_block = true;
@@ -65,19 +70,20 @@ pub fn blocks(page: &str) -> Vec<Block> {
                     text: String::new(),
                     at,
                     pieces: Vec::new(),
-                    heading: heading.clone(),
+                    before: [heading.trim_end(), said.trim_end()].join("\n").trim().to_owned(),
                 });
             }
             Event::End(TagEnd::CodeBlock) => in_block = false,
-            Event::Text(text) | Event::Code(text) if in_heading => {
-                heading.get_or_insert_default().push_str(&text);
-            }
             Event::Text(text) if in_block => {
                 if let Some(block) = blocks.last_mut() {
                     block.pieces.push((block.text.len(), at.start, at.len()));
                     block.text.push_str(&text);
                 }
             }
+            Event::Text(text) | Event::Code(text) => {
+                if in_heading { &mut heading } else { &mut said }.push_str(&text);
+            }
+            Event::SoftBreak | Event::HardBreak => said.push(' '),
             _ => {}
         }
     }

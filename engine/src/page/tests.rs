@@ -68,7 +68,7 @@ fn blocks_know_their_place_also_in_an_indented_fence() {
     let flow = flow(&found[0].text).unwrap();
     assert_eq!(&page[found[0].place(&flow.boxes[0].at)], "A[\"größe\"]");
     assert_eq!(&page[found[0].place(&flow.arrows[0].at)], "A[\"größe\"] --> B");
-    assert_eq!((found[1].language.as_str(), found[1].heading.as_deref()), ("bash", Some("Next one")));
+    assert_eq!((found[1].language.as_str(), found[1].before.as_str()), ("bash", "Next one"));
     assert!(found[1].is_shell() && page[found[1].at.clone()].starts_with("~~~Bash"));
 }
 
