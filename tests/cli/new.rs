@@ -118,7 +118,7 @@ fn what_variables_are_called_says_little_about_where_a_command_belongs() {
 #[test]
 fn a_change_belongs_to_what_is_written_above_it_and_to_nothing_that_decides() {
     let bench = Bench::new();
-    let page = "# Scratch is full\n\n1. Look.\n\n2. If there are old checkpoints,\n   remove them.\n\n```sh\n\
+    let page = "# Old scratch is full\n\n1. Look.\n\n2. If there are old checkpoints,\n   remove them.\n\n```sh\n\
         find /scratch -mtime +30 -name '*.pt' -delete\n```\n\nOtherwise:\n\n```sh\n# drain the node\n\
         scontrol update NodeName=$NODE State=DRAIN Reason=scratch\n```\n\n```mermaid\nflowchart TD\n\
         A[Alert: scratch full] --> B{Old scratch checkpoints?}\nB -- yes --> C[Delete checkpoints in scratch]\n\

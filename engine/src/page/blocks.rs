@@ -15,7 +15,7 @@ pub struct Block {
     pub at: Range<usize>,
     /// Where each piece of `text` is in the page: its begin here and there, and its length.
     pieces: Vec<(usize, usize, usize)>,
-    /// What is written above it: the heading, and the last paragraph or item of a list.
+    /// What is written right above it: a paragraph, an item of a list or a heading.
     pub before: String,
 }
 
@@ -51,17 +51,10 @@ impl Block {
 /// The fenced blocks of a page, in order.
 pub fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
-    let (mut heading, mut said) = (String::new(), String::new());
-    let (mut in_heading, mut in_block) = (false, false);
+    let (mut said, mut in_block) = (String::new(), false);
     for (event, at) in Parser::new(page).into_offset_iter() {
         match event {
-            Event::Start(Tag::Heading { .. }) => {
-                heading.clear();
-                said.clear();
-                in_heading = true;
-            }
-            Event::End(TagEnd::Heading(_)) => in_heading = false,
-            Event::Start(Tag::Paragraph | Tag::Item) => said.clear(),
+            Event::Start(Tag::Heading { .. } | Tag::Paragraph | Tag::Item) => said.clear(),
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
                 let language = info.split([' ', ',', '{', '\t']).next().unwrap_or_default();
                 in_block = true;
@@ -70,7 +63,7 @@ pub fn blocks(page: &str) -> Vec<Block> {
                     text: String::new(),
                     at,
                     pieces: Vec::new(),
-                    before: [heading.trim_end(), said.trim_end()].join("\n").trim().to_owned(),
+                    before: said.clone(),
                 });
             }
             Event::End(TagEnd::CodeBlock) => in_block = false,
@@ -80,9 +73,7 @@ pub fn blocks(page: &str) -> Vec<Block> {
                     block.text.push_str(&text);
                 }
             }
-            Event::Text(text) | Event::Code(text) => {
-                if in_heading { &mut heading } else { &mut said }.push_str(&text);
-            }
+            Event::Text(text) | Event::Code(text) => said.push_str(&text),
             Event::SoftBreak | Event::HardBreak => said.push(' '),
             _ => {}
         }
