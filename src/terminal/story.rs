@@ -91,7 +91,7 @@ impl<'a> Story<'a> {
                 let title = if shown.title == shown.node { String::new() } else { format!(" ({title})") };
                 format!("{}{title}", line(end.word()))
             }
-            How::Failed { error } => format!("{title}: {}", paint.bad(&line(error))),
+            How::Failed { error, .. } => format!("{title}: {}", paint.bad(&line(error))),
             _ => {
                 let flow = shown.flow.as_deref().map(|flow| format!("{} ", line(flow))).unwrap_or_default();
                 let again = if self.told.contains(shown.node.as_str()) {

@@ -430,7 +430,7 @@ fn a_dry_run_as_a_tree() {
               all is well
 
     Not every path could be looked at: there are too many.
-    A real run would ask before each of its changes, at 2 nodes.
+    As far as is shown, a real run would ask before each of its changes, at 2 nodes.
     Dry run: nothing was changed.
     "#);
 }
@@ -460,7 +460,7 @@ fn a_dry_run_as_a_story() {
     ? ·  Title of drain  would change; what exactly is not known yet
 
     Not every path could be looked at: there are too many.
-    A real run would ask before each of its changes, at 2 nodes.
+    As far as is shown, a real run would ask before each of its changes, at 2 nodes.
     Dry run: nothing was changed.
     `--all-paths` shows every path, `--json` all there is to know.
     "#);

@@ -220,7 +220,10 @@ impl<'a> Tree<'a> {
                 }
             }
             How::Ask { prompt } => self.text(prompt, pad),
-            How::Failed { error } => self.text(error, pad),
+            How::Failed { error, help } => {
+                self.text(error, pad);
+                help.iter().for_each(|help| self.text(&format!("hint: {help}"), pad));
+            }
             _ => {}
         }
     }
@@ -254,10 +257,11 @@ impl<'a> Tree<'a> {
             let why = if failed { "something broke above" } else { "there are too many" };
             self.lines.push(paint.bad(&format!("Not every path could be looked at: {why}.")));
         }
+        let who = if dry.complete { "A real run" } else { "As far as is shown, a real run" };
         self.lines.push(match &asks[..] {
-            [] => "A real run would ask for no change.".to_owned(),
-            [_] => "A real run would ask before its one change.".to_owned(),
-            many => format!("A real run would ask before each of its changes, at {} nodes.", many.len()),
+            [] => format!("{who} would ask for no change."),
+            [_] => format!("{who} would ask before its one change."),
+            many => format!("{who} would ask before each of its changes, at {} nodes.", many.len()),
         });
         if ungated {
             self.lines.push(paint.bad("Some changes would be made without asking (approve: never)."));

@@ -361,7 +361,7 @@ impl Explorer<'_> {
         shown: &mut Shown,
         error: StepError,
     ) -> Result<(), WalkError> {
-        shown.how = How::Failed { error: error.to_string() };
+        shown.how = How::Failed { error: error.to_string(), help: error.help.clone() };
         let to = match &step.on_failure {
             OnFailure::Goto(to) if error.kind != StepErrorKind::NotRecorded => to,
             _ => {
@@ -398,7 +398,7 @@ impl Explorer<'_> {
             }
             Err(error) => {
                 self.complete = false;
-                shown.how = How::Failed { error: error.to_string() };
+                shown.how = How::Failed { error: error.to_string(), help: None };
             }
         }
         Ok(shown)

@@ -79,6 +79,9 @@ pub enum How {
     Failed {
         /// How.
         error: String,
+        /// What a person can do about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        help: Option<String>,
     },
     /// From here on everything is as at this number.
     Again {

@@ -330,7 +330,11 @@ impl Texts for How {
     fn texts(&mut self, visit: Visit<'_>) {
         match self {
             Self::Change { items, gated: _ } => items.texts(visit),
-            Self::Ask { prompt: text } | Self::Failed { error: text } => text.texts(visit),
+            Self::Ask { prompt } => prompt.texts(visit),
+            Self::Failed { error, help } => {
+                error.texts(visit);
+                help.texts(visit);
+            }
             Self::End { end: _, message } => message.texts(visit),
             Self::Open { .. }
             | Self::Read
