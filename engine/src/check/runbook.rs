@@ -16,8 +16,8 @@ use crate::source::node::{Node, Word};
 use crate::spread::{self, side_by_side};
 use crate::step::{Effect, OutcomeSpec, Registry, StepSpec};
 
-/// Fewer nodes than this are not worth a thread.
-const WORTH_IT: usize = 512;
+/// Fewer nodes than this are not worth a thread, which takes a megabyte of memory, too.
+const WORTH_IT: usize = 4096;
 
 /// Checks the runbook at `at`. Gives the outcomes of each of its nodes.
 pub(super) fn check(

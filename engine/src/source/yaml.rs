@@ -21,8 +21,8 @@ pub(super) const MAX_DEPTH: usize = 24;
 /// Keys, values and items in one file, what aliases repeat included.
 pub(super) const MAX_NODES: usize = 1_000_000;
 
-/// Bytes of a text that are worth a thread.
-const PART: usize = 64 << 10;
+/// Bytes of a text that are worth a thread, which takes a megabyte of memory, too.
+const PART: usize = 512 << 10;
 
 /// Reads one file. What is wrong goes to `findings`; `None` if there is no tree at all.
 pub(crate) fn parse(file: &SourceFile, index: usize, findings: &mut Findings) -> Option<Node> {
