@@ -28,10 +28,16 @@ pub(crate) fn side_by_side<T: Send, R: Send>(mut things: Vec<T>, work: impl Fn(T
     })
 }
 
+/// Things in as many [`parts`], each with the position of its first.
+pub(crate) fn chunks<T>(things: &[T], least: usize) -> Vec<(usize, &[T])> {
+    let size = things.len().div_ceil(parts(things.len(), least)).max(1);
+    (0..).step_by(size).zip(things.chunks(size)).collect()
+}
+
 /// What `work` makes of each, in order.
 pub(crate) fn spread<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let size = things.len().div_ceil(parts(things.len(), WORTH_IT)).max(1);
-    let done = side_by_side(things.chunks(size).collect(), |part| part.iter().map(&work).collect::<Vec<R>>());
+    let chunks = chunks(things, WORTH_IT);
+    let done = side_by_side(chunks, |(_, part)| part.iter().map(&work).collect::<Vec<R>>());
     done.into_iter().flatten().collect()
 }
 

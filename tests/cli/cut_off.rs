@@ -21,6 +21,15 @@ fn resume(bench: &Bench, args: &[&str]) -> Said {
     bench.run(&[&["resume", &run][..], args].concat())
 }
 
+/// A run whose process is killed when `scancel` has done its work and has not yet come back.
+fn killed_while_it_cancels(bench: &Bench) {
+    bench.write("slow-change", "");
+    let mut child = bench.spawn(RUN_YES);
+    bench.wait_for("cancelling");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn ctrl_c_during_a_read_stops_at_once_and_the_run_can_be_resumed() {
     let bench = bench();
@@ -80,11 +89,7 @@ fn a_second_ctrl_c_ends_it_at_once_and_resume_looks_what_happened() {
 #[test]
 fn killed_during_a_change_that_happened_it_is_not_repeated() {
     let bench = bench();
-    bench.write("slow-change", "");
-    let mut child = bench.spawn(RUN_YES);
-    bench.wait_for("cancelling");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed_while_it_cancels(&bench);
     let list = bench.run(&["runs", "list", "--json"]).exits(0).json();
     assert_eq!(list[0]["state"], "interrupted");
     let said = resume(&bench, &[]).exits(0);
@@ -95,12 +100,8 @@ fn killed_during_a_change_that_happened_it_is_not_repeated() {
 #[test]
 fn killed_during_a_change_that_did_not_happen_it_is_asked_again() {
     let bench = bench();
-    bench.write("slow-change", "");
     bench.write("scancel-is-lost", "");
-    let mut child = bench.spawn(RUN_YES);
-    bench.wait_for("cancelling");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed_while_it_cancels(&bench);
     std::fs::remove_file(bench.path("scancel-is-lost")).unwrap();
     std::fs::remove_file(bench.path("slow-change")).unwrap();
     let said = resume(&bench, &[]).exits(3);
@@ -214,12 +215,23 @@ fn locked(bench: &Bench) -> Vec<std::fs::File> {
 #[test]
 fn a_run_is_gone_on_with_at_once_after_its_process_was_killed() {
     let bench = bench();
-    bench.write("slow-change", "");
-    let mut child = bench.spawn(RUN_YES);
-    bench.wait_for("cancelling");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    killed_while_it_cancels(&bench);
+    let_go_soon(locked(&bench), || drop(resume(&bench, &["--yes"]).exits(0)));
+    assert_eq!(scancels(&bench), 1);
+}
+
+#[test]
+fn a_target_is_taken_at_once_after_the_process_that_had_it_was_killed() {
+    let bench = bench();
+    killed_while_it_cancels(&bench);
+    let said = |said: Said| assert!(said.out.contains("was left open: runbook resume"), "{}", said.out);
     let locks = locked(&bench);
+    std::fs::write(bench.path("job-state"), "RUNNING\n").unwrap();
+    let_go_soon(locks, || said(bench.run(RUN).exits(3)));
+}
+
+/// Lets go of locks one after the other while `meanwhile` goes on.
+fn let_go_soon(locks: Vec<std::fs::File>, meanwhile: impl FnOnce()) {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for lock in locks {
@@ -227,7 +239,6 @@ fn a_run_is_gone_on_with_at_once_after_its_process_was_killed() {
                 drop(lock);
             }
         });
-        resume(&bench, &["--yes"]).exits(0);
+        meanwhile();
     });
-    assert_eq!(scancels(&bench), 1);
 }

@@ -13,7 +13,7 @@ use crate::plan::{EndKind, InputType};
 use crate::source::convert::input::fits;
 use crate::source::document::{DocApprove, DocBody, DocNode, DocRunbook, DocStep, DocUndo, Document};
 use crate::source::node::{Node, Word};
-use crate::spread::{self, side_by_side};
+use crate::spread::{chunks, side_by_side};
 use crate::step::{Effect, OutcomeSpec, Registry, StepSpec};
 
 /// Fewer nodes than this are not worth a thread, which takes a megabyte of memory, too.
@@ -33,10 +33,9 @@ pub(super) fn check(
     let names = names(&file.text, document, registry, &fanned);
     let cx = || Checking { loaded, document, registry, names: &names, templates: Templates::new() };
     cx().top(findings);
-    let size = document.nodes.len().div_ceil(spread::parts(document.nodes.len(), WORTH_IT)).max(1);
-    let parts = document.nodes.chunks(size).zip((0..).step_by(size)).map(|part| (part, findings.part()));
-    let parts = side_by_side(parts.collect(), |((nodes, first), mut findings)| {
-        let cx = cx();
+    let before = &*findings;
+    let parts = side_by_side(chunks(&document.nodes, WORTH_IT), |(first, nodes)| {
+        let (cx, mut findings) = (cx(), before.part());
         let outcomes: Vec<Vec<String>> =
             (first..).zip(nodes).map(|(at, node)| cx.node(at, node, &mut findings)).collect();
         (outcomes, cx.templates.into_reads(), findings)

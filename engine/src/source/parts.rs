@@ -5,6 +5,8 @@
 //! change how it is read, but for anchors. So the file is cut before such lines, each part is read as a file of its own, and
 //! the entries of all are joined.
 
+use std::ops::Range;
+
 use super::events::{self, Part};
 use super::node::{Node, Value, Word};
 use crate::spread::side_by_side;
@@ -17,10 +19,12 @@ pub(super) fn read(text: &str, parts: usize) -> Option<Node> {
     }
     let indent = indent(text)?;
     let cuts = cuts(text, indent, parts);
-    let of = cuts.len() + 1;
-    let ends = cuts.iter().copied().chain([text.len()]);
-    let ranges = [0].into_iter().chain(cuts.iter().copied()).zip(ends).map(|(start, end)| start..end);
-    let read = side_by_side(ranges.collect(), |at| {
+    if cuts.is_empty() {
+        return None;
+    }
+    let bounds = [&[0], &cuts[..], &[text.len()]].concat();
+    let (ranges, of) = (bounds.windows(2).map(|bound| bound[0]..bound[1]).collect(), cuts.len() + 1);
+    let read = side_by_side(ranges, |at: Range<usize>| {
         let mut tree = events::read(&text[at.clone()], Part { at: at.start, of })?;
         if at.end < text.len() {
             reach(&mut tree, at.end, indent);
@@ -47,22 +51,30 @@ fn reach(node: &mut Node, end: usize, indent: usize) {
     }
 }
 
-/// How far the lines are indented that follow the last one that is not.
+/// How far the first line is indented after the last one that is not and begins with a key.
 fn indent(text: &str) -> Option<usize> {
-    let outer = |line: &&str| line.starts_with(|first: char| first.is_alphanumeric() || first == '_');
-    let last = text.split_inclusive('\n').rev().find(outer)?;
-    let after = last.as_ptr() as usize - text.as_ptr() as usize + last.len();
-    let line =
-        text[after..].lines().find(|line| !line.trim_start().starts_with('#') && !line.trim().is_empty())?;
-    Some(line.len() - line.trim_start_matches(' ').len()).filter(|indent| *indent > 0)
+    let mut after = None;
+    for line in text.lines().rev() {
+        let words = line.trim_start_matches(' ');
+        match line.len() - words.len() {
+            _ if words.trim_start().is_empty() || words.starts_with('#') => {}
+            0 => return after.filter(|_| is_key(words)),
+            indent => after = Some(indent),
+        }
+    }
+    None
+}
+
+/// Whether what begins like this may be a key.
+fn is_key(words: &str) -> bool {
+    words.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
 }
 
 /// Where lines begin that are indented so far and then have a word, about one for each part but the first.
 fn cuts(text: &str, indent: usize, parts: usize) -> Vec<usize> {
     let key = |line: &str| {
-        let word = line.trim_start_matches(' ');
-        line.len() - word.len() == indent
-            && word.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+        let words = line.trim_start_matches(' ');
+        line.len() - words.len() == indent && is_key(words)
     };
     let mut cuts: Vec<usize> = Vec::new();
     for part in 1..parts {
