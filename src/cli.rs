@@ -163,6 +163,9 @@ pub(crate) struct Resume {
     pub answers: Answers,
     #[command(flatten)]
     pub takes: TakeOver,
+    /// Go on with the recording in FILE, which `run --record` has begun
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// One JSON object per event on stdout; words for people go to stderr
     #[arg(long)]
     pub json: bool,

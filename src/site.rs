@@ -1,44 +1,94 @@
 //! The world of a run, recorded if asked.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::redact::Redactor;
-use engine::run::Started;
+use engine::run::{RunId, Started};
 use engine::site::Site;
+use serde_json::Value;
 use steps::site::{LiveSite, Recorder, RecordingError, RecordingWriter};
 
 use crate::error::CliError;
+use crate::exit::Exit;
+use crate::terminal::{Screen, Stream};
 
 /// The live world.
 pub(crate) struct Live {
     site: Arc<dyn Site>,
-    recorder: Option<Arc<Recorder>>,
+    recorder: Option<(Arc<Recorder>, PathBuf)>,
 }
 
 /// The live world of a run; with `record`, every exchange is written there as it happens.
 pub(crate) fn live(record: Option<&Path>, started: &Started, redactor: &Redactor) -> Result<Live, CliError> {
     let site: Arc<dyn Site> = Arc::new(LiveSite::new());
     let Some(path) = record else { return Ok(Live { site, recorder: None }) };
+    // That it cannot be written is known before the first step.
+    let writer = RecordingWriter::create(path, site.now(), &given(started, redactor))?;
+    Ok(Live::recorded(site, started, redactor, writer, path))
+}
+
+/// The live world of a run that is taken up; with `record`, what was recorded of it there goes on.
+pub(crate) fn live_again(
+    record: Option<&Path>,
+    started: &Started,
+    redactor: &Redactor,
+) -> Result<Live, CliError> {
+    let site: Arc<dyn Site> = Arc::new(LiveSite::new());
+    let Some(path) = record else { return Ok(Live { site, recorder: None }) };
+    if !path.exists() {
+        return Err(CliError::usage(
+            format!("{} is not there: a recording begins with the run", path.display()),
+            "`runbook run --record FILE` begins one; resume this run without",
+        ));
+    }
+    let (writer, recording) = RecordingWriter::go_on(path)?;
+    if recording.inputs != given(started, redactor) {
+        return Err(CliError::usage(
+            format!("{} is of a run with other inputs", path.display()),
+            "give the file that this run was begun with",
+        ));
+    }
+    Ok(Live::recorded(site, started, redactor, writer, path))
+}
+
+/// The inputs of a run, as a recording keeps them.
+fn given(started: &Started, redactor: &Redactor) -> BTreeMap<String, Value> {
     let inputs = started.plan.scopes.get("").map(|scope| &scope.inputs);
     let secret = |name: &String| inputs.and_then(|inputs| inputs.get(name)).is_some_and(|spec| spec.secret);
     let given = started.inputs.iter().filter(|(name, value)| !secret(name) && !value.is_null());
-    let given = given.map(|(name, value)| (name.clone(), redactor.value(value.clone()))).collect();
-    // That it cannot be written is known before the first step.
-    let writer = RecordingWriter::create(path, site.now(), &given)?;
-    let recorder = Arc::new(Recorder::new(site, started.run.as_str(), writer).hiding(redactor.clone()));
-    Ok(Live { site: Arc::clone(&recorder) as Arc<dyn Site>, recorder: Some(recorder) })
+    given.map(|(name, value)| (name.clone(), redactor.value(value.clone()))).collect()
 }
 
 impl Live {
+    fn recorded(
+        site: Arc<dyn Site>,
+        started: &Started,
+        redactor: &Redactor,
+        writer: RecordingWriter,
+        path: &Path,
+    ) -> Self {
+        let recorder = Arc::new(Recorder::new(site, started.run.as_str(), writer).hiding(redactor.clone()));
+        Self { site: Arc::clone(&recorder) as Arc<dyn Site>, recorder: Some((recorder, path.to_owned())) }
+    }
+
     /// The port that steps use.
     pub(crate) fn port(&self) -> Arc<dyn Site> {
         Arc::clone(&self.site)
     }
 
-    /// What kept the recording from being whole, if one was asked for.
-    pub(crate) fn unrecorded(&self) -> Option<CliError> {
-        Some(self.recorder.as_ref()?.take_error()?.into())
+    /// Says of the recording, if one was asked for, what kept it from being whole, which leaves the run what it is; or how
+    /// it goes on with the run, which ended with `exit`.
+    pub(crate) fn parting(&self, run: &RunId, exit: Option<Exit>) {
+        let Some((recorder, path)) = &self.recorder else { return };
+        let screen = Screen::on(Stream::Err);
+        if let Some(error) = recorder.take_error() {
+            CliError::from(error).print(&screen);
+        } else if matches!(exit, Some(Exit::Parked | Exit::Held | Exit::Locked | Exit::Interrupted)) {
+            let path = engine::site::quote(&path.to_string_lossy());
+            screen.line(format!("the recording goes on with: runbook resume {run} --record {path}"));
+        }
     }
 }
 

@@ -28,6 +28,7 @@ pages! {
     "report": "what reports hold, and the JSON of them",
     "classification": "how a true out-of-memory is told from fragmentation",
     "scenarios": "testing a runbook on recorded worlds",
+    "recordings": "what a run asked the world and was told, to rehearse it",
     "levers": "which launch settings are edited, and where",
     "howto-page": "turn a page into a runbook, and keep the two true",
     "howto-team": "let a team agree",

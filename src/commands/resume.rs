@@ -13,6 +13,7 @@ use crate::external;
 use crate::inputs;
 use crate::load::registry;
 use crate::place;
+use crate::probed::probed;
 use crate::secrets;
 use crate::session::Session;
 use crate::site;
@@ -48,9 +49,10 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     session.listen(Some(run.clone()))?;
     session.reporter.recall(&records);
     session.reporter.head(started, "");
-    let site = site::live(None, started, &redactor)?;
+    let site = site::live_again(args.record.as_deref(), started, &redactor)?;
     let mut registry = registry();
     external::complete(&mut registry, &started.plan, started.place.as_deref())?;
+    let registry = if args.record.is_some() { probed(&registry) } else { registry };
     let world =
         session.world(registry, site.port(), &account, consent, redactor, &started.plan, Some(elsewhere));
     let hold = lock
@@ -59,8 +61,9 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
         })
         .transpose()?;
     let mut walker = Walker::resume(witnessed(journal, &run), &records, account, place::host(), world)?;
-    let ending = session.walk_held(&mut walker, over, hold)?;
-    Ok(Exit::from(&ending))
+    let exit = session.walk_held(&mut walker, over, hold).map(|ending| Exit::from(&ending));
+    site.parting(&run, exit.as_ref().ok().copied());
+    exit
 }
 
 /// Refuses a rehearsal.

@@ -57,6 +57,7 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
         target,
         place: found.place(),
     };
+    let run = started.run.clone();
     let consent = consent(&options.answers, plan.data())?;
     let session = Session::new(options.json)?;
     let site = site::live(options.record.as_deref(), &started, &redactor)?;
@@ -71,10 +72,7 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
             walk(&session, &**store, started, world, lock.as_deref(), options.takes.take_over.as_deref())
         }
     };
-    if let Some(error) = site.unrecorded() {
-        // The run is what it is without it.
-        error.print(&Screen::on(Stream::Err));
-    }
+    site.parting(&run, ending.as_ref().ok().filter(|_| store.is_some()).copied());
     ending
 }
 

@@ -1,7 +1,10 @@
 //! The book: what is generated in it is current, and what it names is there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+
+use steps::site::{Exchange, Recording};
 
 use super::bench::Bench;
 
@@ -64,6 +67,41 @@ fn the_page_of_steps_is_what_they_say() {
     }
     assert!(page.matches("\n## ").count() >= 20);
     is_current("steps.md", &page);
+}
+
+#[test]
+fn the_recording_in_the_book_is_one_and_has_every_kind_of_exchange() {
+    let page = fs::read_to_string(docs().join("recordings.md")).unwrap();
+    let text = page.split("```").nth(1).unwrap().strip_prefix("yaml\n").unwrap();
+    let bench = Bench::new();
+    let path = bench.write("incident.yaml", text);
+    bench.write("incident.d/0001.txt", "step 118\n");
+    let recording = Recording::load(&path).unwrap();
+    assert_eq!(recording.format, steps::site::FORMAT);
+    let kinds: BTreeSet<String> = recording
+        .exchanges
+        .iter()
+        .map(|exchange| {
+            serde_json::to_value(exchange).unwrap().as_object().unwrap().keys().next().unwrap().clone()
+        })
+        .collect();
+    let rows = page.lines().skip_while(|line| !line.starts_with("| exchange")).skip(2);
+    let rows = rows.map_while(|line| line.strip_prefix("| `")?.split('`').next()).map(str::to_owned);
+    assert_eq!(rows.collect::<BTreeSet<_>>(), kinds);
+    // Whoever adds a kind adds it there.
+    for exchange in recording.exchanges {
+        match exchange {
+            Exchange::Run(_)
+            | Exchange::Read(_)
+            | Exchange::Stat(_)
+            | Exchange::Find(_)
+            | Exchange::List(_)
+            | Exchange::Replace(_)
+            | Exchange::Remove(_)
+            | Exchange::Idle(_) => {}
+        }
+    }
+    assert_eq!(kinds.len(), 8);
 }
 
 #[test]

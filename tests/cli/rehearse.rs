@@ -86,6 +86,38 @@ fn a_recording_holds_what_happened_until_the_run_was_killed() {
 }
 
 #[test]
+fn a_recording_goes_on_with_the_run() {
+    let bench = super::slurm::bench();
+    let parked = bench.run(&["run", "stop", "--job", "1", "--record", "incident.yaml"]).exits(3);
+    let run = bench.only_run();
+    let hint = format!("the recording goes on with: runbook resume {run} --record incident.yaml");
+    assert!(parked.err.contains(&hint), "{}", parked.err);
+    bench.run(&["rehearse", "stop", "--recording", "incident.yaml"]).exits(5);
+
+    let resume = |file: &str| bench.run(&["resume", &run, "--yes", "--record", file]);
+    let said = resume("other.yaml").exits(2);
+    assert!(said.err.contains("a recording begins with the run"), "{}", said.err);
+    bench.write(
+        "other.yaml",
+        &bench.read("incident.yaml").replacen("job: '1'", "job: '2'", 1).replacen(
+            "job: \"1\"",
+            "job: '2'",
+            1,
+        ),
+    );
+    let said = resume("other.yaml").exits(2);
+    assert!(said.err.contains("is of a run with other inputs"), "{}", said.err);
+    assert_eq!(scancels(&bench), 0);
+
+    let said = resume("incident.yaml").exits(0);
+    assert!(!said.err.contains("goes on with"), "{}", said.err);
+    let recording = bench.read("incident.yaml");
+    let elsewhere = Bench::new();
+    elsewhere.runbook("stop").write("incident.yaml", &recording);
+    elsewhere.run(&["rehearse", "stop", "--recording", "incident.yaml"]).exits(0);
+}
+
+#[test]
 fn a_recording_that_cannot_be_written_is_known_before_the_first_step() {
     let bench = bench();
     bench.run(&["run", "stop", "--job", "1", "--yes", "--record", "nowhere/incident.yaml"]).exits(1);

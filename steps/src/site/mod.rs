@@ -5,6 +5,7 @@ mod drain;
 mod files;
 mod heard;
 mod host;
+mod idle;
 mod live;
 mod local;
 mod marks;

@@ -26,7 +26,7 @@ use super::visits::Visits;
 /// another visit is the same question. Reads of
 /// other parts of a file are put together from the recorded ones. Files that the run writes are kept in memory and
 /// seen by its later reads (but not by commands). The clock begins where the recording began and moves by the time
-/// that commands took and that the run waits.
+/// that commands took, that the run waits, and that the recorded run was idle.
 pub struct RecordedSite {
     placeholder: Placeholder,
     state: Mutex<State>,
@@ -178,6 +178,14 @@ impl State {
         }
     }
 
+    /// The next exchange of a key. What was recorded after the run had been idle is answered as late as it was then.
+    fn take(&mut self, key: &str) -> Option<Exchange> {
+        let exchange = self.tape.take(key)?;
+        let idle = self.tape.idle_before(key);
+        self.advance(idle);
+        Some(exchange)
+    }
+
     fn advance(&mut self, by: Duration) {
         self.now = self.now.saturating_add(by).unwrap_or(self.now);
     }
@@ -198,7 +206,7 @@ impl Site for RecordedSite {
             state.visits.learn(&run_key(&asked), &recorded);
             key = recorded;
         }
-        let Some(Exchange::Run(ran)) = state.tape.take(&key) else {
+        let Some(Exchange::Run(ran)) = state.take(&key) else {
             return Err(not_recorded_command(&state.tape, &asked));
         };
         if ran.changes {
@@ -231,7 +239,7 @@ impl Site for RecordedSite {
             None => {}
         }
         let recorded = self.placeholder.out_text(path);
-        if let Some(Exchange::Read(read)) = state.tape.take(&read_key(&recorded, offset, length as u64)) {
+        if let Some(Exchange::Read(read)) = state.take(&read_key(&recorded, offset, length as u64)) {
             return match &read.error {
                 Some(failure) => Err(self.error(failure)),
                 None => Ok(self.placeholder.back(read.content.bytes())),
@@ -259,7 +267,7 @@ impl Site for RecordedSite {
                 lines: search.count_lines.then_some(0),
                 error: None,
             };
-            if state.written.contains_key(path) { None } else { state.tape.take(&find_key(&asked)) }
+            if state.written.contains_key(path) { None } else { state.take(&find_key(&asked)) }
         };
         match recorded {
             Some(Exchange::Find(sought)) => match &sought.error {
@@ -273,7 +281,7 @@ impl Site for RecordedSite {
     async fn stat(&self, path: &str) -> Result<Option<FileStat>, SiteError> {
         let mut state = self.state();
         let recorded = self.placeholder.out_text(path);
-        let found = state.tape.take(&path_key("stat", &recorded));
+        let found = state.take(&path_key("stat", &recorded));
         match (state.written.get(path), found) {
             (Some((None, _)), _) => Ok(None),
             (Some((Some(content), when)), found) => {
@@ -302,7 +310,7 @@ impl Site for RecordedSite {
             |name: &str| name.strip_prefix(&below).filter(|rest| !rest.contains('/')).map(str::to_owned);
         let written: Vec<_> =
             state.written.iter().filter_map(|(name, entry)| Some((child(name)?, entry.clone()))).collect();
-        let mut entries: BTreeMap<String, FileStat> = match state.tape.take(&path_key("list", &recorded)) {
+        let mut entries: BTreeMap<String, FileStat> = match state.take(&path_key("list", &recorded)) {
             Some(Exchange::List(listed)) => {
                 if let Some(failure) = &listed.error {
                     return Err(self.error(failure));
@@ -329,7 +337,7 @@ impl Site for RecordedSite {
         let mut state = self.state();
         let recorded = self.placeholder.out_text(path);
         let key = path_key("replace", &recorded);
-        let found = match state.tape.take(&key) {
+        let found = match state.take(&key) {
             Some(Exchange::Replace(replaced)) => Some(replaced),
             _ => None,
         };
@@ -360,7 +368,7 @@ impl Site for RecordedSite {
         let mut state = self.state();
         let recorded = self.placeholder.out_text(path);
         let key = path_key("remove", &recorded);
-        let found = match state.tape.take(&key) {
+        let found = match state.take(&key) {
             Some(Exchange::Remove(removed)) => Some(removed),
             _ => None,
         };

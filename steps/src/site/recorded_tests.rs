@@ -9,6 +9,7 @@ use engine::site::{Command, Site, SiteErrorKind, digest};
 use proptest::prelude::*;
 
 use super::{Content, Exchange, Looked, Ran, ReadPart, RecordedSite, Recorder, Recording, RecordingWriter};
+use crate::duration::Timespan;
 use crate::testkit::{FakeSite, exit, fails, ok};
 
 const RECORDED: &str = "20261124-aaaa";
@@ -159,7 +160,7 @@ fn squeue(stdout: &str, took: u64) -> Exchange {
     Exchange::Run(Ran {
         argv: Some(vec!["squeue".into(), "-j".into(), "7".into()]),
         stdout: Content::Inline(stdout.into()),
-        took: crate::duration::Timespan::seconds(took),
+        took: Timespan::seconds(took),
         ..Ran::default()
     })
 }
@@ -182,6 +183,40 @@ async fn answers_come_in_order_and_the_clock_is_the_recordings() {
     assert_eq!(site.now().to_string(), "2026-11-24T03:13:52Z");
     let input = ask.clone().stdin("recorded without input: fits any");
     assert!(site.run(&input).await.is_ok());
+}
+
+#[tokio::test]
+async fn while_the_run_was_idle_time_went_on_in_a_replay_too() {
+    let runs = [squeue("PENDING", 2), Exchange::Idle(Timespan::minutes(20)), squeue("RUNNING", 3)];
+    let site = RecordedSite::new(recording(runs.to_vec()), "r");
+    let ask = Command::argv(["squeue", "-j", "7"]);
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        site.run(&ask).await.unwrap();
+        times.push(site.now().to_string());
+    }
+    assert_eq!(times, ["2026-11-24T03:12:46Z", "2026-11-24T03:32:49Z", "2026-11-24T03:32:52Z"]);
+}
+
+/// Only what is neither asked nor slept is idle.
+#[tokio::test]
+async fn a_recording_tells_how_long_the_run_was_idle() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.yaml");
+    let world = Arc::new(world());
+    let writer = RecordingWriter::create(&path, world.now(), &BTreeMap::new()).unwrap();
+    let recorder = Recorder::new(Arc::clone(&world) as Arc<dyn Site>, RECORDED, writer);
+    let look = async || recorder.stat("/x").await.unwrap();
+    look().await;
+    recorder.sleep(Duration::from_secs(90)).await;
+    look().await;
+    world.sleep(Duration::from_secs(1260)).await;
+    look().await;
+    let exchanges = Recording::load(&path).unwrap().exchanges;
+    let idle: Vec<_> = exchanges.iter().filter(|one| matches!(one, Exchange::Idle(_))).collect();
+    assert_eq!(idle, [&Exchange::Idle(Timespan::minutes(21))]);
+    assert_eq!(exchanges.len(), 4);
+    assert_eq!(&exchanges[2], idle[0]);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use engine::site::{
 use jiff::Timestamp;
 
 use super::content::Content;
+use super::idle::Idle;
 use super::placeholder::Placeholder;
 use super::recording::{
     Exchange, Failure, Listed, Looked, Ran, ReadPart, RecordingError, Removed, Replaced, Sought,
@@ -22,13 +23,15 @@ use crate::duration::Timespan;
 pub struct Recorder {
     inner: Arc<dyn Site>,
     placeholder: Placeholder,
+    idle: Idle,
     writer: Mutex<RecordingWriter>,
 }
 
 impl Recorder {
     /// Writes what is asked of `inner` by the run with the id `run` into `writer`.
     pub fn new(inner: Arc<dyn Site>, run: &str, writer: RecordingWriter) -> Self {
-        Self { inner, placeholder: Placeholder::new(run), writer: Mutex::new(writer) }
+        let idle = Idle::since(writer.written());
+        Self { inner, placeholder: Placeholder::new(run), idle, writer: Mutex::new(writer) }
     }
 
     /// Writes down nothing of what this removes.
@@ -48,6 +51,15 @@ impl Recorder {
 
     fn keep(&self, exchange: Exchange) {
         self.writer().push(exchange);
+    }
+
+    /// Something is asked, until what is returned is dropped.
+    fn asks(&self) -> impl Drop + '_ {
+        let (asking, idle) = self.idle.ends(|| self.inner.now());
+        if let Some(idle) = idle {
+            self.keep(Exchange::Idle(Timespan(Duration::from_millis(idle.as_millis() as u64))));
+        }
+        asking
     }
 
     fn content(&self, bytes: &[u8]) -> Content {
@@ -119,6 +131,7 @@ impl Recorder {
 #[async_trait]
 impl Site for Recorder {
     async fn run(&self, command: &Command) -> Result<Output, SiteError> {
+        let _asking = self.asks();
         let before = self.inner.now();
         let answer = self.inner.run(command).await;
         let took = Duration::try_from(self.inner.now().duration_since(before)).unwrap_or_default();
@@ -127,12 +140,14 @@ impl Site for Recorder {
     }
 
     async fn read(&self, path: &str, offset: u64, length: usize) -> Result<Vec<u8>, SiteError> {
+        let _asking = self.asks();
         let answer = self.inner.read(path, offset, length).await;
         self.heard(path, offset, length, &answer);
         answer
     }
 
     async fn read_many(&self, parts: &[(String, u64, usize)]) -> Vec<Result<Vec<u8>, SiteError>> {
+        let _asking = self.asks();
         let answers = self.inner.read_many(parts).await;
         for ((path, offset, length), answer) in parts.iter().zip(&answers) {
             self.heard(path, *offset, *length, answer);
@@ -141,12 +156,14 @@ impl Site for Recorder {
     }
 
     async fn find(&self, path: &str, search: &Search) -> Result<Found, SiteError> {
+        let _asking = self.asks();
         let answer = self.inner.find(path, search).await;
         self.found(path, search, &answer);
         answer
     }
 
     async fn find_many(&self, parts: &[(String, Search)]) -> Vec<Result<Found, SiteError>> {
+        let _asking = self.asks();
         let answers = self.inner.find_many(parts).await;
         for ((path, search), answer) in parts.iter().zip(&answers) {
             self.found(path, search, answer);
@@ -155,6 +172,7 @@ impl Site for Recorder {
     }
 
     async fn stat(&self, path: &str) -> Result<Option<FileStat>, SiteError> {
+        let _asking = self.asks();
         let answer = self.inner.stat(path).await;
         self.keep(Exchange::Stat(Looked {
             path: self.text(path),
@@ -165,6 +183,7 @@ impl Site for Recorder {
     }
 
     async fn list(&self, path: &str) -> Result<Vec<DirEntry>, SiteError> {
+        let _asking = self.asks();
         let answer = self.inner.list(path).await;
         let named = |entry: &DirEntry| DirEntry { name: self.text(&entry.name), stat: entry.stat.clone() };
         self.keep(Exchange::List(Listed {
@@ -176,6 +195,7 @@ impl Site for Recorder {
     }
 
     async fn replace(&self, path: &str, expected: Option<&str>, content: &[u8]) -> Result<(), SiteError> {
+        let _asking = self.asks();
         let answer = self.inner.replace(path, expected, content).await;
         self.keep(Exchange::Replace(Replaced {
             path: self.text(path),
@@ -187,6 +207,7 @@ impl Site for Recorder {
     }
 
     async fn remove(&self, path: &str, expected: &str) -> Result<(), SiteError> {
+        let _asking = self.asks();
         let answer = self.inner.remove(path, expected).await;
         self.keep(Exchange::Remove(Removed {
             path: self.text(path),
@@ -201,6 +222,7 @@ impl Site for Recorder {
     }
 
     async fn sleep(&self, duration: Duration) {
+        let _asking = self.asks();
         self.inner.sleep(duration).await;
     }
 }

@@ -16,7 +16,7 @@ use super::writer::RecordingWriter;
 use crate::duration::Timespan;
 
 /// The format this program writes, and the newest it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The exchanges of one run with its site.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub enum Exchange {
     Replace(Replaced),
     /// A file's removal.
     Remove(Removed),
+    /// So long the run asked nothing and waited for nothing of its own: a person was thinking, or it was parked.
+    Idle(Timespan),
 }
 
 /// Why there was no answer.
@@ -224,7 +226,7 @@ impl Exchange {
             Self::Run(ran) => ran.changes,
             Self::Replace(replaced) => replaced.error.is_none(),
             Self::Remove(removed) => removed.error.is_none(),
-            Self::Read(_) | Self::Stat(_) | Self::Find(_) | Self::List(_) => false,
+            Self::Read(_) | Self::Stat(_) | Self::Find(_) | Self::List(_) | Self::Idle(_) => false,
         }
     }
 }
@@ -344,7 +346,11 @@ pub(super) fn contents(exchange: &mut Exchange) -> Vec<&mut Content> {
         Exchange::Run(ran) => vec![&mut ran.stdout, &mut ran.stderr],
         Exchange::Read(read) => vec![&mut read.content],
         Exchange::Replace(replaced) => vec![&mut replaced.content],
-        Exchange::Stat(_) | Exchange::Find(_) | Exchange::List(_) | Exchange::Remove(_) => Vec::new(),
+        Exchange::Stat(_)
+        | Exchange::Find(_)
+        | Exchange::List(_)
+        | Exchange::Remove(_)
+        | Exchange::Idle(_) => Vec::new(),
     }
 }
 
@@ -388,7 +394,7 @@ mod tests {
         ];
         let (_dir, path, text) = saved(&recording);
         insta::assert_snapshot!(text, @r#"
-recording: 1
+recording: 2
 clock: "2026-11-24T03:12:44Z"
 exchanges:
 - run:
@@ -446,6 +452,33 @@ exchanges:
         assert_eq!(Recording::parse(text.trim_end(), &path).unwrap(), recording, "edited, and complete");
     }
 
+    /// Wherever the machine died: what follows is added to what was whole.
+    #[test]
+    fn a_recording_goes_on_after_its_last_whole_exchange() {
+        let mut recording = Recording::new("2026-11-24T03:12:44Z".parse().unwrap());
+        recording.exchanges = vec![ran(&[b'x'; 20_000]), ran(b"two\nlines\n")];
+        let (_dir, path, text) = saved(&recording);
+        let added = ran(&[b'y'; 20_000]);
+        for (cut, whole) in [(text.len(), 2), (text.len() - 20, 1), (text.rfind("- run").unwrap(), 1)] {
+            fs::write(&path, &text[..cut]).unwrap();
+            let (mut writer, so_far) = RecordingWriter::go_on(&path).unwrap();
+            assert_eq!(so_far.exchanges, recording.exchanges[..whole], "{cut}");
+            writer.push(added.clone());
+            assert!(writer.take_error().is_none());
+            let mut all = recording.exchanges[..whole].to_vec();
+            all.push(added.clone());
+            assert_eq!(Recording::load(&path).unwrap().exchanges, all, "{cut}");
+        }
+        for other in [text.replace("\n", "\n  "), text.replace("exchanges:\n", "exchanges: []\nx:\n")] {
+            fs::write(&path, &other).unwrap();
+            RecordingWriter::go_on(&path).unwrap_err();
+            assert_eq!(fs::read_to_string(&path).unwrap(), other);
+        }
+        let indented = text.replacen("exchanges:\n", "exchanges:\n  ", 1).replace("\n-", "\n  -");
+        fs::write(&path, indented.replace("\n    ", "\n      ")).unwrap();
+        assert!(RecordingWriter::go_on(&path).unwrap_err().to_string().contains("nothing can be added"));
+    }
+
     #[test]
     fn what_is_no_recording_is_refused_with_its_place() {
         let dir = tempfile::tempdir().unwrap();
@@ -455,7 +488,7 @@ exchanges:
             Recording::load(&path).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "")
         };
         let head = "recording: 1\nclock: 2026-11-24T03:12:44Z\nexchanges:\n";
-        assert!(load("recording: 2\nclock: 2026-11-24T03:12:44Z\nexchanges: []\n").contains("format 2"));
+        assert!(load("recording: 3\nclock: 2026-11-24T03:12:44Z\nexchanges: []\n").contains("format 3"));
         assert!(load(&format!("{head}- run: {{ exit: 0 }}\n")).contains("either `argv` or `script`"));
         assert!(
             load(&format!("{head}- read: {{ path: /a, content: {{ file: ../../etc/passwd }} }}\n"))

@@ -1,6 +1,7 @@
 //! A recording as a replay consumes it: by what was asked, in the order in which it was asked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -26,6 +27,8 @@ pub(super) struct Tape {
     reads: BTreeMap<String, BTreeSet<Key>>,
     /// Every command of the recording, as it is named in errors.
     commands: BTreeSet<String>,
+    /// How long the run was idle, by place, as far as the replay has not come to it.
+    idle: BTreeMap<usize, Duration>,
     /// Keys of commands that name visits, by the key without their numbers, in order.
     numbered: BTreeMap<String, Vec<Key>>,
 }
@@ -102,6 +105,7 @@ impl Tape {
             reached: 0,
             reads: BTreeMap::new(),
             commands: BTreeSet::new(),
+            idle: BTreeMap::new(),
             numbered: BTreeMap::new(),
         };
         for (place, exchange) in exchanges.into_iter().enumerate() {
@@ -130,6 +134,10 @@ impl Tape {
                 Exchange::List(listed) => path_key("list", &listed.path),
                 Exchange::Replace(replaced) => path_key("replace", &replaced.path),
                 Exchange::Remove(removed) => path_key("remove", &removed.path),
+                Exchange::Idle(long) => {
+                    tape.idle.insert(place, long.0);
+                    continue;
+                }
             };
             tape.queues.entry(key).or_default().exchanges.push((place, exchange));
         }
@@ -144,6 +152,13 @@ impl Tape {
         let changes = queue.exchanges.iter().any(|(_, exchange)| exchange.changes());
         let (from, to) = if changes { (0, usize::MAX) } else { window };
         queue.take(from, to).cloned()
+    }
+
+    /// How long the run had been idle before the exchange that was taken last under this key, each time counted once.
+    pub(super) fn idle_before(&mut self, key: &str) -> Duration {
+        let place = self.queues.get(key).and_then(Queue::passed).unwrap_or(0);
+        let later = self.idle.split_off(&place);
+        std::mem::replace(&mut self.idle, later).into_values().sum()
     }
 
     /// The change that was taken last under this key was made.

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::content::Content;
-use super::recording::{Exchange, FORMAT, RecordingError, beside, contents};
+use super::recording::{Exchange, FORMAT, Recording, RecordingError, beside, contents};
+use crate::duration::Timespan;
 
 /// More bytes than this go to a file beside the recording.
 const INLINE_LIMIT: usize = 16 << 10;
@@ -31,6 +32,8 @@ pub struct RecordingWriter {
     file: File,
     /// Contents so far: they number the files beside the recording.
     contents: usize,
+    /// When something was last written.
+    written: Timestamp,
     broken: Option<RecordingError>,
 }
 
@@ -48,7 +51,39 @@ impl RecordingWriter {
         let head = yaml(&Head { recording: FORMAT, clock, inputs }).map_err(at)?;
         let mut file = File::create(path).map_err(at)?;
         file.write_all(format!("{head}exchanges:\n").as_bytes()).map_err(at)?;
-        Ok(Self { path: path.to_owned(), file, contents: 0, broken: None })
+        Ok(Self { path: path.to_owned(), file, contents: 0, written: clock, broken: None })
+    }
+
+    /// Goes on with the recording at `path`, which is returned as it is so far. A last exchange whose line does not end is
+    /// cut off: the machine died while it was written.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written, or that is no recording to which exchanges can be added as they are written.
+    pub fn go_on(path: &Path) -> Result<(Self, Recording), RecordingError> {
+        let at = |source| RecordingError::Io { path: path.to_owned(), source };
+        let mut text = fs::read_to_string(path).map_err(at)?;
+        if !text.ends_with('\n') {
+            text.truncate(text.rfind("\n- ").map_or(text.len(), |at| at + 1));
+        }
+        let mut recording = Recording::parse(&text, path)?;
+        // An edited one may be laid out in another way.
+        let more = text.clone() + &yaml(&[Exchange::Idle(Timespan::default())]).map_err(at)?;
+        let more = Recording::parse(&more, path).map_or(0, |more| more.exchanges.len());
+        if more != recording.exchanges.len() + 1 {
+            let message = "nothing can be added at its end: its exchanges do not each begin with `-` at the beginning of a line";
+            return Err(RecordingError::Malformed { path: path.to_owned(), message: message.to_owned() });
+        }
+        let file = File::options().append(true).open(path).map_err(at)?;
+        let modified = file.metadata().and_then(|metadata| metadata.modified()).map_err(at)?;
+        file.set_len(text.len() as u64).map_err(at)?;
+        let written = Timestamp::try_from(modified).unwrap_or(recording.clock);
+        let contents = recording.exchanges.iter_mut().map(|exchange| contents(exchange).len()).sum();
+        Ok((Self { path: path.to_owned(), file, contents, written, broken: None }, recording))
+    }
+
+    /// When something was last written into it.
+    pub(super) fn written(&self) -> Timestamp {
+        self.written
     }
 
     /// Adds an exchange. After the first that cannot be written no other is: a recording with a hole would tell of another
