@@ -259,6 +259,23 @@ mod tests {
     }
 
     #[tokio::test(flavor = "current_thread")]
+    async fn what_real_releases_answer_is_understood() {
+        for (version, text, json) in fixture::versions::REAL {
+            let site = FakeSite::shared();
+            no_records(&site);
+            site.answer("scontrol -o show job 6", *text);
+            site.answer("scontrol show job 6 --json", *json);
+            let Found::Job(record, _) = job(&site.cx(), &id("6")).await.unwrap() else { panic!("{version}") };
+            assert_eq!(record.name.as_deref(), Some("my job=1 Reason=x"), "{version}");
+            assert_eq!(record.comment.as_deref(), Some("hello JobState=FAILED a=b"), "{version}");
+            assert_eq!(record.state.as_ref().unwrap().word(), "COMPLETED", "{version}");
+            assert_eq!(record.stdout.as_deref(), Some("/d/logs/my job=1 Reason=x-6.out"), "{version}");
+            assert_eq!((record.exit_code.as_deref(), record.gpus), (Some("0:0"), Some(0)), "{version}");
+            assert!(!site.lines().iter().any(|line| line.starts_with("squeue")), "{version}");
+        }
+    }
+
+    #[tokio::test(flavor = "current_thread")]
     async fn an_array_is_not_one_job() {
         let site = FakeSite::shared();
         no_records(&site);
