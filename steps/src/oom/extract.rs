@@ -10,6 +10,7 @@ use super::logtime::Clock;
 use super::message::{OomMessage, Passage, Proof, read};
 use super::prefix::{Prefixes, Who};
 use super::progress::step_of;
+use super::quoted::is_quoted;
 use super::scan::Window;
 use super::sightings::Sightings;
 use super::summary::{MemorySummary, Tables};
@@ -188,28 +189,25 @@ fn stand(all: &[Line], at: usize, start: usize, message: &OomMessage) -> Option<
         };
     }
     pattern!(
-        QUOTED,
-        r"^\s*(?:#|//|\*\s|>|\+{1,3} ?echo\b|echo\b|raise\b|print\(|assert\b|except\b|if\b|elif\b|return\b|(?:logg(?:er|ing)|log|warnings?)\.\w+\()"
-    );
-    pattern!(
-        ADVICE,
-        r"(?i)\bif (?:you|there|it|an?)\b|\be\.g\b|for example|such as|in case of|to (?:avoid|fix|prevent)|\bhints?:|\btips?:|\bencounter|known issue|usually means|\bmay cause|\bor reduce"
-    );
-    pattern!(
         RAISED,
         r"(?i)error|exception|fail|fatal|what\(\)|terminate|abort|NCCL WARN|slurm|kernel|\[rank|critical"
     );
     pattern!(WARNED, r"\b(?:WARN(?:ING)?|INFO|DEBUG|warning)\b");
     pattern!(
         AGAIN,
-        r"(?i)\bretrying\b|\bwill retry|retry with|\brecover|skipping (?:the |this )?batch|(?:reduc|decreas)ing (?:the )?(?:micro[- ]?)?batch[ _]size (?:to|from)|trying (?:again|with)|falling back|copy inputs"
+        concat!(
+            r"(?i)\bretrying\b|\bwill retry|retry with|trying (?:again|with)|falling back|copy inputs|\bcontinuing\b",
+            r"|\brecover(?:ed|ing)\b|\b(?:attempting|trying) to recover|\bOOM recover",
+            r"|skipp(?:ing|ed) (?:the |this )?(?:batch|step|sample)\b|\b(?:batch|step|sample) (?:was )?skipped",
+            r"|(?:reduc|decreas|halv)ing (?:the )?(?:micro[- _]?)?batch(?:[ _]size)? (?:to|from)",
+        )
     );
     let line = &all[at].text;
     let before = &line[..start.min(line.len())];
     if message.kind.nature() == Nature::Harmless {
         return Some(Stand::Warned);
     }
-    if QUOTED.is_match(line) || !message.is_sized() && ADVICE.is_match(line) {
+    if is_quoted(line, start, message) {
         return None;
     }
     if message.kind.nature() == Nature::Host {

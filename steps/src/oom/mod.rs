@@ -17,6 +17,7 @@ mod outcome;
 mod placing;
 mod prefix;
 mod progress;
+mod quoted;
 mod read;
 #[cfg(test)]
 mod read_tests;
