@@ -1,7 +1,9 @@
 //! From the windows of one file to its events.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
+use super::document::{AROUND, is_document};
 use super::event::{Event, Place, Stand};
 use super::kind::{Kind, Nature};
 use super::launcher::{Launchers, SummaryReader, srun};
@@ -226,8 +228,19 @@ fn stand(all: &[Line], at: usize, start: usize, message: &OomMessage) -> Option<
         .filter(|next| next.who == all[at].who)
         .take(4)
         .any(|next| AGAIN.is_match(&next.text));
-    let warned = !nccl && (WARNED.is_match(before) || again);
+    let warned = !nccl && (WARNED.is_match(before) || again) || is_on_a_page(all, at);
     Some(if warned && message.proof == Proof::Says { Stand::Warned } else { Stand::Raised })
+}
+
+/// Whether a line that no launcher and no logger has labelled stands in a text for people.
+fn is_on_a_page(all: &[Line], at: usize) -> bool {
+    let line = &all[at];
+    if line.who != Who::default() || !line.prefix.is_empty() || line.time.is_some() {
+        return false;
+    }
+    let texts = |lines: Range<usize>| all[lines].iter().map(|line| line.text.as_str()).collect::<Vec<_>>();
+    let (from, to) = (at.saturating_sub(AROUND), all.len().min(at + 1 + AROUND));
+    is_document(&texts(from..at), &texts(at + 1..to))
 }
 
 /// The line's time, or the last one that its printer gave before.

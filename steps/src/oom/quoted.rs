@@ -1,4 +1,4 @@
-//! Whether an out-of-memory text is quoted: a comment, source code, documentation, data of a prompt, advice.
+//! Whether an out-of-memory text is quoted in its line: a comment, source code, documentation, data of a prompt, advice.
 
 use super::message::OomMessage;
 use crate::text::{Pattern, boundary, pattern};
@@ -21,16 +21,16 @@ patterns! {
     SOURCE, r"^\s*(?:#|//|\*\s|>|\+{1,3} ?echo\b|echo\b|raise\b|print\(|assert\b|except\b|if\b|elif\b|return\b",
         r"|(?:logg(?:er|ing)|log|warnings?)\.\w+\(|with [\w.]+\(|import \w|from [\w.]+ import\b|[A-Za-z_]+ ?= ?\d+,?\s*$)";
     /// A comment behind code, a string that is given a name, a record of a data set.
-    EMBEDDED, r#"\S\s+(?:#|//)\s|^\s*[A-Za-z_][\w.]* = [bfru]{0,2}["'(]"#,
-        r#"|"(?:instruction|prompt|completion|question|answer|chosen|rejected)": ?"|"role": ?""#;
+    EMBEDDED, r#"\S\s+(?:#|//)\s|^\s*(?:let |mut |const |var |static |auto |final )*[A-Za-z_][\w.]* = [bfru]{0,2}["'(]"#,
+        r#"|"(?:instruction|prompt|completion|question|answer|chosen|rejected)": ?"|"role": ?"|<(?:code|li|p|h\d)>"#;
     /// Words right before a message that speak of it.
     SPOKEN, r"(?i)\b(?:why|fix|avoid|prevent|solve|resolve|(?:i|you|we) get|getting|see|seeing|such as|like|called|gives?|giving",
         r#"|for example[:,]?|e\.g\.|this (?:error |message|error message)[:,]?)\s+["'`*]*"#, PATH;
     ADVISED, r"(?i)\bif (?:you|there|it|an?)\b|\byou (?:may|might|can|could|will|must|should)\b|\bhow (?:do|to|can)\b",
-        r"|\bfor example\b|\be\.g\.";
+        r"|\bfor example\b|\be\.g\.|如果|避免";
     /// An article: a log does not use one there, but people's words for an exception do.
     ARTICLE, r"(?i)\b(?:the|an?)\s+", PATH;
-    LITERAL, r#"(["'`])["'`]*"#, PATH;
+    LITERAL, r#"(["'`“‘「『])["'`]*"#, PATH;
     /// The quotation marks of a log: around the text of an exception, the value of a record.
     PRINTED, r#"(?i)(?:(?:Error|Exception)\('|["']\s*:\s*["']|\b(?:err|error|msg|message|exc\w*|reason|cause|event|details?)\s*[=:]\s*["'])$"#;
     QUESTION, r#"[A-Za-z)]\?(?:["'`*\s]|$)"#;
@@ -91,6 +91,10 @@ mod tests {
             format!("sample 12: Q: why RuntimeError: {WHOLE}? A: reduce the batch size"),
             format!("batch_size: 16  # 32 -> RuntimeError: {WHOLE}"),
             format!("ERR = \"RuntimeError: {WHOLE}\""),
+            format!("        let line = \"torch.OutOfMemoryError: {WHOLE}\";"),
+            format!("<li><code>RuntimeError: {TORN}</code> lower the batch size</li>"),
+            format!("「RuntimeError: {TORN}」というエラーが出た場合"),
+            format!("如果出现 RuntimeError: {TORN} 的错误"),
             format!(r#"{{"role": "user", "content": "{WHOLE} What now?"}}"#),
             format!(r#"{{"instruction": "Explain it", "input": "torch.OutOfMemoryError: {WHOLE}"}}"#),
             format!("**Q: I get `RuntimeError: {TORN}`. What should I do?**"),

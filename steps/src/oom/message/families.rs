@@ -155,7 +155,8 @@ static DRIVER: Pattern = Pattern::new(|| {
         r"|out_of_memory: CUDA error",
         r"|cudaMalloc(?: retry)? failed: out of memory",
         r"|cuMem\w+ failed.{0,40}out of memory",
-        // spconv's TensorView; Caffe2; bitsandbytes, csrc/ops.cu; Paddle; the level-zero runtime beneath XPUs.
+        // TVM; spconv's TensorView; Caffe2; bitsandbytes, csrc/ops.cu; Paddle; the level-zero runtime beneath XPUs.
+        r"|\bCUDA: out of memory",
         r"|cuda failed with error 2 out of memory",
         r"|error == cudaSuccess\. 2 vs 0",
         r"|Error out of memory at line \d+ in file",
