@@ -159,20 +159,41 @@ pub(crate) struct FileFindings {
 /// The line at `at` with as many following lines of its printer as the message needs, and which those are.
 fn passage(all: &[Line], at: usize) -> Option<(Passage, Vec<usize>)> {
     let line = &all[at];
-    let following: Vec<usize> = (at + 1..all.len().min(at + 200))
-        .filter(|next| is_same_printer(line, &all[*next]))
-        .take(MOST_LINES)
-        .collect();
-    let up_to = |count: usize| {
-        let texts: Vec<&str> = following[..count].iter().map(|next| all[*next].text.as_str()).collect();
-        Passage::new(&line.text, &texts)
-    };
-    let whole = read(&up_to(following.len()))?;
-    let needed = (0..=following.len()).find(|count| read(&up_to(*count)).as_ref() == Some(&whole))?;
-    let mut used = following;
-    used.truncate(needed);
-    let texts: Vec<&str> = used.iter().map(|next| all[*next].text.as_str()).collect();
-    Some((Passage::new(&line.text, &texts), used))
+    let near = at + 1..all.len().min(at + 200);
+    let labelled = near.clone().filter(|next| is_same_printer(line, &all[*next])).take(MOST_LINES).collect();
+    let (whole, following) = whole(all, at, labelled)?;
+    if whole.capacity.is_some() || line.prefix.is_empty() {
+        return needed(all, at, &whole, following);
+    }
+    // A terminal wraps a line after its label, and the rest has none.
+    let bare = near.take_while(|next| all[*next].prefix.is_empty()).take(MOST_LINES).collect();
+    match self::whole(all, at, bare) {
+        Some((wrapped, bare)) if wrapped.capacity.is_some() => needed(all, at, &wrapped, bare),
+        _ => needed(all, at, &whole, following),
+    }
+}
+
+/// What the line at `at` says together with these.
+fn whole(all: &[Line], at: usize, following: Vec<usize>) -> Option<(OomMessage, Vec<usize>)> {
+    Some((read(&joined(all, at, &following))?, following))
+}
+
+/// The first of these lines without which the message would say less.
+fn needed(
+    all: &[Line],
+    at: usize,
+    whole: &OomMessage,
+    mut used: Vec<usize>,
+) -> Option<(Passage, Vec<usize>)> {
+    let says_all = |count: &usize| read(&joined(all, at, &used[..*count])).as_ref() == Some(whole);
+    let count = (0..=used.len()).find(says_all)?;
+    used.truncate(count);
+    Some((joined(all, at, &used), used))
+}
+
+fn joined(all: &[Line], at: usize, following: &[usize]) -> Passage {
+    let texts: Vec<&str> = following.iter().map(|next| all[*next].text.as_str()).collect();
+    Passage::new(&all[at].text, &texts)
 }
 
 /// Whether a line can continue another: srun repeats only its own label where it cuts a line in two.
@@ -212,6 +233,9 @@ fn stand(all: &[Line], at: usize, start: usize, message: &OomMessage) -> Option<
     if is_quoted(line, start, message) {
         return None;
     }
+    if is_on_a_page(all, at) {
+        return Some(Stand::Warned);
+    }
     if message.kind.nature() == Nature::Host {
         return Some(Stand::Raised);
     }
@@ -228,7 +252,7 @@ fn stand(all: &[Line], at: usize, start: usize, message: &OomMessage) -> Option<
         .filter(|next| next.who == all[at].who)
         .take(4)
         .any(|next| AGAIN.is_match(&next.text));
-    let warned = !nccl && (WARNED.is_match(before) || again) || is_on_a_page(all, at);
+    let warned = !nccl && (WARNED.is_match(before) || again);
     Some(if warned && message.proof == Proof::Says { Stand::Warned } else { Stand::Raised })
 }
 

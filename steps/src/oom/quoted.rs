@@ -18,7 +18,7 @@ macro_rules! patterns {
 
 patterns! {
     /// Lines that are source code, a comment or the echo of a command, whatever is in them.
-    SOURCE, r"^\s*(?:#|//|\*\s|>|\+{1,3} ?echo\b|echo\b|raise\b|print\(|assert\b|except\b|if\b|elif\b|return\b",
+    SOURCE, r"^\s*(?:#|//|\*\s|[-+] `|>|\+{1,3} ?echo\b|echo\b|raise\b|print\(|assert\b|except\b|if\b|elif\b|return\b",
         r"|(?:logg(?:er|ing)|log|warnings?)\.\w+\(|with [\w.]+\(|import \w|from [\w.]+ import\b|[A-Za-z_]+ ?= ?\d+,?\s*$)";
     /// A comment behind code, a string that is given a name, a record of a data set.
     EMBEDDED, r#"\S\s+(?:#|//)\s|^\s*(?:let |mut |const |var |static |auto |final )*[A-Za-z_][\w.]* = [bfru]{0,2}["'(]"#,
@@ -110,6 +110,8 @@ mod tests {
                 .into(),
             "You may get RESOURCE_EXHAUSTED: Out of memory while trying to allocate 123 bytes".into(),
             "NCCL may fail with Cuda failure 'out of memory' if the GPU is full".into(),
+            "When `torch.OutOfMemoryError` says: Tried to allocate 15.00 GiB.".into(),
+            format!("    - `torch.OutOfMemoryError: {WHOLE}`"),
             "  CUBLAS_STATUS_ALLOC_FAILED = 3".into(),
             "  cudaErrorMemoryAllocation = 2,".into(),
             "from numpy.core._exceptions import _ArrayMemoryError".into(),
