@@ -49,7 +49,14 @@ pub(super) fn is_quoted(line: &str, start: usize, message: &OomMessage) -> bool 
     let class = if line[start..].starts_with(CLASS) { CLASS.len() } else { 0 };
     let before = &line[..start + class];
     let near = &before[boundary(before, before.len().saturating_sub(NEAR))..];
-    if SOURCE.is_match(line) || EMBEDDED.is_match(before) || SPOKEN.is_match(near) || ADVISED.is_match(near) {
+    // A class in Markdown, without what it says.
+    let named = class > 0 && line[start + class..].starts_with('`');
+    if named
+        || SOURCE.is_match(line)
+        || EMBEDDED.is_match(before)
+        || SPOKEN.is_match(near)
+        || ADVISED.is_match(near)
+    {
         return true;
     }
     if message.capacity.or(message.allocated).is_some() {
@@ -110,7 +117,7 @@ mod tests {
                 .into(),
             "You may get RESOURCE_EXHAUSTED: Out of memory while trying to allocate 123 bytes".into(),
             "NCCL may fail with Cuda failure 'out of memory' if the GPU is full".into(),
-            "When `torch.OutOfMemoryError` says: Tried to allocate 15.00 GiB.".into(),
+            format!("When `torch.OutOfMemoryError` says: {WHOLE}"),
             format!("    - `torch.OutOfMemoryError: {WHOLE}`"),
             "  CUBLAS_STATUS_ALLOC_FAILED = 3".into(),
             "  cudaErrorMemoryAllocation = 2,".into(),
