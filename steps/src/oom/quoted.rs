@@ -30,9 +30,14 @@ patterns! {
         r"|\bfor example\b|\be\.g\.|如果|避免";
     /// An article: a log does not use one there, but people's words for an exception do.
     ARTICLE, r"(?i)\b(?:the|an?)\s+", PATH;
+    /// Code within a sentence, in Markdown.
+    INLINE, r"[^\s`]\s*`+", PATH;
     LITERAL, r#"(["'`“‘「『])["'`]*"#, PATH;
     /// The quotation marks of a log: around the text of an exception, the value of a record.
-    PRINTED, r#"(?i)(?:(?:Error|Exception)\('|["']\s*:\s*["']|\b(?:err|error|msg|message|exc\w*|reason|cause|event|details?)\s*[=:]\s*["'])$"#;
+    PRINTED, r#"(?i)(?:(?:Error|Exception)\('|["']\s*:\s*["']|\b(?:err|error|msg|message|exc\w*|reason|cause|event|details?)\s*:\s*["']"#,
+        r#"|(?:^|[^,\s]\s+)(?:err|error|msg|message|exc\w*|reason|cause|event|details?)\s*=\s*["']|\bwith error ["'])$"#;
+    /// A string on a line of its own, as in a list or between parentheses.
+    STRING, r#"^\s{4,}[bfru]{0,2}["'][^"']*(?:["'][,)\s]*)?$"#;
     QUESTION, r#"[A-Za-z)]\?(?:["'`*\s]|$)"#;
     /// The trace of a shell, an interactive session, a patch.
     SESSION, r"^\s*(?:\+|\$ |>>> )";
@@ -54,6 +59,7 @@ pub(super) fn is_quoted(line: &str, start: usize, message: &OomMessage) -> bool 
     if named
         || SOURCE.is_match(line)
         || EMBEDDED.is_match(before)
+        || INLINE.is_match(near)
         || SPOKEN.is_match(near)
         || ADVISED.is_match(near)
     {
@@ -66,6 +72,7 @@ pub(super) fn is_quoted(line: &str, start: usize, message: &OomMessage) -> bool 
     if literal.is_some_and(|mark| !PRINTED.is_match(&near[..mark.end()]))
         || ARTICLE.is_match(near)
         || SESSION.is_match(line)
+        || STRING.is_match(line)
         || QUESTION.is_match(line)
     {
         return true;
@@ -113,6 +120,10 @@ mod tests {
             format!("    with pytest.raises(torch.OutOfMemoryError, match=\"{TORN}\"):"),
             format!("+ python check_log.py --pattern 'RuntimeError: {TORN}'"),
             format!("Running command: grep -q 'torch.OutOfMemoryError: {TORN}' train.log"),
+            format!("**Symptom:** `torch.OutOfMemoryError: {WHOLE}` during the first step"),
+            format!("we get the following issue: ```RuntimeError: {WHOLE}```"),
+            format!("        \"Exception: Capture cuda graph failed: {TORN}.\""),
+            format!("        _result(True, False, err=\"{TORN}\","),
             "  --batch-size N   (default 8; larger values give RuntimeError: CUDA out of memory. on 16 GB)"
                 .into(),
             "You may get RESOURCE_EXHAUSTED: Out of memory while trying to allocate 123 bytes".into(),
@@ -146,6 +157,8 @@ mod tests {
             format!("AlgorithmError: OutOfMemoryError('{TORN}'), exit code: 1"),
             format!(r#"{{"level": "error", "error": "{TORN}"}}"#),
             format!("time=\"2026-11-23T07:49:56Z\" level=error msg=\"step failed\" err=\"{TORN}\" rank=3"),
+            format!("RuntimeError: Worker failed with error '{TORN}', please check the stack trace above"),
+            format!("    \"message\": \"{TORN}\","),
             format!("'{WHOLE}'"),
             format!("`{WHOLE}`"),
             format!("error=\"{WHOLE}\" level=error"),
