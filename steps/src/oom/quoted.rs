@@ -24,12 +24,12 @@ patterns! {
     EMBEDDED, r#"\S\s+(?:#|//)\s|^\s*(?:let |mut |const |var |static |auto |final )*[A-Za-z_][\w.]* = [bfru]{0,2}["'(]"#,
         r#"|"(?:instruction|prompt|completion|question|answer|chosen|rejected)": ?"|"role": ?"|<(?:code|li|p|h\d)>"#;
     /// Words right before a message that speak of it.
-    SPOKEN, r"(?i)\b(?:why|fix|avoid|prevent|solve|resolve|(?:i|you|we) get|getting|see|seeing|such as|like|called|gives?|giving",
-        r#"|for example[:,]?|e\.g\.|this (?:error |message|error message)[:,]?)\s+["'`*]*"#, PATH;
+    SPOKEN, r"(?i:\b(?:why|fix|avoid|prevent|solve|resolve|(?:i|you|we) get|getting|see|seeing|such as|like|called|gives?|giving",
+        r#"|for example[:,]?|e\.g\.|this (?:error |message|error message)[:,]?)\s+)["'`*]*"#, PATH;
     ADVISED, r"(?i)\bif (?:you|there|it|an?)\b|\byou (?:may|might|can|could|will|must|should)\b|\bhow (?:do|to|can)\b",
         r"|\bfor example\b|\be\.g\.|如果|避免";
     /// An article: a log does not use one there, but people's words for an exception do.
-    ARTICLE, r"(?i)\b(?:the|an?)\s+", PATH;
+    ARTICLE, r"\b[Tt]he\s+", PATH;
     /// Code within a sentence, in Markdown.
     INLINE, r"[^\s`]\s*`+", PATH;
     LITERAL, r#"(["'`“‘「『])["'`]*"#, PATH;
@@ -163,6 +163,8 @@ mod tests {
             format!("`{WHOLE}`"),
             format!("error=\"{WHOLE}\" level=error"),
             format!("Got RuntimeError: {WHOLE}"),
+            format!("[trainer] got an exception: {TORN}"),
+            format!("Encountered an OutOfMemoryError: {TORN}"),
             format!("Encountered an OutOfMemoryError: {WHOLE}"),
             format!("Trial train_abc failed due to RuntimeError: {WHOLE}"),
             format!("torch.OutOfMemoryError: {WHOLE} Is another process using the GPU?"),
