@@ -1,7 +1,9 @@
 //! From the windows of one file to its events.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
+use super::document::{AROUND, is_document};
 use super::event::{Event, Place, Stand};
 use super::kind::{Kind, Nature};
 use super::launcher::{Launchers, SummaryReader, srun};
@@ -10,6 +12,7 @@ use super::logtime::Clock;
 use super::message::{OomMessage, Passage, Proof, read};
 use super::prefix::{Prefixes, Who};
 use super::progress::step_of;
+use super::quoted::is_quoted;
 use super::scan::Window;
 use super::sightings::Sightings;
 use super::summary::{MemorySummary, Tables};
@@ -156,20 +159,41 @@ pub(crate) struct FileFindings {
 /// The line at `at` with as many following lines of its printer as the message needs, and which those are.
 fn passage(all: &[Line], at: usize) -> Option<(Passage, Vec<usize>)> {
     let line = &all[at];
-    let following: Vec<usize> = (at + 1..all.len().min(at + 200))
-        .filter(|next| is_same_printer(line, &all[*next]))
-        .take(MOST_LINES)
-        .collect();
-    let up_to = |count: usize| {
-        let texts: Vec<&str> = following[..count].iter().map(|next| all[*next].text.as_str()).collect();
-        Passage::new(&line.text, &texts)
-    };
-    let whole = read(&up_to(following.len()))?;
-    let needed = (0..=following.len()).find(|count| read(&up_to(*count)).as_ref() == Some(&whole))?;
-    let mut used = following;
-    used.truncate(needed);
-    let texts: Vec<&str> = used.iter().map(|next| all[*next].text.as_str()).collect();
-    Some((Passage::new(&line.text, &texts), used))
+    let near = at + 1..all.len().min(at + 200);
+    let labelled = near.clone().filter(|next| is_same_printer(line, &all[*next])).take(MOST_LINES).collect();
+    let (whole, following) = whole(all, at, labelled)?;
+    if whole.capacity.is_some() || line.prefix.is_empty() {
+        return needed(all, at, &whole, following);
+    }
+    // A terminal wraps a line after its label, and the rest has none.
+    let bare = near.take_while(|next| all[*next].prefix.is_empty()).take(MOST_LINES).collect();
+    match self::whole(all, at, bare) {
+        Some((wrapped, bare)) if wrapped.capacity.is_some() => needed(all, at, &wrapped, bare),
+        _ => needed(all, at, &whole, following),
+    }
+}
+
+/// What the line at `at` says together with these.
+fn whole(all: &[Line], at: usize, following: Vec<usize>) -> Option<(OomMessage, Vec<usize>)> {
+    Some((read(&joined(all, at, &following))?, following))
+}
+
+/// The first of these lines without which the message would say less.
+fn needed(
+    all: &[Line],
+    at: usize,
+    whole: &OomMessage,
+    mut used: Vec<usize>,
+) -> Option<(Passage, Vec<usize>)> {
+    let says_all = |count: &usize| read(&joined(all, at, &used[..*count])).as_ref() == Some(whole);
+    let count = (0..=used.len()).find(says_all)?;
+    used.truncate(count);
+    Some((joined(all, at, &used), used))
+}
+
+fn joined(all: &[Line], at: usize, following: &[usize]) -> Passage {
+    let texts: Vec<&str> = following.iter().map(|next| all[*next].text.as_str()).collect();
+    Passage::new(&all[at].text, &texts)
 }
 
 /// Whether a line can continue another: srun repeats only its own label where it cuts a line in two.
@@ -188,29 +212,29 @@ fn stand(all: &[Line], at: usize, start: usize, message: &OomMessage) -> Option<
         };
     }
     pattern!(
-        QUOTED,
-        r"^\s*(?:#|//|\*\s|>|\+{1,3} ?echo\b|echo\b|raise\b|print\(|assert\b|except\b|if\b|elif\b|return\b|(?:logg(?:er|ing)|log|warnings?)\.\w+\()"
-    );
-    pattern!(
-        ADVICE,
-        r"(?i)\bif (?:you|there|it|an?)\b|\be\.g\b|for example|such as|in case of|to (?:avoid|fix|prevent)|\bhints?:|\btips?:|\bencounter|known issue|usually means|\bmay cause|\bor reduce"
-    );
-    pattern!(
         RAISED,
         r"(?i)error|exception|fail|fatal|what\(\)|terminate|abort|NCCL WARN|slurm|kernel|\[rank|critical"
     );
     pattern!(WARNED, r"\b(?:WARN(?:ING)?|INFO|DEBUG|warning)\b");
     pattern!(
         AGAIN,
-        r"(?i)\bretrying\b|\bwill retry|retry with|\brecover|skipping (?:the |this )?batch|(?:reduc|decreas)ing (?:the )?(?:micro[- ]?)?batch[ _]size (?:to|from)|trying (?:again|with)|falling back|copy inputs"
+        concat!(
+            r"(?i)\bretrying\b|\bwill retry|retry with|trying (?:again|with)|falling back|copy inputs|\bcontinuing\b",
+            r"|\brecover(?:ed|ing)\b|\b(?:attempting|trying) to recover|\bOOM recover",
+            r"|skipp(?:ing|ed) (?:the |this )?(?:batch|step|sample)\b|\b(?:batch|step|sample) (?:was )?skipped",
+            r"|(?:reduc|decreas|halv)ing (?:the )?(?:micro[- _]?)?batch(?:[ _]size)? (?:to|from)",
+        )
     );
     let line = &all[at].text;
     let before = &line[..start.min(line.len())];
     if message.kind.nature() == Nature::Harmless {
         return Some(Stand::Warned);
     }
-    if QUOTED.is_match(line) || !message.is_sized() && ADVICE.is_match(line) {
+    if is_quoted(line, start, message) {
         return None;
+    }
+    if is_on_a_page(all, at) {
+        return Some(Stand::Warned);
     }
     if message.kind.nature() == Nature::Host {
         return Some(Stand::Raised);
@@ -230,6 +254,17 @@ fn stand(all: &[Line], at: usize, start: usize, message: &OomMessage) -> Option<
         .any(|next| AGAIN.is_match(&next.text));
     let warned = !nccl && (WARNED.is_match(before) || again);
     Some(if warned && message.proof == Proof::Says { Stand::Warned } else { Stand::Raised })
+}
+
+/// Whether a line that no launcher and no logger has labelled stands in a text for people.
+fn is_on_a_page(all: &[Line], at: usize) -> bool {
+    let line = &all[at];
+    if line.who != Who::default() || !line.prefix.is_empty() || line.time.is_some() {
+        return false;
+    }
+    let texts = |lines: Range<usize>| all[lines].iter().map(|line| line.text.as_str()).collect::<Vec<_>>();
+    let (from, to) = (at.saturating_sub(AROUND), all.len().min(at + 1 + AROUND));
+    is_document(&texts(from..at), &texts(at + 1..to))
 }
 
 /// The line's time, or the last one that its printer gave before.

@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     XpuBlockLimit,
     /// The caching allocator of Ascend NPUs.
     NpuCachingAllocator,
+    /// The caching allocator of Moore Threads GPUs.
+    MusaCachingAllocator,
     /// PyTorch's allocator on Apple's Metal.
     MpsAllocator,
     /// PyTorch's `backend:cudaMallocAsync`.
@@ -78,6 +80,7 @@ impl Kind {
                 | Self::HipCachingAllocator
                 | Self::XpuCachingAllocator
                 | Self::NpuCachingAllocator
+                | Self::MusaCachingAllocator
         )
     }
 
@@ -89,6 +92,7 @@ impl Kind {
             Self::XpuCachingAllocator => "XPU out of memory",
             Self::XpuBlockLimit => "XPU block larger than 4 GB refused",
             Self::NpuCachingAllocator => "NPU out of memory",
+            Self::MusaCachingAllocator => "MUSA out of memory",
             Self::MpsAllocator => "MPS out of memory",
             Self::CudaAsyncAllocator => "CUDA out of memory (cudaMallocAsync)",
             Self::CudaDriver => "CUDA driver out of memory",

@@ -1,6 +1,7 @@
 //! Out-of-memory errors: read them from the logs of a job, and tell what kind they are.
 
 mod classify;
+mod document;
 mod event;
 mod extract;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod outcome;
 mod placing;
 mod prefix;
 mod progress;
+mod quoted;
 mod read;
 #[cfg(test)]
 mod read_tests;

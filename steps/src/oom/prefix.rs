@@ -56,8 +56,11 @@ pattern!(RANK, r"^\s*\[rank(\d{1,6})\]:? ?");
 pattern!(TEE, r"^\s*\[(?:default|trainer|worker|agent)(\d{1,6})\]: ?");
 pattern!(MPI, r"^\s*\[\d{1,6},(\d{1,6})\]<std(?:out|err)>: ?");
 pattern!(ACTOR, r"^\s*\([A-Za-z0-9_.:/= -]{0,64}?\bpid=(\d{1,10})(?:, ip=[\d.:a-f]{2,45})?\) ?");
-// A collector's record around the line (Docker's `json-file`, Kubernetes, structured logging).
-pattern!(ENVELOPE, r#"^\s*\{"(?:log|message|msg|line)": ?""#);
+// A collector's record around the line (Docker's `json-file`, Kubernetes, structured logging), or Compose's name before it.
+pattern!(
+    ENVELOPE,
+    r#"^\s*\{"(?:log|message|msg|line)": ?"|^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}[-_]\d{1,3} +\| "#
+);
 pattern!(HOST, r"^\s*([A-Za-z0-9][A-Za-z0-9_.-]{0,252}): ");
 
 /// What a file's lines are known to start with.
@@ -196,6 +199,7 @@ mod tests {
         assert_eq!((who.host.as_deref(), who.pid, rest), (Some("gpu-21.cluster"), Some(81), "x: y"));
         let (who, rest) = prefixes.split(r#"{"log":"(VllmWorker rank=0 pid=81) x"#);
         assert_eq!((who.pid, rest), (Some(81), "x"));
+        assert_eq!(prefixes.split("trainer-1  | [rank3]: x").1, "x");
         let (who, rest) = prefixes.split(" 3: [1,5]<stderr>:x");
         assert_eq!((who.task, who.rank, rest), (Some(3), Some(5), "x"));
     }

@@ -43,6 +43,10 @@ async fn however_it_is_printed_the_numbers_are_the_same() {
         format!("(TrainWorker pid=81, ip=10.0.0.2) {message}"),
         format!("AlgorithmError: OutOfMemoryError('{}'), exit code: 1", fragmented()),
         format!("[rank0]: {}", message.replace(' ', "  ")),
+        format!("[rank0]: {}", wrapped(98, "")),
+        format!("2026-11-23 07:49:56,123 - ERROR - {}", wrapped(90, "2026-11-23 07:49:56,123 - ERROR - ")),
+        format!("2026-11-23T07:49:56.123456789Z {}", wrapped(80, "2026-11-23T07:49:56.123456789Z ")),
+        format!("trainer-1  | {}", wrapped(80, "trainer-1  | ")),
         format!("E1123 07:49:56.755 4711 launch.py:1] {message}"),
         format!("2026-11-23 07:49:56,123 ERROR trainer: step failed: {message}"),
         format!(" 12%|#2        | 41/341 [00:10<01:10,  4.2it/s]{message}"),
@@ -164,5 +168,47 @@ async fn a_truncated_message_says_what_is_left() {
         let tried = done.output["tried"].as_u64();
         assert_eq!(tried, (at >= 75).then_some(3_103_113_871), "{at}: {}", &message[..at]);
         assert_eq!(done.output["reserved_unallocated"], Value::Null);
+    }
+}
+
+#[tokio::test]
+async fn an_example_on_a_page_is_no_failure() {
+    let message = raised();
+    let page = format!(
+        "# FAQ\n\n## Out of memory\n\nThe error looks like this:\n\n```\n{message}\n```\n\n**What to do**: use a smaller batch.\n"
+    );
+    assert_eq!(read(&[("/l/a", &page)]).await.outcome, "unknown");
+    let host = page.replace(
+        &message,
+        "slurmstepd: error: Detected 1 oom_kill event in StepId=1.0. Some of the step tasks have been OOM Killed.",
+    );
+    assert_eq!(read(&[("/l/a", &host)]).await.outcome, "unknown");
+    // A log in a code block, and a hint below a real error.
+    let block = format!("The log:\n```\n{message}\n```\n");
+    assert_eq!(read(&[("/l/a", &block)]).await.outcome, "gpu_oom");
+    let hint = format!("step 41\n{message}\nThis error means that you ran out of memory on your GPU.\n");
+    assert_eq!(read(&[("/l/a", &hint)]).await.outcome, "gpu_oom");
+    let labelled = page.replace("torch.OutOf", "[rank3]: torch.OutOf");
+    assert_eq!(read(&[("/l/a", &labelled)]).await.outcome, "gpu_oom");
+}
+
+#[tokio::test]
+async fn what_trainers_say_after_a_caught_error() {
+    let steps = |from: u64| (from..from + 8).map(|step| format!("step {step}\n")).collect::<String>();
+    for after in [
+        "OOM, clearing the cache and continuing",
+        "CUDA OOM, batch skipped",
+        "[trainer] emptied the cache, halving micro batch to 2",
+        "', clearing CUDA cache and retrying.",
+        "recovered from OOM",
+    ] {
+        let text = format!("{}{}\n{after}\n{}", steps(90), raised(), steps(98));
+        assert_eq!(read(&[("/l/a", &text)]).await.outcome, "none", "{after}");
+    }
+    for after in
+        ["Run with --resume to recover", "Skipping the final checkpoint", "Clearing CUDA cache before exit"]
+    {
+        let text = format!("{}{}\n{after}\n", steps(90), raised());
+        assert_eq!(read(&[("/l/a", &text)]).await.outcome, "gpu_oom", "{after}");
     }
 }

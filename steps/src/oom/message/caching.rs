@@ -1,5 +1,5 @@
 //! The allocators of PyTorch, in all wordings since 1.0 (c10/cuda/CUDACachingAllocator.cpp, CUDAMallocAsyncAllocator.cpp,
-//! aten/src/ATen/mps/MPSAllocator.mm, and the forks for XPU and NPU).
+//! aten/src/ATen/mps/MPSAllocator.mm, and the forks for XPU, NPU and MUSA).
 //!
 //! Clauses are searched one by one in the squeezed text, so a message that lost its head, middle or end still yields
 //! the rest, and what is not there stays unknown.
@@ -92,6 +92,8 @@ fn brand(before: &str, rest: &str) -> Option<Kind> {
         Kind::HipCachingAllocator
     } else if says("NPUoutofmemory") || rest.contains("(NPU") {
         Kind::NpuCachingAllocator
+    } else if says("MUSAoutofmemory") {
+        Kind::MusaCachingAllocator
     } else if near.to_ascii_lowercase().contains("outofmemory")
         || OLD_TOTAL.is_match(rest)
         || TOTAL.is_match(rest)
@@ -158,17 +160,24 @@ fn asynchronous(text: &str, device: Option<u32>) -> OomMessage {
     }
 }
 
-/// `RuntimeError: CUDA out of memory.` with the rest cut off.
+/// `RuntimeError: CUDA out of memory.` with the rest cut off. The sentence ends there, but for vLLM's: where it goes on,
+/// somebody speaks of the error.
 fn wordless(passage: &Passage) -> Option<OomMessage> {
     static CLASS: Pattern = Pattern::new(|| {
         pattern(
-            r"(?:RuntimeError|OutOfMemoryError|Exception)['(\x22:\s]{1,4}(CUDA|HIP|XPU|NPU) out of memory",
+            r"(?:RuntimeError|OutOfMemoryError|Exception)['(\x22:\s]{1,4}(CUDA|HIP|XPU|NPU|MUSA) out of memory(?:[.)'\x22;!\\]|\s*$|\s*…|\s+occurred\b)",
         )
     });
+    // 2.2 and later print the ordinal as a raw character, often a NUL, with which the text ends.
+    static DEVICE: Pattern = Pattern::new(|| pattern(r"OutOfMemoryError: Allocation on device\s*$"));
+    if DEVICE.is_match(&passage.line) {
+        return Some(OomMessage::bare(Kind::CudaAsyncAllocator));
+    }
     let kind = match &CLASS.captures(&passage.line)?[1] {
         "HIP" => Kind::HipCachingAllocator,
         "XPU" => Kind::XpuCachingAllocator,
         "NPU" => Kind::NpuCachingAllocator,
+        "MUSA" => Kind::MusaCachingAllocator,
         _ => Kind::CudaCachingAllocator,
     };
     Some(OomMessage::bare(kind))

@@ -63,7 +63,7 @@ static KILLED: Pattern = Pattern::new(|| {
         r"|Out of memory: Kill(?:ed)? process \d+",
         r"|emory cgroup out of memory: Kill(?:ed)? process \d+",
         r"|oom-kill:constraint=",
-        r"|ray\.exceptions\.OutOfMemoryError",
+        r"|ray\.exceptions\.OutOfMemoryError|\bRayOutOfMemoryError:",
         r"|killed due to the node running low on memory",
         r"|\bOOMKilled\b",
         r"|node was low on resource: memory",
@@ -77,6 +77,8 @@ static REFUSED: Pattern = Pattern::new(|| {
         r"|(?:^|[\s:\]])Cannot allocate memory(?: \(12\))?\s*$",
         r"|\[Errno 12\] Cannot allocate memory",
         r"|Unable to allocate \d[\d.]* [KMGTPE]i?B for an array",
+        // PyTorch up to 0.4.
+        r"|Torch: not enough memory: you tried to allocate",
     ))
 });
 /// What makes it another memory, or a limit of locked pages.
@@ -101,7 +103,8 @@ static SIGKILL: Pattern = Pattern::new(|| {
         r"|is killed by SIGKILL by OOM killer",
         r"|failed \(exitcode: -9\)",
         r"|exits with return code = -9",
-        r"|^(?:\S+: line \d+: +\d+ )?Killed\b(?:\s.{0,200})?$",
+        // As a shell says it, alone or before the command.
+        r"|^Killed$|^\S+: line \d+: +\d+ Killed\b(?:\s.{0,200})?$",
     ))
 });
 
@@ -143,7 +146,7 @@ static CUPY: Pattern = Pattern::new(|| {
 });
 static DRIVER: Pattern = Pattern::new(|| {
     pattern(concat!(
-        r"(?:CUDA|HIP)(?: driver| runtime)? [Ee]rror(?: \(2\))?\s?: out of memory",
+        r"(?:CUDA|HIP)(?: driver| runtime)? [Ee]rror(?: \(2\))?\s?:\s?out of memory",
         r"|error=2 : out of memory",
         r"|cuda runtime error \(2\)",
         r"|cudaErrorMemoryAllocation",
@@ -152,7 +155,9 @@ static DRIVER: Pattern = Pattern::new(|| {
         r"|out_of_memory: CUDA error",
         r"|cudaMalloc(?: retry)? failed: out of memory",
         r"|cuMem\w+ failed.{0,40}out of memory",
-        // Caffe2; bitsandbytes, csrc/ops.cu; Paddle; the level-zero runtime beneath XPUs.
+        // TVM; spconv's TensorView; Caffe2; bitsandbytes, csrc/ops.cu; Paddle; the level-zero runtime beneath XPUs.
+        r"|\bCUDA: out of memory",
+        r"|cuda failed with error 2 out of memory",
         r"|error == cudaSuccess\. 2 vs 0",
         r"|Error out of memory at line \d+ in file",
         r"|Out of memory error on GPU \d+\. Cannot allocate",

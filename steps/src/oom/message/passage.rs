@@ -1,5 +1,7 @@
 //! The stretch of a log that one message may fill.
 
+use crate::text::{Pattern, pattern};
+
 /// A line with a trigger in it, and the lines of the same source that follow it.
 #[derive(Debug, Clone)]
 pub(crate) struct Passage {
@@ -17,13 +19,28 @@ impl Passage {
     /// From the line with the trigger and what follows it.
     pub(crate) fn new(line: &str, following: &[&str]) -> Self {
         let mut text = line.to_owned();
+        let mut squeezed = squeeze(line);
+        let first = squeezed.len();
         for next in following {
             text.push('\n');
             text.push_str(next);
+            squeezed.push_str(&squeeze(unstamped(next)));
         }
-        let squeezed = squeeze(&text);
-        Self { line: line.to_owned(), text, squeezed, first: squeeze(line).len() }
+        Self { line: line.to_owned(), text, squeezed, first }
     }
+}
+
+/// A line without the time, the stream and the level that a collector or a logger has put before each piece of a message.
+fn unstamped(line: &str) -> &str {
+    static STAMP: Pattern = Pattern::new(|| {
+        pattern(concat!(
+            r"^\s*\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?",
+            r"(?:\s+std(?:out|err) [FP]\b|\s*[-|:]?\s*(?:ERROR|CRITICAL|WARNING|INFO)\b\s*[-|:]?)?",
+        ))
+    });
+    let stamped = line.trim_start_matches([' ', '[']).starts_with(|c: char| c.is_ascii_digit());
+    let end = if stamped { STAMP.find(line).map_or(0, |found| found.end()) } else { 0 };
+    &line[end..]
 }
 
 /// The text without white space, mark-up and JSON escapes.
@@ -51,6 +68,20 @@ fn squeeze(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_between_the_pieces_are_no_part_of_a_message() {
+        for line in [
+            "GiB of",
+            "2026-11-23T07:49:56.123456789Z GiB of",
+            "2026-11-23T07:49:56.12+01:00 stderr F GiB of",
+            "[2026-11-23 07:49:56] GiB of",
+            "2026-11-23 07:49:56,123 - ERROR - GiB of",
+        ] {
+            assert_eq!(Passage::new("39.06 ", &[line]).squeezed, "39.06GiBof", "{line}");
+        }
+        assert_eq!(Passage::new("of", &["23.56 GiB"]).squeezed, "of23.56GiB");
+    }
 
     #[test]
     fn squeezing_undoes_wrapping_and_marks() {

@@ -138,6 +138,33 @@ fn later_texts() {
 }
 
 #[test]
+fn a_name_is_all_that_some_messages_have() {
+    for (text, kind) in [
+        ("torch.OutOfMemoryError: Allocation on device ", Kind::CudaAsyncAllocator),
+        ("torch.OutOfMemoryError: MUSA out of memory", Kind::MusaCachingAllocator),
+        ("RuntimeError: NPU out of memory.", Kind::NpuCachingAllocator),
+        ("RuntimeError: CUDA error:out of memory", Kind::CudaDriver),
+        ("cuda failed with error 2 out of memory. use CUDA_LAUNCH_BLOCKING=1", Kind::CudaDriver),
+        (
+            "InternalError: Check failed: (e == cudaSuccess || e == cudaErrorCudartUnloading) is false: CUDA: out of memory",
+            Kind::CudaDriver,
+        ),
+        (
+            "ray.memory_monitor.RayOutOfMemoryError: More than 95% of the memory on node gpu-21 is used",
+            Kind::HostOom,
+        ),
+        ("RuntimeError: $ Torch: not enough memory: you tried to allocate 0GB. Buy new RAM!", Kind::HostOom),
+    ] {
+        assert_eq!(message(text), Some(OomMessage::bare(kind)), "{text}");
+    }
+    let musa = "RuntimeError: MUSA out of memory. Tried to allocate 896.00 MiB (GPU 1; 47.77 GiB total capacity; 46.00 GiB \
+                already allocated; 512.00 MiB free; 46.50 GiB reserved in total by PyTorch)";
+    let found = message(musa).unwrap();
+    assert_eq!((found.kind, found.device), (Kind::MusaCachingAllocator, Some(1)));
+    assert_eq!((found.free, found.reserved), (parse_size("512 MiB"), parse_size("46.5 GiB")));
+}
+
+#[test]
 fn tensorflow_names_its_allocator() {
     let line = "ResourceExhaustedError: OOM when allocating tensor with shape[64,1024] and type float on /job:a by allocator ";
     assert_eq!(message(&format!("{line}GPU_0_bfc")).unwrap().kind, Kind::Tensorflow);
