@@ -40,6 +40,7 @@ mod triggers;
 mod unpack;
 
 pub use hostile::read_any;
+pub(crate) use kind::Kind;
 pub(crate) use logs::find;
 pub(crate) use progress::step_of;
 pub(crate) use read::{OomRead, ReadParams};

@@ -16,6 +16,7 @@ use super::super::script::{valid_name, valid_value};
 use super::decide::{Ask, Verdict, decide};
 use super::settings::{Dropped, Settings, parse, write};
 use super::version::{Releases, Version};
+use crate::oom::Kind;
 use crate::slurm::JobId;
 use crate::target;
 use crate::text::clean;
@@ -49,6 +50,10 @@ pub(crate) struct Params {
     /// The PyTorch releases that the job may have used, as `oom.read` found them. `null`: not known.
     #[serde(default)]
     torch: Option<Torch>,
+    /// Whose error it is, as `oom.read` found it: variables and keys are known of CUDA builds alone. `null`: not known, and
+    /// taken for CUDA.
+    #[serde(default)]
+    kind: Option<Kind>,
     /// The oldest release to reckon with (`2.4`) where `torch` does not say it.
     #[serde(default)]
     assume_torch: Option<String>,
@@ -167,10 +172,23 @@ fn asks(params: &Params) -> Result<(Ask, Option<Ask>), StepError> {
     Ok((ask(&params.options)?, instead))
 }
 
+/// Why the settings of the build that the error is of are not known here, if they are not.
+fn foreign(kind: Option<Kind>) -> Option<String> {
+    let kind = kind.filter(|kind| kind.is_caching_allocator() && *kind != Kind::CudaCachingAllocator)?;
+    Some(format!(
+        "the error is \"{}\": which variable and keys that build of PyTorch reads is not known here (its message may name them)",
+        kind.words()
+    ))
+}
+
 fn answer(
     original: Original,
+    kind: Option<Kind>,
     (ask, instead): &(Ask, Option<Ask>),
 ) -> Result<Preview<Intent<Output>, Output>, StepError> {
+    if let Some(why) = foreign(kind) {
+        return Ok(original.stop(CANNOT, why).preview(|report| output(report, InForce::default())));
+    }
     let mut original = original;
     let mut notes = Vec::new();
     let mut decided = decide(&original.script, ask, &mut notes)?;
@@ -241,7 +259,7 @@ impl ChangeStep for Allocator {
             accept_difference: params.accept_difference,
         };
         match change::load(cx, &target).await? {
-            Ok(original) => answer(original, &asks),
+            Ok(original) => answer(original, params.kind, &asks),
             Err(stop) => Ok(stop.preview(|report| output(report, InForce::default()))),
         }
     }

@@ -377,6 +377,22 @@ fn settings_that_were_on_when_the_job_failed_are_no_cure() {
     );
 }
 
+/// Other builds have variables of their own, and keys that these do not know.
+#[test]
+fn builds_whose_settings_are_not_known_are_left_alone() {
+    let mut params = expandable("2.4");
+    for (kind, outcome) in [
+        ("cuda_caching_allocator", "+export"),
+        ("nvml_assert", "+export"),
+        ("hip_caching_allocator", "cannot: the error is \"HIP out of memory\""),
+        ("npu_caching_allocator", "cannot: the error is \"NPU out of memory\""),
+    ] {
+        params["kind"] = json!(kind);
+        let told = run("srun python x.py\n", params.clone());
+        assert!(told.lines().any(|line| line.starts_with(outcome)), "{told}");
+    }
+}
+
 #[test]
 fn another_setting_takes_the_place_of_one_that_the_release_may_not_know() {
     let mut params = expandable("1.13");
