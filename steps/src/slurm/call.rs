@@ -129,6 +129,11 @@ impl Refusal {
         }
     }
 
+    /// Whether nobody answered, so that asking later may help.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
+    }
+
     /// The refusal as a break of a step that was about to do `what`.
     pub(crate) fn error(self, what: &str) -> StepError {
         match self {

@@ -131,7 +131,7 @@ impl ReadStep for Job {
         Outcomes::fixed(&[
             ("found", "The job is known, whatever its state: a wedged job is found and RUNNING"),
             ("missing", "Neither slurmctld nor the records know it"),
-            ("unknown", "Slurm could not be asked, so it cannot be told"),
+            ("unknown", "Slurm's answer does not tell it"),
         ])
     }
 
@@ -139,7 +139,13 @@ impl ReadStep for Job {
         let (record, others) = match query::job(cx, &params.job).await? {
             Found::Job(record, others) => (*record, others),
             Found::Missing(why) => return Ok(Done::new("missing", nothing(&params.job)).line(why).into()),
-            Found::Unknown(why) => return Ok(Done::new("unknown", nothing(&params.job)).line(why).into()),
+            Found::Unknown { why, unreachable: true } => {
+                return Err(StepError::new(StepErrorKind::Unreachable, why)
+                    .help("See whether `scontrol ping` answers, then resume."));
+            }
+            Found::Unknown { why, .. } => {
+                return Ok(Done::new("unknown", nothing(&params.job)).line(why).into());
+            }
         };
         let output = describe(cx, record, &others).await?;
         Ok(summary(output).into())

@@ -1,15 +1,18 @@
 use std::sync::Arc;
 
-use engine::step::{Read, Step};
+use engine::step::{Read, Step, StepErrorKind};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::slurm::fixtures as fixture;
 use crate::testkit::FakeSite;
 
+async fn look(site: &Arc<FakeSite>, job: &str) -> Result<Performed<Value>, StepError> {
+    Read::new(Job).perform(&site.cx(), &json!({ "job": job }), &Value::Null).await
+}
+
 async fn read(site: &Arc<FakeSite>, job: &str) -> Done<Value> {
-    let step = Read::new(Job);
-    match step.perform(&site.cx(), &json!({ "job": job }), &Value::Null).await.unwrap() {
+    match look(site, job).await.unwrap() {
         Performed::Done(done) => done,
         Performed::Ask(..) => panic!("it never asks"),
     }
@@ -187,12 +190,24 @@ async fn missing_and_unknown() {
     site.answer("sacct -n", "");
     assert_eq!(read(&site, "7").await.outcome, "missing");
     let site = FakeSite::shared();
-    site.fail("scontrol", 1, "slurm_load_jobs error: Unable to contact slurm controller (connect failure)");
+    site.fail("scontrol", 1, "slurm_load_jobs error: Access/permission denied");
     site.answer("sacct --helpformat", "SubmitLine");
-    site.fail("sacct -n", 1, "sacct: error: Sending PersistInit msg: Connection refused");
+    site.fail("sacct -n", 1, "sacct: fatal: Bad configuration");
     let done = read(&site, "7").await;
     assert_eq!(done.outcome, "unknown");
     assert_eq!(done.output["state"], Value::Null);
+}
+
+/// Nothing is known for good of a job about which nobody answered: it is asked again, or later.
+#[tokio::test(flavor = "current_thread")]
+async fn no_answer_is_no_outcome() {
+    let site = FakeSite::shared();
+    site.fail("scontrol", 1, "slurm_load_jobs error: Unable to contact slurm controller (connect failure)");
+    site.answer("sacct --helpformat", "SubmitLine");
+    site.fail("sacct -n", 1, "sacct: error: Sending PersistInit msg: Connection refused");
+    let error = look(&site, "7").await.unwrap_err();
+    assert_eq!(error.kind, StepErrorKind::Unreachable);
+    assert!(error.help.unwrap().contains("scontrol ping"));
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -16,8 +16,13 @@ pub(crate) enum Found {
     Job(Box<Record>, Vec<Record>),
     /// Neither slurmctld nor the records know it; the sentence says who was asked.
     Missing(String),
-    /// It cannot be told; why.
-    Unknown(String),
+    /// It cannot be told.
+    Unknown {
+        /// Why.
+        why: String,
+        /// Who could tell did not answer, and may do so later.
+        unreachable: bool,
+    },
 }
 
 /// Looks a job up, with the records' additions (how it was submitted).
@@ -34,15 +39,21 @@ pub(crate) async fn job(cx: &StepCx, id: &JobId) -> Result<Found, StepError> {
                 Ok(None) if refusal == Refusal::NoRecords => Found::Missing(format!(
                     "slurmctld does not know job {id}, and this cluster keeps no records"
                 )),
-                Ok(None) => Found::Unknown(format!(
-                    "slurmctld does not know job {id} (any more), and the records cannot be read: {}",
-                    refusal.error("sacct").message
-                )),
-                Err(why) => Found::Unknown(format!(
-                    "neither slurmctld nor the records can be asked: {}; {}",
-                    why.error("scontrol").message,
-                    refusal.error("sacct").message
-                )),
+                Ok(None) => Found::Unknown {
+                    unreachable: refusal.is_unreachable(),
+                    why: format!(
+                        "slurmctld does not know job {id} (any more), and the records cannot be read: {}",
+                        refusal.error("sacct").message
+                    ),
+                },
+                Err(why) => Found::Unknown {
+                    unreachable: why.is_unreachable() || refusal.is_unreachable(),
+                    why: format!(
+                        "neither slurmctld nor the records can be asked: {}; {}",
+                        why.error("scontrol").message,
+                        refusal.error("sacct").message
+                    ),
+                },
             });
         }
     };
@@ -55,10 +66,13 @@ pub(crate) async fn job(cx: &StepCx, id: &JobId) -> Result<Found, StepError> {
         }
         (_, Some((main, others))) => Found::Job(Box::new(main), others),
         (Ok(None), None) => Found::Missing(format!("neither slurmctld nor the records know job {id}")),
-        (Err(why), None) => Found::Unknown(format!(
-            "slurmctld cannot be asked, and the records do not know job {id}: {}",
-            why.error("scontrol").message
-        )),
+        (Err(why), None) => Found::Unknown {
+            unreachable: why.is_unreachable(),
+            why: format!(
+                "slurmctld cannot be asked, and the records do not know job {id}: {}",
+                why.error("scontrol").message
+            ),
+        },
     })
 }
 
@@ -307,7 +321,7 @@ mod tests {
             }
             let found = job(&site.cx(), &id("7")).await.unwrap();
             assert_eq!(matches!(found, Found::Missing(_)), missing, "{scontrol} / {sacct:?}: {found:?}");
-            assert_eq!(matches!(found, Found::Unknown(_)), !missing);
+            assert_eq!(matches!(found, Found::Unknown { unreachable: true, .. }), !missing);
         }
     }
 

@@ -367,7 +367,7 @@ async fn first_job(cx: &StepCx, params: &Params) -> Result<Record, StepError> {
             record.job
         ))),
         Found::Missing(why) => Err(StepError::failed(why).help("Submit the job by hand.")),
-        Found::Unknown(why) => Err(StepError::new(StepErrorKind::Unreachable, why)),
+        Found::Unknown { why, .. } => Err(StepError::new(StepErrorKind::Unreachable, why)),
     }
 }
 
