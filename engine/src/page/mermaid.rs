@@ -25,7 +25,8 @@ pub struct FlowError {
 /// If it is none, or Mermaid would refuse it.
 pub fn flow(text: &str) -> Result<Flow, FlowError> {
     let mut tried = StandIns::of(text);
-    let mut first = None;
+    // What is mended leads further on; what is not is the error.
+    let mut furthest: Option<FlowError> = None;
     loop {
         let error = match parse(&tried.text) {
             Ok(flow) => return Ok(tried.back(flow)),
@@ -33,21 +34,27 @@ pub fn flow(text: &str) -> Result<Flow, FlowError> {
         };
         let at = error.at.start;
         let told = FlowError { at: tried.place(&error.at), ..error.clone() };
-        let first = first.get_or_insert(told);
+        if furthest.as_ref().is_none_or(|known| known.at.start < told.at.start) {
+            furthest = Some(told);
+        }
         let again = match error.message.as_str() {
             NO_CHARACTER => tried.replace(at),
             message if message.contains("stroke mismatch") => tried.lose_letter(),
             message if message.contains("quote it to use them") => tried.move_quote(),
+            message if message.contains("invalid flowchart direction") => tried.name_direction(),
+            message if message.contains("`@` must be preceded") => tried.keep_ats(),
             message => message.contains("strings cannot be mixed") && tried.lose_blanks(at),
         };
         if !again {
-            return Err(first.clone());
+            return Err(furthest.unwrap_or(error));
         }
     }
 }
 
 /// What is said of a character that is not expected, which may be one that belongs to a name.
 pub(super) const NO_CHARACTER: &str = "Mermaid does not expect this character here";
+
+const NAMES_ARROW: &str = "Mermaid takes what ends with `@` for the name of an arrow: put a label in quotes";
 
 fn parse(text: &str) -> Result<Flow, FlowError> {
     let nowhere = |message: String| FlowError { message, at: 0..0 };
@@ -87,10 +94,9 @@ fn refused(error: &Error) -> FlowError {
 
 /// The parser's sentence without the byte in it, which is shown otherwise.
 fn message(text: &str) -> String {
-    match text.find("nexpected character at") {
-        Some(_) => NO_CHARACTER.to_owned(),
-        None => text.to_owned(),
-    }
+    let known = [("nexpected character at", NO_CHARACTER), ("nexpected edge id", NAMES_ARROW)];
+    let meant = known.iter().find(|(begin, _)| text.contains(begin));
+    meant.map_or(text, |(_, meant)| meant).to_owned()
 }
 
 fn of_model(model: &Value, spots: &spots::Spots) -> Flow {
@@ -117,9 +123,13 @@ fn of_model(model: &Value, spots: &spots::Spots) -> Flow {
         .collect();
     let boxes = list("nodes").iter().filter_map(|node| {
         let id = text(node, "id");
-        // The library makes a box of every group that an arrow or a style names.
-        if groups.iter().any(|group| group.id == id) {
-            return None;
+        // The library makes a box of every group that an arrow or a style names. One without boxes is drawn as one itself.
+        let group = groups.iter().find(|group| group.id == id);
+        if let Some(group) = group {
+            let leads = |name: &str| list("edges").iter().any(|edge| text(edge, name) == id);
+            let drawn = group.members.is_empty() && (leads("from") || leads("to"));
+            let at = spots.of_box(&id);
+            return drawn.then(|| FlowBox { title: group.title.clone(), at, id });
         }
         let title = match spots.later(&id) {
             Some((label, true)) => of_markdown(label),
