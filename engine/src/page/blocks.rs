@@ -1,5 +1,6 @@
 //! The fenced blocks of a Markdown page.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
@@ -52,11 +53,14 @@ impl Block {
 pub fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let (mut said, mut in_block) = (String::new(), false);
-    for (event, at) in Parser::new(page).into_offset_iter() {
+    let page = fenced(page);
+    for (event, at) in Parser::new(&page).into_offset_iter() {
         match event {
             Event::Start(Tag::Heading { .. } | Tag::Paragraph | Tag::Item) => said.clear(),
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
-                let language = info.split([' ', ',', '{', '\t']).next().unwrap_or_default();
+                // Some write `{mermaid}` or `{.mermaid}`.
+                let info = info.trim_start_matches(['{', '.', ' ']);
+                let language = info.split([' ', ',', '{', '}', '\t']).next().unwrap_or_default();
                 in_block = true;
                 blocks.push(Block {
                     language: language.to_lowercase(),
@@ -79,4 +83,33 @@ pub fn blocks(page: &str) -> Vec<Block> {
         }
     }
     blocks
+}
+
+/// A page on which a block between `:::mermaid` and `:::`, as some wikis have it, is between fences of the same length.
+fn fenced(page: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(page);
+    let mut colons = lines(page).filter(|(_, line)| line.starts_with(COLONS));
+    while let Some((open, line)) = colons.next() {
+        if !line[COLONS.len()..].trim().eq_ignore_ascii_case("mermaid") {
+            continue;
+        }
+        if let Some((close, _)) = colons.next().filter(|(_, line)| *line == COLONS) {
+            for at in [open, close] {
+                text.to_mut().replace_range(at..at + COLONS.len(), "```");
+            }
+        }
+    }
+    text
+}
+
+const COLONS: &str = ":::";
+
+/// Lines without the spaces around them, and where they begin.
+fn lines(page: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    page.split_inclusive('\n').map(move |line| {
+        let start = at + (line.len() - line.trim_start().len());
+        at += line.len();
+        (start, line.trim())
+    })
 }
