@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 
+use super::commands::lines;
+
 /// A fenced block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
@@ -88,14 +90,14 @@ pub fn blocks(page: &str) -> Vec<Block> {
 /// A page on which a block between `:::mermaid` and `:::`, as some wikis have it, is between fences of the same length.
 fn fenced(page: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(page);
-    let mut colons = lines(page).filter(|(_, line)| line.starts_with(COLONS));
-    while let Some((open, line)) = colons.next() {
+    let mut colons = lines(page).filter(|(line, _)| line.starts_with(COLONS));
+    while let Some((line, open)) = colons.next() {
         if !line[COLONS.len()..].trim().eq_ignore_ascii_case("mermaid") {
             continue;
         }
-        if let Some((close, _)) = colons.next().filter(|(_, line)| *line == COLONS) {
-            for at in [open, close] {
-                text.to_mut().replace_range(at..at + COLONS.len(), "```");
+        if let Some((_, close)) = colons.next().filter(|(line, _)| *line == COLONS) {
+            for Range { start, .. } in [open, close] {
+                text.to_mut().replace_range(start..start + COLONS.len(), "```");
             }
         }
     }
@@ -103,13 +105,3 @@ fn fenced(page: &str) -> Cow<'_, str> {
 }
 
 const COLONS: &str = ":::";
-
-/// Lines without the spaces around them, and where they begin.
-fn lines(page: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut at = 0;
-    page.split_inclusive('\n').map(move |line| {
-        let start = at + (line.len() - line.trim_start().len());
-        at += line.len();
-        (start, line.trim())
-    })
-}

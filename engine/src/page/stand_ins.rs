@@ -147,6 +147,24 @@ impl StandIns {
         !ats.is_empty()
     }
 
+    /// `[/a | b/]` is a label to Mermaid, as any other between slashes or dashes that has no bracket.
+    pub(super) fn keep_pipes(&mut self) -> bool {
+        let mut pipes = Vec::new();
+        for (open, close) in [("[/", ["/]", "\\]"]), ("[\\", ["/]", "\\]"]), ("(-", ["-)", "-)"])] {
+            for (begin, _) in self.text.match_indices(open) {
+                let inner = &self.text[begin + open.len()..];
+                let end = inner.find(['[', ']', '(', ')', '{', '}', '"']).unwrap_or(inner.len());
+                let closed = close.iter().any(|close| inner[..inner.len().min(end + 1)].ends_with(close));
+                let within = inner[..end].match_indices('|').map(|(at, _)| begin + open.len() + at);
+                pipes.extend(within.filter(|_| closed));
+            }
+        }
+        let letter = self.letter("|".to_owned());
+        pipes.sort_unstable();
+        pipes.iter().rev().for_each(|at| self.put(*at, letter));
+        !pipes.is_empty()
+    }
+
     /// `A ==no==> B` says `n` in Mermaid: the last letter belongs to the arrow, where the parser trips over it without telling
     /// the place.
     pub(super) fn lose_letter(&mut self) -> bool {

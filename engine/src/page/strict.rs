@@ -96,7 +96,7 @@ fn name(end: usize, next: Option<&Spot<'_>>, after: &str) -> Option<Wrong> {
         return Some((0, "Mermaid wants a label right after the name"));
     }
     let within = after.strip_prefix('>').unwrap_or_else(|| after.trim_start_matches(['[', '(', '{']));
-    if within.starts_with("~~~") || after.starts_with("((-") {
+    if (within.len() < after.len() && within.starts_with("~~~")) || after.starts_with("((-") {
         return Some((0, "Mermaid wants quotes around a label that begins with these characters"));
     }
     let nothing = NOTHING.iter().any(|nothing| within.starts_with(nothing));

@@ -110,6 +110,24 @@ fn the_flow_of_a_page_is_its_first_flowchart() {
 }
 
 #[test]
+fn an_error_without_a_place_is_told_with_its_line() {
+    for line in [
+        "A[f(x)] --> B",
+        "A[\"say \\\"x\\\"\"] --> B",
+        "A@{ shape: nosuch } --> B",
+        "A@{ shape: rect label: x } --> B",
+        "linkStyle 7 stroke:red",
+        "click",
+    ] {
+        let text =
+            format!("flowchart TD\n  X/a --> Y\n  subgraph s\n    {line}\n    C --> D\n  end\n  E --> F\n");
+        let error = flow(&text).unwrap_err();
+        assert!(!error.at.is_empty() && line.starts_with(&text[error.at.clone()]), "{line}: {error:?}");
+    }
+    assert_eq!(flow("Flowchart TD\n A").unwrap_err().message, flow("pie").unwrap_err().message);
+}
+
+#[test]
 fn the_error_told_is_the_one_that_cannot_be_mended() {
     let text = "flowchart TD\n  a/b --> c?\n  d! --> end\n";
     let error = flow(text).unwrap_err();
