@@ -288,6 +288,11 @@ pub(super) fn is_entity(letter: char) -> bool {
     letter as u32 >= FIRST_ENTITY
 }
 
+/// Whether it stands for a sign in a name.
+pub(super) fn is_sign(letter: char) -> bool {
+    SIGNS.iter().any(|(_, stand_in)| *stand_in == letter)
+}
+
 /// The entity with which a text begins, as Mermaid writes it (`#lt;`, `#35;`) or HTML does, and what it means.
 fn entity(text: &str) -> Option<(usize, String)> {
     let end = text.find(';')?;

@@ -3,7 +3,7 @@
 use super::FlowError;
 use super::mermaid::NO_CHARACTER;
 use super::spots::{Spot, What};
-use super::stand_ins::is_entity;
+use super::stand_ins::{is_entity, is_sign};
 
 /// Where something is wrong, and what.
 type Wrong = (usize, &'static str);
@@ -23,6 +23,7 @@ pub(super) fn check(text: &str, spots: &[Spot<'_>]) -> Result<(), FlowError> {
             What::Name if of_click(&text[spot.at.clone()], after) => {
                 return refuse((spot.at.start, OF_CLICK));
             }
+            What::Name if of_arrow(&text[spot.at.clone()], after) => return refuse((end - 1, OF_ARROW)),
             What::Name => name(end, next, after).or_else(|| class(after)).or_else(|| after_data(after)),
             What::BoxLabel => class(after).or_else(|| after_data(after)),
             What::ArrowLabel => arrow_label(&text[spot.at.clone()], after),
@@ -61,6 +62,19 @@ fn of_click(name: &str, after: &str) -> bool {
 
 const OF_CLICK: &str = "Mermaid takes this word for a part of `click`: the box needs another name";
 
+/// Whether Mermaid takes the last letter of a name for the end of an arrow: after a number, or a letter that is not of ASCII, a
+/// name may end.
+fn of_arrow(name: &str, after: &str) -> bool {
+    let arrow = ["--", "==", "-."].iter().any(|arrow| after.starts_with(arrow));
+    let Some(rest) = name.strip_suffix(['x', 'o']).filter(|rest| arrow && !rest.is_empty()) else {
+        return false;
+    };
+    let last = rest.trim_end_matches(|c: char| c.is_ascii_digit()).chars().next_back();
+    last.is_none_or(|last| !last.is_ascii() && !is_sign(last))
+}
+
+const OF_ARROW: &str = "Mermaid takes this letter for a part of the arrow: put a space before or after it";
+
 /// What is not read any more after `A@{ … }`.
 fn after_data(after: &str) -> Option<Wrong> {
     let len = data(after)?;
@@ -71,7 +85,9 @@ fn after_data(after: &str) -> Option<Wrong> {
         return Some((len, TIGHT));
     }
     let word = rest.split_whitespace().next().filter(|_| rest.starts_with([' ', '\t']))?;
-    let named = word.split_once('@').is_some_and(|(name, arrow)| !name.is_empty() && !arrow.starts_with('{'));
+    let (name, next) = word.split_once('@')?;
+    let arrow = ["--", "==", "-.", "~~"].iter().any(|arrow| name.contains(arrow));
+    let named = !name.is_empty() && !arrow && !next.starts_with('{');
     named.then_some((
         len,
         "Mermaid wants no name for an arrow right after `@{ … }`: put the data on a line of its own",
