@@ -120,8 +120,9 @@ struct Source {
 fn read(path: &Path) -> Result<Source, CliError> {
     let text = std::fs::read_to_string(path).map_err(|error| CliError::read(path, error))?;
     let mermaid = path.extension().is_some_and(|extension| extension == "mmd" || extension == "mermaid");
+    let head = if mermaid { "# Flow\n\n```mermaid\n" } else { "" };
     let text = if mermaid {
-        format!("# Flow\n\n```mermaid\n{}\n```\n", text.trim_start_matches('\u{feff}').trim_end())
+        format!("{head}{}\n```\n", text.trim_start_matches('\u{feff}').trim_end())
     } else {
         text
     };
@@ -134,7 +135,7 @@ fn read(path: &Path) -> Result<Source, CliError> {
     };
     let flow = flow(&block.text).map_err(|error| {
         let at = block.place(&error.at).start;
-        let number = text[..at].matches('\n').count() + 1;
+        let number = text[head.len().min(at)..at].matches('\n').count() + 1;
         CliError::usage(
             format!("{}, line {number}: {error}", path.display()),
             "Mermaid itself refuses this, too: mend the diagram first",

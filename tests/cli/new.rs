@@ -187,5 +187,8 @@ fn a_page_without_a_flow_is_refused_with_its_line() {
     bench.write("broken.md", "# x\n\n```mermaid\nflowchart TD\n  A --> end\n```\n");
     let said = bench.run(&["new", "x", "--from", "broken.md"]).exits(2);
     assert!(said.err.contains("line 5"), "{}", said.err);
+    bench.write("broken.mmd", "flowchart TD\n  A --> end\n");
+    let said = bench.run(&["new", "x", "--from", "broken.mmd"]).exits(2);
+    assert!(said.err.contains("broken.mmd, line 2"), "{}", said.err);
     assert!(!bench.path("runbooks/x").exists());
 }

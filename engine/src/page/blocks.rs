@@ -1,8 +1,11 @@
 //! The fenced blocks of a Markdown page.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
+
+use super::commands::lines;
 
 /// A fenced block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,11 +55,14 @@ impl Block {
 pub fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let (mut said, mut in_block) = (String::new(), false);
-    for (event, at) in Parser::new(page).into_offset_iter() {
+    let page = fenced(page);
+    for (event, at) in Parser::new(&page).into_offset_iter() {
         match event {
             Event::Start(Tag::Heading { .. } | Tag::Paragraph | Tag::Item) => said.clear(),
             Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
-                let language = info.split([' ', ',', '{', '\t']).next().unwrap_or_default();
+                // Some write `{mermaid}` or `{.mermaid}`.
+                let info = info.trim_start_matches(['{', '.', ' ']);
+                let language = info.split([' ', ',', '{', '}', '\t']).next().unwrap_or_default();
                 in_block = true;
                 blocks.push(Block {
                     language: language.to_lowercase(),
@@ -80,3 +86,22 @@ pub fn blocks(page: &str) -> Vec<Block> {
     }
     blocks
 }
+
+/// A page on which a block between `:::mermaid` and `:::`, as some wikis have it, is between fences of the same length.
+fn fenced(page: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(page);
+    let mut colons = lines(page).filter(|(line, _)| line.starts_with(COLONS));
+    while let Some((line, open)) = colons.next() {
+        if !line[COLONS.len()..].trim().eq_ignore_ascii_case("mermaid") {
+            continue;
+        }
+        if let Some((_, close)) = colons.next().filter(|(line, _)| *line == COLONS) {
+            for Range { start, .. } in [open, close] {
+                text.to_mut().replace_range(start..start + COLONS.len(), "```");
+            }
+        }
+    }
+    text
+}
+
+const COLONS: &str = ":::";

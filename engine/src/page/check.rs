@@ -68,7 +68,21 @@ pub(crate) fn check(
 /// The first block that is a flowchart.
 pub fn flowchart(all: &[Block]) -> Option<&Block> {
     all.iter().filter(|block| block.language == "mermaid").find(|block| {
-        let mut lines = block.text.lines().map(str::trim);
-        lines.any(|line| line.starts_with("flowchart") || line.starts_with("graph"))
+        let begins = begin(&block.text);
+        begins.starts_with("flowchart") || begins.starts_with("graph")
     })
+}
+
+/// A diagram from its first word on: front matter, directives and comments are before it.
+fn begin(mut text: &str) -> &str {
+    loop {
+        text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        let (skipped, end) = match text {
+            _ if text.starts_with("---") => ("---", "\n---"),
+            _ if text.starts_with("%%{") => ("%%{", "}%%"),
+            _ if text.starts_with("%%") => ("%%", "\n"),
+            _ => return text,
+        };
+        text = text[skipped.len()..].split_once(end).map_or("", |(_, rest)| rest);
+    }
 }

@@ -43,7 +43,7 @@ pub fn commands(text: &str) -> Vec<(String, Range<usize>)> {
 }
 
 /// Lines without the spaces around them, each with its place.
-fn lines(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> + Clone {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (&str, Range<usize>)> + Clone {
     let mut at = 0;
     text.split_inclusive('\n').map(move |line| {
         let trimmed = line.trim();

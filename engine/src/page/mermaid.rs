@@ -5,6 +5,7 @@ use std::ops::Range;
 use merman_core::{DiagramParseOutcome, Engine, Error, ParsedEditorFacts};
 use serde_json::Value;
 
+use super::commands::lines;
 use super::stand_ins::StandIns;
 use super::words::{of_markdown, words};
 use super::{Flow, FlowArrow, FlowBox, FlowGroup, spots, strict};
@@ -25,7 +26,8 @@ pub struct FlowError {
 /// If it is none, or Mermaid would refuse it.
 pub fn flow(text: &str) -> Result<Flow, FlowError> {
     let mut tried = StandIns::of(text);
-    let mut first = None;
+    // What is mended leads further on; what is not is the error.
+    let mut furthest: Option<FlowError> = None;
     loop {
         let error = match parse(&tried.text) {
             Ok(flow) => return Ok(tried.back(flow)),
@@ -33,25 +35,36 @@ pub fn flow(text: &str) -> Result<Flow, FlowError> {
         };
         let at = error.at.start;
         let told = FlowError { at: tried.place(&error.at), ..error.clone() };
-        let first = first.get_or_insert(told);
         let again = match error.message.as_str() {
             NO_CHARACTER => tried.replace(at),
             message if message.contains("stroke mismatch") => tried.lose_letter(),
-            message if message.contains("quote it to use them") => tried.move_quote(),
+            message if message.contains("quote it to use them") => tried.move_quote() || tried.keep_pipes(),
+            message if message.contains("invalid flowchart direction") => tried.name_direction(),
+            message if message.contains("`@` must be preceded") => tried.keep_ats(),
             message => message.contains("strings cannot be mixed") && tried.lose_blanks(at),
         };
-        if !again {
-            return Err(first.clone());
+        let further = |told: &FlowError| furthest.as_ref().is_none_or(|known| known.at.start < told.at.start);
+        if again {
+            if further(&told) && !told.at.is_empty() {
+                furthest = Some(told);
+            }
+            continue;
         }
+        let line = error.at.is_empty().then(|| line_of(&tried.text, &error)).flatten();
+        let told = line.map_or(told, |line| FlowError { at: tried.place(&line), ..error });
+        return Err(if further(&told) { told } else { furthest.unwrap_or(told) });
     }
 }
 
 /// What is said of a character that is not expected, which may be one that belongs to a name.
 pub(super) const NO_CHARACTER: &str = "Mermaid does not expect this character here";
 
+const NO_FLOWCHART: &str = "this is no Mermaid flowchart: it begins with `flowchart` or `graph`";
+const NAMES_ARROW: &str = "Mermaid takes what ends with `@` for the name of an arrow: put a label in quotes";
+
 fn parse(text: &str) -> Result<Flow, FlowError> {
     let nowhere = |message: String| FlowError { message, at: 0..0 };
-    let none = || nowhere("this is no Mermaid flowchart: it begins with `flowchart` or `graph`".to_owned());
+    let none = || nowhere(NO_FLOWCHART.to_owned());
     let snapshot = Engine::new().parse_diagram_snapshot_sync(text).map_err(|error| refused(&error))?;
     let (meta, outcome, facts) = snapshot.ok_or_else(none)?.into_parts();
     if !meta.diagram_type.starts_with("flowchart") {
@@ -75,22 +88,44 @@ fn parse(text: &str) -> Result<Flow, FlowError> {
     Ok(of_model(&model, &spots))
 }
 
+/// The line of an error of which the parser does not tell the place: the first without which it is gone.
+fn line_of(text: &str, error: &FlowError) -> Option<Range<usize>> {
+    // How many arrows there are is in some of them.
+    let same = |other: &FlowError| {
+        let words = |error: &FlowError| error.message.replace(|c: char| c.is_ascii_digit(), "");
+        words(other) == words(error)
+    };
+    // Others may end at these, and the first one is the header.
+    let alone = |line: &str| !line.is_empty() && !line.starts_with("subgraph") && !line.starts_with("end");
+    let places = lines(text).skip(1).filter(|(line, _)| alone(line)).map(|(_, place)| place);
+    places.take(MOST_LINES).find(|line| {
+        let without = format!("{}{}", &text[..line.start], &text[line.end..]);
+        parse(&without).err().is_none_or(|other| !same(&other))
+    })
+}
+
+/// How many lines are tried.
+const MOST_LINES: usize = 500;
+
 fn refused(error: &Error) -> FlowError {
     match error {
         Error::DiagramParse { diagnostic, .. } => FlowError {
             message: message(diagnostic.message()),
             at: diagnostic.span().map_or(0..0, |span| span.start..span.end),
         },
-        other => FlowError { message: other.to_string(), at: 0..0 },
+        other => FlowError { message: message(&other.to_string()), at: 0..0 },
     }
 }
 
 /// The parser's sentence without the byte in it, which is shown otherwise.
 fn message(text: &str) -> String {
-    match text.find("nexpected character at") {
-        Some(_) => NO_CHARACTER.to_owned(),
-        None => text.to_owned(),
-    }
+    let known = [
+        ("nexpected character at", NO_CHARACTER),
+        ("nexpected edge id", NAMES_ARROW),
+        ("No diagram type detected", NO_FLOWCHART),
+    ];
+    let meant = known.iter().find(|(begin, _)| text.contains(begin));
+    meant.map_or(text, |(_, meant)| meant).to_owned()
 }
 
 fn of_model(model: &Value, spots: &spots::Spots) -> Flow {
@@ -117,9 +152,13 @@ fn of_model(model: &Value, spots: &spots::Spots) -> Flow {
         .collect();
     let boxes = list("nodes").iter().filter_map(|node| {
         let id = text(node, "id");
-        // The library makes a box of every group that an arrow or a style names.
-        if groups.iter().any(|group| group.id == id) {
-            return None;
+        // The library makes a box of every group that an arrow or a style names. One without boxes is drawn as one itself.
+        let group = groups.iter().find(|group| group.id == id);
+        if let Some(group) = group {
+            let leads = |name: &str| list("edges").iter().any(|edge| text(edge, name) == id);
+            let drawn = group.members.is_empty() && (leads("from") || leads("to"));
+            let at = spots.of_box(&id);
+            return drawn.then(|| FlowBox { title: group.title.clone(), at, id });
         }
         let title = match spots.later(&id) {
             Some((label, true)) => of_markdown(label),

@@ -6,9 +6,10 @@ use std::ops::Range;
 use pulldown_cmark::{Event, Parser};
 
 use super::Flow;
+use super::strict::WAYS;
 
 /// Signs that Mermaid has in names and its parser here has not. Each rune stands for one, also in the middle of a name.
-const SIGNS: [(char, char); 16] = [
+const SIGNS: [(char, char); 18] = [
     ('/', 'ᚠ'),
     ('?', 'ᚢ'),
     ('!', 'ᚤ'),
@@ -25,7 +26,11 @@ const SIGNS: [(char, char); 16] = [
     ('.', 'ᚺ'),
     ('-', 'ᚻ'),
     ('&', 'ᚼ'),
+    ('"', 'ᚾ'),
+    DIRECTION,
 ];
+/// Stands for the first letter of `direction`, which may be the name of a box.
+const DIRECTION: (char, char) = ('d', 'ᛁ');
 /// How many of them are put up with in one text.
 const MOST_SIGNS: usize = 64;
 /// The first of the letters that stand for entities. Nothing is assigned there, and no font is known to use it.
@@ -87,18 +92,77 @@ impl StandIns {
             // Arrows and classes have these, too.
             Some('-') => chars.next().is_none_or(|next| matches!(next, '-' | '>' | '.')),
             Some(':') => self.text[at..].starts_with(":::"),
+            // A name has it after a letter; one without does not go on.
+            Some('"') => {
+                let before =
+                    self.text[..at].rsplit(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next();
+                before.is_none_or(|name| name.chars().all(|c| c.is_ascii_digit()))
+            }
             _ => false,
         };
         let stand_in = SIGNS.iter().find(|(written, _)| Some(*written) == sign && !ends);
         let Some((_, stand_in)) = stand_in.filter(|_| self.signs < MOST_SIGNS) else { return false };
         self.signs += 1;
-        self.text.replace_range(at..=at, stand_in.encode_utf8(&mut [0; 4]));
-        let more = stand_in.len_utf8().cast_signed() - 1;
+        self.put(at, *stand_in);
+        true
+    }
+
+    /// Puts a letter for the byte at a place.
+    fn put(&mut self, at: usize, letter: char) {
+        self.text.replace_range(at..=at, letter.encode_utf8(&mut [0; 4]));
+        let more = letter.len_utf8().cast_signed() - 1;
         for (put, _) in self.put.iter_mut().filter(|(put, _)| *put > at) {
             *put = put.saturating_add_signed(more);
         }
         self.put.push((at, more));
-        true
+    }
+
+    /// `direction --> A` names a box; the parser takes the word for a statement wherever it is.
+    pub(super) fn name_direction(&mut self) -> bool {
+        let words = self.text.match_indices("direction").filter(|(at, word)| {
+            let rest = &self.text[at + word.len()..];
+            let way = rest.trim_start();
+            way.len() == rest.len() || WAYS.iter().all(|one| !way.starts_with(one))
+        });
+        let words: Vec<usize> = words.map(|(at, _)| at).collect();
+        words.iter().rev().for_each(|at| self.put(*at, DIRECTION.1));
+        self.signs += words.len();
+        !words.is_empty()
+    }
+
+    /// `[mail root@node]` is a label to Mermaid, for a blank is somewhere before its `@`: the parser wants it right before.
+    pub(super) fn keep_ats(&mut self) -> bool {
+        let text = &self.text;
+        let ats = text.match_indices('@').map(|(at, _)| at).filter(|at| {
+            let mut words = text[..*at].rsplit(|c: char| c.is_whitespace() || c == '"');
+            let bare = words.next().is_none_or(|word| !word.contains(['[', '(', '{', '>', '|']));
+            // Data of a box, or the name of an arrow.
+            let end = text[*at + 1..].trim_start_matches(['x', 'o', '<']);
+            let named = ["{", "--", "==", "-.", "~~"].iter().any(|next| end.starts_with(next));
+            bare && !named
+        });
+        let ats: Vec<usize> = ats.collect();
+        let letter = self.letter("@".to_owned());
+        ats.iter().rev().for_each(|at| self.put(*at, letter));
+        !ats.is_empty()
+    }
+
+    /// `[/a | b/]` is a label to Mermaid, as any other between slashes or dashes that has no bracket.
+    pub(super) fn keep_pipes(&mut self) -> bool {
+        let mut pipes = Vec::new();
+        for (open, close) in [("[/", ["/]", "\\]"]), ("[\\", ["/]", "\\]"]), ("(-", ["-)", "-)"])] {
+            for (begin, _) in self.text.match_indices(open) {
+                let inner = &self.text[begin + open.len()..];
+                let end = inner.find(['[', ']', '(', ')', '{', '}', '"']).unwrap_or(inner.len());
+                let closed = close.iter().any(|close| inner[..inner.len().min(end + 1)].ends_with(close));
+                let within = inner[..end].match_indices('|').map(|(at, _)| begin + open.len() + at);
+                pipes.extend(within.filter(|_| closed));
+            }
+        }
+        let letter = self.letter("|".to_owned());
+        pipes.sort_unstable();
+        pipes.iter().rev().for_each(|at| self.put(*at, letter));
+        !pipes.is_empty()
     }
 
     /// `A ==no==> B` says `n` in Mermaid: the last letter belongs to the arrow, where the parser trips over it without telling
@@ -179,7 +243,7 @@ impl StandIns {
 
     /// The words of a label with what its entities mean.
     pub(super) fn said(&self, words: &str) -> String {
-        if self.entities.is_empty() {
+        if self.entities.is_empty() && self.signs == 0 {
             return words.to_owned();
         }
         let mut text = String::with_capacity(words.len());
@@ -187,6 +251,7 @@ impl StandIns {
             let at = (letter as u32).checked_sub(FIRST_ENTITY).and_then(|at| usize::try_from(at).ok());
             match at.and_then(|at| self.entities.get(at)) {
                 Some(meant) => text.push_str(meant),
+                None if letter == DIRECTION.1 => text.push(DIRECTION.0),
                 None => text.push(letter),
             }
         }
@@ -221,6 +286,11 @@ impl StandIns {
 /// Whether an entity was written where this is.
 pub(super) fn is_entity(letter: char) -> bool {
     letter as u32 >= FIRST_ENTITY
+}
+
+/// Whether it stands for a sign in a name.
+pub(super) fn is_sign(letter: char) -> bool {
+    SIGNS.iter().any(|(_, stand_in)| *stand_in == letter)
 }
 
 /// The entity with which a text begins, as Mermaid writes it (`#lt;`, `#35;`) or HTML does, and what it means.

@@ -1,9 +1,9 @@
-//! What Mermaid refuses and its parser here lets pass.
+//! What Mermaid refuses, or draws otherwise than it is written, and its parser here lets pass.
 
 use super::FlowError;
 use super::mermaid::NO_CHARACTER;
 use super::spots::{Spot, What};
-use super::stand_ins::is_entity;
+use super::stand_ins::{is_entity, is_sign};
 
 /// Where something is wrong, and what.
 type Wrong = (usize, &'static str);
@@ -20,8 +20,12 @@ pub(super) fn check(text: &str, spots: &[Spot<'_>]) -> Result<(), FlowError> {
         let after = &text[end..];
         let found = match spot.what {
             What::Name if belongs(after) => Some((0, NO_CHARACTER)),
-            What::Name => name(end, next, after).or_else(|| class(after)),
-            What::BoxLabel => class(after),
+            What::Name if of_click(&text[spot.at.clone()], after) => {
+                return refuse((spot.at.start, OF_CLICK));
+            }
+            What::Name if of_arrow(&text[spot.at.clone()], after) => return refuse((end - 1, OF_ARROW)),
+            What::Name => name(end, next, after).or_else(|| class(after)).or_else(|| after_data(after)),
+            What::BoxLabel => class(after).or_else(|| after_data(after)),
             What::ArrowLabel => arrow_label(&text[spot.at.clone()], after),
             What::Styled | What::Other => None,
         };
@@ -51,6 +55,54 @@ fn belongs(after: &str) -> bool {
     after.starts_with('.') || after.strip_prefix('&').is_some_and(joined)
 }
 
+/// Whether Mermaid takes a name for a part of the statement `click`.
+fn of_click(name: &str, after: &str) -> bool {
+    matches!(name, "call" | "href") && after.starts_with(char::is_whitespace)
+}
+
+const OF_CLICK: &str = "Mermaid takes this word for a part of `click`: the box needs another name";
+
+/// Whether Mermaid takes the last letter of a name for the end of an arrow: after a number, or a letter that is not of ASCII, a
+/// name may end.
+fn of_arrow(name: &str, after: &str) -> bool {
+    let arrow = ["--", "==", "-."].iter().any(|arrow| after.starts_with(arrow));
+    let Some(rest) = name.strip_suffix(['x', 'o']).filter(|rest| arrow && !rest.is_empty()) else {
+        return false;
+    };
+    let last = rest.trim_end_matches(|c: char| c.is_ascii_digit()).chars().next_back();
+    last.is_none_or(|last| !last.is_ascii() && !is_sign(last))
+}
+
+const OF_ARROW: &str = "Mermaid takes this letter for a part of the arrow: put a space before or after it";
+
+/// What is not read any more after `A@{ … }`.
+fn after_data(after: &str) -> Option<Wrong> {
+    let len = data(after)?;
+    let rest = after[len..].lines().next().unwrap_or_default();
+    if let Some(next) = rest.trim_start().strip_prefix('&')
+        && (rest.starts_with('&') || !next.starts_with([' ', '\t']))
+    {
+        return Some((len, TIGHT));
+    }
+    let word = rest.split_whitespace().next().filter(|_| rest.starts_with([' ', '\t']))?;
+    let (name, next) = word.split_once('@')?;
+    let arrow = ["--", "==", "-.", "~~"].iter().any(|arrow| name.contains(arrow));
+    let named = !name.is_empty() && !arrow && !next.starts_with('{');
+    named.then_some((
+        len,
+        "Mermaid wants no name for an arrow right after `@{ … }`: put the data on a line of its own",
+    ))
+}
+
+/// The length of the `@{ … }` with which a text begins.
+fn data(text: &str) -> Option<usize> {
+    let mut quoted = false;
+    text.strip_prefix("@{")?.char_indices().find_map(|(at, c)| {
+        quoted ^= c == '"';
+        (c == '}' && !quoted).then_some(at + 3)
+    })
+}
+
 /// A label follows a name at once, and says something.
 fn name(end: usize, next: Option<&Spot<'_>>, after: &str) -> Option<Wrong> {
     let there = after.trim_start_matches([' ', '\t']);
@@ -60,6 +112,9 @@ fn name(end: usize, next: Option<&Spot<'_>>, after: &str) -> Option<Wrong> {
         return Some((0, "Mermaid wants a label right after the name"));
     }
     let within = after.strip_prefix('>').unwrap_or_else(|| after.trim_start_matches(['[', '(', '{']));
+    if (within.len() < after.len() && within.starts_with("~~~")) || after.starts_with("((-") {
+        return Some((0, "Mermaid wants quotes around a label that begins with these characters"));
+    }
     let nothing = NOTHING.iter().any(|nothing| within.starts_with(nothing));
     (nothing && within.len() < after.len()).then_some((0, SAYS_NOTHING))
 }
@@ -94,15 +149,39 @@ fn unsaid(between: &str) -> Option<Wrong> {
 /// Where `&` has no space on a side.
 fn tight(between: &str) -> Option<Wrong> {
     let (before, after) = between.split_once('&')?;
-    let alone = before.trim().is_empty() && after.trim().is_empty();
-    (alone && (before.is_empty() || after.is_empty()))
-        .then_some((before.len(), "Mermaid wants a space before and after `&`"))
+    let apart = before.trim_end();
+    let classed = apart.strip_prefix(":::").is_some_and(|class| !class.contains(char::is_whitespace));
+    let alone = (apart.is_empty() || classed) && after.trim().is_empty();
+    (alone && (apart == before || after.is_empty())).then_some((before.len(), TIGHT))
 }
+
+const TIGHT: &str = "Mermaid wants a space before and after `&`";
+
+/// Where a line says `direction LR` and more: Mermaid reads nothing else of it.
+fn direction(line: &str) -> Option<Wrong> {
+    let found = line.match_indices("direction").find_map(|(at, word)| {
+        let rest = &line[at + word.len()..];
+        let way = rest.trim_start();
+        let says = way.len() < rest.len() && WAYS.iter().any(|one| way.starts_with(one));
+        says.then(|| (at, way[2..].trim_start_matches([' ', '\t', ';'])))
+    });
+    let (at, rest) = found?;
+    let wrong = if at > 0 { Some(0) } else { (!rest.is_empty()).then(|| line.len() - rest.len()) };
+    wrong.map(|at| (at, "Mermaid drops this line but for its `direction`: give that a line of its own, or say it otherwise"))
+}
+
+/// Ways in which a flow may be drawn.
+pub(super) const WAYS: [&str; 5] = ["TB", "BT", "RL", "LR", "TD"];
+/// Lines that are no part of the drawing.
+const ASIDE: [&str; 4] = ["%%", "accTitle", "accDescr", "click"];
 
 /// Where a line goes wrong that begins a group or says how something looks. `text` goes on after the line.
 fn statement(text: &str, line: &str) -> Option<Wrong> {
     let (word, rest) = line.split_at(line.find([' ', '\t', ';']).unwrap_or(line.len()));
     let at = word.len();
+    if let Some(wrong) = direction(line).filter(|_| ASIDE.iter().all(|aside| !line.starts_with(aside))) {
+        return Some(wrong);
+    }
     match word {
         "subgraph" => group(&text[at..]).map(|(more, message)| (at + more, message)),
         "class" => {
@@ -132,6 +211,9 @@ fn group(text: &str) -> Option<Wrong> {
         return Some((from.saturating_sub(1), "Mermaid wants a name for this group"));
     }
     let quoted = says.strip_prefix('"').and_then(|inner| inner.find('"')).map_or(0, |len| len + 2);
+    if let Some(word) = says.lines().next().filter(|_| quoted == 0).and_then(taken) {
+        return wrong(word, "Mermaid wants quotes around a title with this word");
+    }
     for (at, c) in says.char_indices().skip_while(|(at, _)| *at < quoted) {
         match c {
             ';' | '\n' => return None,
@@ -158,6 +240,17 @@ fn group(text: &str) -> Option<Wrong> {
     }
     None
 }
+
+/// Where a title has a word that means something else: these everywhere, `end` at the end.
+fn taken(line: &str) -> Option<usize> {
+    let title = line.split([';', '[']).next().unwrap_or_default();
+    let words: Vec<&str> = title.split_whitespace().collect();
+    let last = words.last().filter(|word| **word == "end" && title.len() == line.len());
+    words.iter().find(|word| TAKEN.contains(word)).or(last).and_then(|word| title.rfind(word))
+}
+
+const TAKEN: [&str; 9] =
+    ["default", "interpolate", "call", "click", "href", "_self", "_blank", "_parent", "_top"];
 
 /// The length of `[…]`.
 fn end_of_title(title: &str) -> Option<usize> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Block, blocks, flow};
+use super::{Block, blocks, flow, flowchart};
 
 fn fixtures(under: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/page/fixtures").join(under);
@@ -70,6 +70,68 @@ fn blocks_know_their_place_also_in_an_indented_fence() {
     assert_eq!(&page[found[0].place(&flow.arrows[0].at)], "A[\"größe\"] --> B");
     assert_eq!((found[1].language.as_str(), found[1].before.as_str()), ("bash", "Next one"));
     assert!(found[1].is_shell() && page[found[1].at.clone()].starts_with("~~~Bash"));
+}
+
+#[test]
+fn blocks_are_known_however_they_are_fenced() {
+    for page in [
+        "::: mermaid\ngraph TD\n  A --> B\n:::\n",
+        "- x\n\n  :::Mermaid\n  graph TD\n    A --> B\n  :::\n",
+        "```{mermaid}\n%%| label: x\ngraph TD\n  A --> B\n```\n",
+        "``` {.mermaid #x}\ngraph TD\n  A --> B\n```\n",
+        "> ~~~mermaid\n> graph TD\n>   A --> B\n> ~~~\n",
+    ] {
+        let found = blocks(page);
+        let flow = flow(&flowchart(&found).unwrap_or_else(|| panic!("{page}")).text).unwrap();
+        assert_eq!(&page[found[0].place(&flow.arrows[0].at)], "A --> B", "{page}");
+    }
+    let others = blocks(":::note\nx\n:::\n\n::: mermaid\n\n```sh\nls\n```\n");
+    assert!(others.len() == 1 && others[0].is_shell(), "{others:?}");
+}
+
+#[test]
+fn the_flow_of_a_page_is_its_first_flowchart() {
+    let page =
+        |text: &str| format!("```mermaid\nsequenceDiagram\n  graph->>A: x\n```\n\n```mermaid\n{text}\n```\n");
+    for text in [
+        "flowchart TD\nA",
+        "graph\nA",
+        "%% x\n\n  graph TD;A",
+        "---\ntitle: pie\n---\n%%{init: {\n}}%%\ngraph TD\nA",
+        "%%{init: {}}%% graph TD\nA",
+    ] {
+        let all = blocks(&page(text));
+        assert_eq!(flowchart(&all).map(|block| block.text.trim()), Some(text));
+        flow(text).unwrap();
+    }
+    for text in ["pie\n graph: 1", "---\ngraph: x\n---\npie", "%% graph", "---\ngraph TD"] {
+        assert_eq!(flowchart(&blocks(&page(text))), None, "{text}");
+    }
+}
+
+#[test]
+fn an_error_without_a_place_is_told_with_its_line() {
+    for line in [
+        "A[f(x)] --> B",
+        "A[\"say \\\"x\\\"\"] --> B",
+        "A@{ shape: nosuch } --> B",
+        "A@{ shape: rect label: x } --> B",
+        "linkStyle 7 stroke:red",
+        "click",
+    ] {
+        let text =
+            format!("flowchart TD\n  X/a --> Y\n  subgraph s\n    {line}\n    C --> D\n  end\n  E --> F\n");
+        let error = flow(&text).unwrap_err();
+        assert!(!error.at.is_empty() && line.starts_with(&text[error.at.clone()]), "{line}: {error:?}");
+    }
+    assert_eq!(flow("Flowchart TD\n A").unwrap_err().message, flow("pie").unwrap_err().message);
+}
+
+#[test]
+fn the_error_told_is_the_one_that_cannot_be_mended() {
+    let text = "flowchart TD\n  a/b --> c?\n  d! --> end\n";
+    let error = flow(text).unwrap_err();
+    assert_eq!(&text[error.at], "end");
 }
 
 #[test]

@@ -31,10 +31,11 @@ pub fn words(label: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The words of a label in Markdown.
+/// The words of a label in Markdown, of which Mermaid reads what is within a line: `1. x` and `# x` are what they are.
 pub(super) fn of_markdown(label: &str) -> String {
+    let lines: Vec<String> = label.lines().map(|line| format!("{NO_BLOCK}{}", line.trim_start())).collect();
     let mut text = String::new();
-    for event in Parser::new(label) {
+    for event in Parser::new(&lines.join("\n")) {
         match event {
             Event::Text(words) | Event::Code(words) => text.push_str(&words),
             Event::SoftBreak | Event::HardBreak | Event::End(_) => text.push(' '),
@@ -42,8 +43,11 @@ pub(super) fn of_markdown(label: &str) -> String {
             _ => {}
         }
     }
-    words(&text)
+    words(&text.replace(NO_BLOCK, ""))
 }
+
+/// A sign with which no block of Markdown begins, nor any label.
+const NO_BLOCK: char = '\u{2e30}';
 
 /// Whether what comes after a tag is on another line: `br/`, `/li`, `p class="x"`.
 fn is_break(tag: &str) -> bool {
