@@ -41,7 +41,10 @@ pub fn flow(text: &str) -> Result<Flow, FlowError> {
             message if message.contains("quote it to use them") => tried.move_quote() || tried.keep_pipes(),
             message if message.contains("invalid flowchart direction") => tried.name_direction(),
             message if message.contains("`@` must be preceded") => tried.keep_ats(),
-            message => message.contains("strings cannot be mixed") && tried.lose_blanks(at),
+            message if message.contains("strings cannot be mixed") => {
+                tried.join_words(&error.at) || tried.lose_blanks(at)
+            }
+            _ => false,
         };
         let further = |told: &FlowError| furthest.as_ref().is_none_or(|known| known.at.start < told.at.start);
         if again {
