@@ -41,7 +41,10 @@ pub fn flow(text: &str) -> Result<Flow, FlowError> {
             message if message.contains("quote it to use them") => tried.move_quote() || tried.keep_pipes(),
             message if message.contains("invalid flowchart direction") => tried.name_direction(),
             message if message.contains("`@` must be preceded") => tried.keep_ats(),
-            message => message.contains("strings cannot be mixed") && tried.lose_blanks(at),
+            message if message.contains("strings cannot be mixed") => {
+                tried.join_words(&error.at) || tried.lose_blanks(at)
+            }
+            _ => false,
         };
         let further = |told: &FlowError| furthest.as_ref().is_none_or(|known| known.at.start < told.at.start);
         if again {
@@ -91,21 +94,36 @@ fn parse(text: &str) -> Result<Flow, FlowError> {
 /// The line of an error of which the parser does not tell the place: the first without which it is gone.
 fn line_of(text: &str, error: &FlowError) -> Option<Range<usize>> {
     // How many arrows there are is in some of them.
-    let same = |other: &FlowError| {
-        let words = |error: &FlowError| error.message.replace(|c: char| c.is_ascii_digit(), "");
-        words(other) == words(error)
-    };
+    let words = |error: &FlowError| error.message.replace(|c: char| c.is_ascii_digit(), "");
+    let goes_on = |text: &str| parse(text).err().is_some_and(|other| words(&other) == words(error));
+    let links = error.message.contains("linkStyle");
     // Others may end at these, and the first one is the header.
-    let alone = |line: &str| !line.is_empty() && !line.starts_with("subgraph") && !line.starts_with("end");
+    let alone = |line: &str| {
+        let kept = ["subgraph", "end"].iter().any(|begin| line.starts_with(begin));
+        !line.is_empty() && !kept && (!links || line.starts_with("linkStyle"))
+    };
     let places = lines(text).skip(1).filter(|(line, _)| alone(line)).map(|(_, place)| place);
-    places.take(MOST_LINES).find(|line| {
-        let without = format!("{}{}", &text[..line.start], &text[line.end..]);
-        parse(&without).err().is_none_or(|other| !same(&other))
-    })
+    let (mut left, mut text) = (places.collect::<Vec<_>>(), text.to_owned());
+    while left.len() > 1 {
+        let later = left.split_off(left.len() / 2);
+        let without = blanked(&text, &later);
+        if goes_on(&without) {
+            text = without;
+        } else {
+            left = later;
+        }
+    }
+    left.pop().filter(|line| !goes_on(&blanked(&text, std::slice::from_ref(line))))
 }
 
-/// How many lines are tried.
-const MOST_LINES: usize = 500;
+/// The text with blanks in these places.
+fn blanked(text: &str, places: &[Range<usize>]) -> String {
+    let mut text = text.to_owned();
+    for place in places {
+        text.replace_range(place.clone(), &" ".repeat(place.len()));
+    }
+    text
+}
 
 fn refused(error: &Error) -> FlowError {
     match error {

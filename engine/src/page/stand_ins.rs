@@ -187,6 +187,20 @@ impl StandIns {
         false
     }
 
+    /// `-- "x" y -->` says `x y` in Mermaid: moves the quote to the end of the label.
+    pub(super) fn join_words(&mut self, at: &Range<usize>) -> bool {
+        let before = self.text.get(..at.start).unwrap_or_default().trim_end();
+        let label = self.text.get(at.clone()).unwrap_or_default();
+        let Some((first, more)) = label.strip_prefix('"').and_then(|inner| inner.split_once('"')) else {
+            return false;
+        };
+        let joins = before.ends_with(['-', '=', '.']) && !more.contains('"') && !first.starts_with('`');
+        if joins {
+            self.text.replace_range(at.clone(), &format!("\"{first}{more}\""));
+        }
+        joins
+    }
+
     /// Removes blanks after `subgraph "x"`, which the parser takes for more of the title.
     pub(super) fn lose_blanks(&mut self, at: usize) -> bool {
         let Some(line) = self.text.get(at..).and_then(|rest| rest.lines().next()) else { return false };
