@@ -194,7 +194,10 @@ impl StandIns {
         let Some((first, more)) = label.strip_prefix('"').and_then(|inner| inner.split_once('"')) else {
             return false;
         };
-        let joins = before.ends_with(['-', '=', '.']) && !more.contains('"') && !first.starts_with('`');
+        let joins = !more.is_empty()
+            && before.ends_with(['-', '=', '.'])
+            && !more.contains('"')
+            && !first.starts_with('`');
         if joins {
             self.text.replace_range(at.clone(), &format!("\"{first}{more}\""));
         }
