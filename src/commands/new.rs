@@ -122,7 +122,7 @@ fn read(path: &Path) -> Result<Source, CliError> {
     let mermaid = path.extension().is_some_and(|extension| extension == "mmd" || extension == "mermaid");
     let head = if mermaid { "# Flow\n\n```mermaid\n" } else { "" };
     let text = if mermaid {
-        format!("{head}{}\n```\n", text.trim_start_matches('\u{feff}').trim_end())
+        format!("{head}{}\n```\n", text.trim_start_matches('\u{feff}').trim_end_matches(['\n', '\r']))
     } else {
         text
     };

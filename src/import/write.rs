@@ -295,6 +295,10 @@ impl Writer<'_> {
         if self.text.contains(&format!(": {done},")) {
             self.line(&format!("  {done}: {{ end: resolved, message: \"Done.\" }}   # TODO: what proves it? Look before saying so"));
         }
+        // Where every box is an end, nothing is left to a person.
+        if !self.text.contains(&format!(": {by_hand}")) {
+            return;
+        }
         self.line(&format!(
             "  {by_hand}: {{ end: escalated, message: \"A person has to go on.\" }}   # TODO: what was found, what is left to do"
         ));

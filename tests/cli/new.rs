@@ -179,6 +179,14 @@ fn a_loop_of_a_page_stays_one_command_and_is_held_against_it() {
 }
 
 #[test]
+fn a_flow_of_ends_alone_checks() {
+    let bench = Bench::new();
+    bench.write("end.mmd", "flowchart TD\n  A[Done]\n%% \n");
+    bench.run(&["new", "end", "--from", "end.mmd"]).exits(0);
+    assert!(!bench.read("runbooks/end/runbook.yaml").contains("by_hand"));
+}
+
+#[test]
 fn a_page_without_a_flow_is_refused_with_its_line() {
     let bench = Bench::new();
     bench.write("page.md", "# Nothing\n");
