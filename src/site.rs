@@ -7,12 +7,17 @@ use std::sync::Arc;
 use engine::redact::Redactor;
 use engine::run::{RunId, Started};
 use engine::site::Site;
+use engine::step::Registry;
+use jiff::Timestamp;
 use serde_json::Value;
 use steps::site::{LiveSite, Recorder, RecordingError, RecordingWriter};
 
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::probed::probed;
 use crate::terminal::{Screen, Stream};
+
+type Inputs = BTreeMap<String, Value>;
 
 /// The live world.
 pub(crate) struct Live {
@@ -22,11 +27,7 @@ pub(crate) struct Live {
 
 /// The live world of a run; with `record`, every exchange is written there as it happens.
 pub(crate) fn live(record: Option<&Path>, started: &Started, redactor: &Redactor) -> Result<Live, CliError> {
-    let site: Arc<dyn Site> = Arc::new(LiveSite::new());
-    let Some(path) = record else { return Ok(Live { site, recorder: None }) };
-    // That it cannot be written is known before the first step.
-    let writer = RecordingWriter::create(path, site.now(), &given(started, redactor))?;
-    Ok(Live::recorded(site, started, redactor, writer, path))
+    Live::new(record, started, redactor, |path, now, given| Ok(RecordingWriter::create(path, now, &given)?))
 }
 
 /// The live world of a run that is taken up; with `record`, what was recorded of it there goes on.
@@ -35,26 +36,26 @@ pub(crate) fn live_again(
     started: &Started,
     redactor: &Redactor,
 ) -> Result<Live, CliError> {
-    let site: Arc<dyn Site> = Arc::new(LiveSite::new());
-    let Some(path) = record else { return Ok(Live { site, recorder: None }) };
-    if !path.exists() {
-        return Err(CliError::usage(
-            format!("{} is not there: a recording begins with the run", path.display()),
-            "`runbook run --record FILE` begins one; resume this run without",
-        ));
-    }
-    let (writer, recording) = RecordingWriter::go_on(path)?;
-    if recording.inputs != given(started, redactor) {
-        return Err(CliError::usage(
-            format!("{} is of a run with other inputs", path.display()),
-            "give the file that this run was begun with",
-        ));
-    }
-    Ok(Live::recorded(site, started, redactor, writer, path))
+    Live::new(record, started, redactor, |path, _, given| {
+        if !path.exists() {
+            return Err(CliError::usage(
+                format!("{} is not there: a recording begins with the run", path.display()),
+                "`runbook run --record FILE` begins one; resume this run without",
+            ));
+        }
+        let (writer, recording) = RecordingWriter::go_on(path)?;
+        if recording.inputs != given {
+            return Err(CliError::usage(
+                format!("{} is of a run with other inputs", path.display()),
+                "give the file that this run was begun with",
+            ));
+        }
+        Ok(writer)
+    })
 }
 
 /// The inputs of a run, as a recording keeps them.
-fn given(started: &Started, redactor: &Redactor) -> BTreeMap<String, Value> {
+fn given(started: &Started, redactor: &Redactor) -> Inputs {
     let inputs = started.plan.scopes.get("").map(|scope| &scope.inputs);
     let secret = |name: &String| inputs.and_then(|inputs| inputs.get(name)).is_some_and(|spec| spec.secret);
     let given = started.inputs.iter().filter(|(name, value)| !secret(name) && !value.is_null());
@@ -62,15 +63,24 @@ fn given(started: &Started, redactor: &Redactor) -> BTreeMap<String, Value> {
 }
 
 impl Live {
-    fn recorded(
-        site: Arc<dyn Site>,
+    /// That the recording cannot be written is known before the first step: it is opened here.
+    fn new(
+        record: Option<&Path>,
         started: &Started,
         redactor: &Redactor,
-        writer: RecordingWriter,
-        path: &Path,
-    ) -> Self {
+        open: impl FnOnce(&Path, Timestamp, Inputs) -> Result<RecordingWriter, CliError>,
+    ) -> Result<Self, CliError> {
+        let site: Arc<dyn Site> = Arc::new(LiveSite::new());
+        let Some(path) = record else { return Ok(Self { site, recorder: None }) };
+        let writer = open(path, site.now(), given(started, redactor))?;
         let recorder = Arc::new(Recorder::new(site, started.run.as_str(), writer).hiding(redactor.clone()));
-        Self { site: Arc::clone(&recorder) as Arc<dyn Site>, recorder: Some((recorder, path.to_owned())) }
+        let site = Arc::clone(&recorder) as Arc<dyn Site>;
+        Ok(Self { site, recorder: Some((recorder, path.to_owned())) })
+    }
+
+    /// The steps of the run: those of one that is recorded ask their probes, too.
+    pub(crate) fn steps(&self, registry: Registry) -> Registry {
+        if self.recorder.is_some() { probed(&registry) } else { registry }
     }
 
     /// The port that steps use.

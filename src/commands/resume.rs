@@ -13,7 +13,6 @@ use crate::external;
 use crate::inputs;
 use crate::load::registry;
 use crate::place;
-use crate::probed::probed;
 use crate::secrets;
 use crate::session::Session;
 use crate::site;
@@ -52,9 +51,15 @@ pub(super) fn execute(args: &Resume) -> Result<Exit, CliError> {
     let site = site::live_again(args.record.as_deref(), started, &redactor)?;
     let mut registry = registry();
     external::complete(&mut registry, &started.plan, started.place.as_deref())?;
-    let registry = if args.record.is_some() { probed(&registry) } else { registry };
-    let world =
-        session.world(registry, site.port(), &account, consent, redactor, &started.plan, Some(elsewhere));
+    let world = session.world(
+        site.steps(registry),
+        site.port(),
+        &account,
+        consent,
+        redactor,
+        &started.plan,
+        Some(elsewhere),
+    );
     let hold = lock
         .map(|lock| {
             target::hold(&session, &world, &lock, &run, &account, over.as_ref(), &started.plan.runbook)

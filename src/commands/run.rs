@@ -20,7 +20,6 @@ use crate::inputs::{self, Inputs};
 use crate::library::{self, Found};
 use crate::load::{load, registry};
 use crate::place;
-use crate::probed::probed;
 use crate::secrets::{self, Missing};
 use crate::session::{Session, fresh_run};
 use crate::site;
@@ -61,11 +60,17 @@ pub(super) fn execute(args: Run) -> Result<Exit, CliError> {
     let consent = consent(&options.answers, plan.data())?;
     let session = Session::new(options.json)?;
     let site = site::live(options.record.as_deref(), &started, &redactor)?;
-    let registry = if options.record.is_some() { probed(&registry) } else { registry };
     let elsewhere =
         store.as_ref().map(|store| elsewhere(&options.answers, store, &started.run)).transpose()?;
-    let world =
-        session.world(registry, site.port(), &started.operator, consent, redactor, plan.data(), elsewhere);
+    let world = session.world(
+        site.steps(registry),
+        site.port(),
+        &started.operator,
+        consent,
+        redactor,
+        plan.data(),
+        elsewhere,
+    );
     let ending = match &store {
         None => explore(&session, started, &world, &options),
         Some(store) => {

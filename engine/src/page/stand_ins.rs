@@ -6,7 +6,7 @@ use std::ops::Range;
 use pulldown_cmark::{Event, Parser};
 
 use super::Flow;
-use super::strict::WAYS;
+use super::strict::{ARROWS, WAYS};
 
 /// Signs that Mermaid has in names and its parser here has not. Each rune stands for one, also in the middle of a name.
 const SIGNS: [(char, char); 18] = [
@@ -117,6 +117,12 @@ impl StandIns {
         self.put.push((at, more));
     }
 
+    /// Puts a letter for the bytes at these places, which ascend; whether there are any.
+    fn put_all(&mut self, places: &[usize], letter: char) -> bool {
+        places.iter().rev().for_each(|at| self.put(*at, letter));
+        !places.is_empty()
+    }
+
     /// `direction --> A` names a box; the parser takes the word for a statement wherever it is.
     pub(super) fn name_direction(&mut self) -> bool {
         let words = self.text.match_indices("direction").filter(|(at, word)| {
@@ -125,9 +131,8 @@ impl StandIns {
             way.len() == rest.len() || WAYS.iter().all(|one| !way.starts_with(one))
         });
         let words: Vec<usize> = words.map(|(at, _)| at).collect();
-        words.iter().rev().for_each(|at| self.put(*at, DIRECTION.1));
         self.signs += words.len();
-        !words.is_empty()
+        self.put_all(&words, DIRECTION.1)
     }
 
     /// `[mail root@node]` is a label to Mermaid, for a blank is somewhere before its `@`: the parser wants it right before.
@@ -138,13 +143,12 @@ impl StandIns {
             let bare = words.next().is_none_or(|word| !word.contains(['[', '(', '{', '>', '|']));
             // Data of a box, or the name of an arrow.
             let end = text[*at + 1..].trim_start_matches(['x', 'o', '<']);
-            let named = ["{", "--", "==", "-.", "~~"].iter().any(|next| end.starts_with(next));
+            let named = end.starts_with('{') || ARROWS.iter().any(|arrow| end.starts_with(arrow));
             bare && !named
         });
         let ats: Vec<usize> = ats.collect();
         let letter = self.letter("@".to_owned());
-        ats.iter().rev().for_each(|at| self.put(*at, letter));
-        !ats.is_empty()
+        self.put_all(&ats, letter)
     }
 
     /// `[/a | b/]` is a label to Mermaid, as any other between slashes or dashes that has no bracket.
@@ -161,8 +165,7 @@ impl StandIns {
         }
         let letter = self.letter("|".to_owned());
         pipes.sort_unstable();
-        pipes.iter().rev().for_each(|at| self.put(*at, letter));
-        !pipes.is_empty()
+        self.put_all(&pipes, letter)
     }
 
     /// `A ==no==> B` says `n` in Mermaid: the last letter belongs to the arrow, where the parser trips over it without telling

@@ -86,7 +86,7 @@ fn after_data(after: &str) -> Option<Wrong> {
     }
     let word = rest.split_whitespace().next().filter(|_| rest.starts_with([' ', '\t']))?;
     let (name, next) = word.split_once('@')?;
-    let arrow = ["--", "==", "-.", "~~"].iter().any(|arrow| name.contains(arrow));
+    let arrow = ARROWS.iter().any(|arrow| name.contains(arrow));
     let named = !name.is_empty() && !arrow && !next.starts_with('{');
     named.then_some((
         len,
@@ -170,6 +170,8 @@ fn direction(line: &str) -> Option<Wrong> {
     wrong.map(|at| (at, "Mermaid drops this line but for its `direction`: give that a line of its own, or say it otherwise"))
 }
 
+/// How the stroke of an arrow begins.
+pub(super) const ARROWS: [&str; 4] = ["--", "==", "-.", "~~"];
 /// Ways in which a flow may be drawn.
 pub(super) const WAYS: [&str; 5] = ["TB", "BT", "RL", "LR", "TD"];
 /// Lines that are no part of the drawing.

@@ -104,7 +104,7 @@ async fn told(
     let record = match find_job(cx, job).await? {
         Found::Job(record, _) => Some(*record),
         Found::Missing(why) => return Err(StepError::failed(why)),
-        Found::Unknown { .. } => None,
+        Found::Unknown(_) | Found::Unreachable(_) => None,
     };
     let list = match found {
         Standing::At(_, nodes) => nodes.clone(),

@@ -225,7 +225,7 @@ impl<'a> Watching<'a> {
             Some(record) => Some(record),
             None => match find_job(self.cx, job).await? {
                 Found::Job(record, _) => Some(*record),
-                Found::Missing(_) | Found::Unknown { .. } => None,
+                Found::Missing(_) | Found::Unknown(_) | Found::Unreachable(_) => None,
             },
         };
         let Some(record) = record else { return Ok(()) };

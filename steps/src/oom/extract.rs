@@ -161,20 +161,20 @@ fn passage(all: &[Line], at: usize) -> Option<(Passage, Vec<usize>)> {
     let line = &all[at];
     let near = at + 1..all.len().min(at + 200);
     let labelled = near.clone().filter(|next| is_same_printer(line, &all[*next])).take(MOST_LINES).collect();
-    let (whole, following) = whole(all, at, labelled)?;
+    let (whole, following) = told_by(all, at, labelled)?;
     if whole.capacity.is_some() || line.prefix.is_empty() {
         return needed(all, at, &whole, following);
     }
     // A terminal wraps a line after its label, and the rest has none.
     let bare = near.take_while(|next| all[*next].prefix.is_empty()).take(MOST_LINES).collect();
-    match self::whole(all, at, bare) {
+    match told_by(all, at, bare) {
         Some((wrapped, bare)) if wrapped.capacity.is_some() => needed(all, at, &wrapped, bare),
         _ => needed(all, at, &whole, following),
     }
 }
 
 /// What the line at `at` says together with these.
-fn whole(all: &[Line], at: usize, following: Vec<usize>) -> Option<(OomMessage, Vec<usize>)> {
+fn told_by(all: &[Line], at: usize, following: Vec<usize>) -> Option<(OomMessage, Vec<usize>)> {
     Some((read(&joined(all, at, &following))?, following))
 }
 

@@ -32,7 +32,7 @@ pub struct RecordingWriter {
     file: File,
     /// Contents so far: they number the files beside the recording.
     contents: usize,
-    /// When something was last written.
+    /// When it was last written into before it was opened; of a new one, its clock.
     written: Timestamp,
     broken: Option<RecordingError>,
 }
@@ -65,14 +65,18 @@ impl RecordingWriter {
         if !text.ends_with('\n') {
             text.truncate(text.rfind("\n- ").map_or(text.len(), |at| at + 1));
         }
-        let mut recording = Recording::parse(&text, path)?;
-        // An edited one may be laid out in another way.
-        let more = text.clone() + &yaml(&[Exchange::Idle(Timespan::default())]).map_err(at)?;
-        let more = Recording::parse(&more, path).map_or(0, |more| more.exchanges.len());
-        if more != recording.exchanges.len() + 1 {
-            let message = "nothing can be added at its end: its exchanges do not each begin with `-` at the beginning of a line";
-            return Err(RecordingError::Malformed { path: path.to_owned(), message: message.to_owned() });
-        }
+        // An edited one may be laid out in another way: tried before anything is touched.
+        let last = Exchange::Idle(Timespan::default());
+        let more = text.clone() + &yaml(&[&last]).map_err(at)?;
+        let mut recording = match Recording::parse(&more, path) {
+            Ok(recording) if recording.exchanges.last() == Some(&last) => recording,
+            _ => {
+                Recording::parse(&text, path)?;
+                let message = "nothing can be added at its end: its exchanges do not each begin with `-` at the beginning of a line";
+                return Err(RecordingError::Malformed { path: path.to_owned(), message: message.to_owned() });
+            }
+        };
+        recording.exchanges.pop();
         let file = File::options().append(true).open(path).map_err(at)?;
         let modified = file.metadata().and_then(|metadata| metadata.modified()).map_err(at)?;
         file.set_len(text.len() as u64).map_err(at)?;
@@ -81,7 +85,7 @@ impl RecordingWriter {
         Ok((Self { path: path.to_owned(), file, contents, written, broken: None }, recording))
     }
 
-    /// When something was last written into it.
+    /// When it was last written into before it was opened; of a new one, its clock.
     pub(super) fn written(&self) -> Timestamp {
         self.written
     }

@@ -138,10 +138,7 @@ impl Refusal {
     pub(crate) fn error(self, what: &str) -> StepError {
         match self {
             Self::NoSuch => StepError::failed(format!("Slurm knows nothing of it ({what})")),
-            Self::Unreachable(text) => {
-                StepError::new(StepErrorKind::Unreachable, format!("Slurm did not answer ({what}): {text}"))
-                    .help("See whether `scontrol ping` answers, then resume.")
-            }
+            Self::Unreachable(text) => no_answer(format!("Slurm did not answer ({what}): {text}")),
             Self::Denied(text) => {
                 StepError::new(StepErrorKind::Denied, format!("Slurm refused ({what}): {text}"))
                     .help("It takes the job's owner, or an operator of this cluster.")
@@ -150,6 +147,12 @@ impl Refusal {
             Self::Other(text) => StepError::failed(format!("Slurm answered ({what}): {text}")),
         }
     }
+}
+
+/// The break of a step to which Slurm did not answer.
+pub(crate) fn no_answer(message: String) -> StepError {
+    StepError::new(StepErrorKind::Unreachable, message)
+        .help("See whether `scontrol ping` answers, then resume.")
 }
 
 /// Whether slurmctld or slurmdbd turned a request away for being busy, before it looked at it: "Rate limit exceeded, please

@@ -5,6 +5,7 @@ use engine::step::{Done, Outcomes, Performed, ReadStep, StepCx, StepError, StepE
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::call::no_answer;
 use super::id::JobId;
 use super::pin::Pin;
 use super::query::{self, Found};
@@ -139,13 +140,8 @@ impl ReadStep for Job {
         let (record, others) = match query::job(cx, &params.job).await? {
             Found::Job(record, others) => (*record, others),
             Found::Missing(why) => return Ok(Done::new("missing", nothing(&params.job)).line(why).into()),
-            Found::Unknown { why, unreachable: true } => {
-                return Err(StepError::new(StepErrorKind::Unreachable, why)
-                    .help("See whether `scontrol ping` answers, then resume."));
-            }
-            Found::Unknown { why, .. } => {
-                return Ok(Done::new("unknown", nothing(&params.job)).line(why).into());
-            }
+            Found::Unknown(why) => return Ok(Done::new("unknown", nothing(&params.job)).line(why).into()),
+            Found::Unreachable(why) => return Err(no_answer(why)),
         };
         let output = describe(cx, record, &others).await?;
         Ok(summary(output).into())

@@ -16,13 +16,17 @@ pub(crate) enum Found {
     Job(Box<Record>, Vec<Record>),
     /// Neither slurmctld nor the records know it; the sentence says who was asked.
     Missing(String),
-    /// It cannot be told.
-    Unknown {
-        /// Why.
-        why: String,
-        /// Who could tell did not answer, and may do so later.
-        unreachable: bool,
-    },
+    /// It cannot be told; why.
+    Unknown(String),
+    /// Who could tell did not answer, and may do so later; the sentence says who.
+    Unreachable(String),
+}
+
+impl Found {
+    /// It cannot be told, but may be `later`.
+    fn untold(later: bool, why: String) -> Self {
+        if later { Self::Unreachable(why) } else { Self::Unknown(why) }
+    }
 }
 
 /// Looks a job up, with the records' additions (how it was submitted).
@@ -39,21 +43,24 @@ pub(crate) async fn job(cx: &StepCx, id: &JobId) -> Result<Found, StepError> {
                 Ok(None) if refusal == Refusal::NoRecords => Found::Missing(format!(
                     "slurmctld does not know job {id}, and this cluster keeps no records"
                 )),
-                Ok(None) => Found::Unknown {
-                    unreachable: refusal.is_unreachable(),
-                    why: format!(
-                        "slurmctld does not know job {id} (any more), and the records cannot be read: {}",
-                        refusal.error("sacct").message
-                    ),
-                },
-                Err(why) => Found::Unknown {
-                    unreachable: why.is_unreachable() || refusal.is_unreachable(),
-                    why: format!(
-                        "neither slurmctld nor the records can be asked: {}; {}",
-                        why.error("scontrol").message,
-                        refusal.error("sacct").message
-                    ),
-                },
+                Ok(None) => {
+                    let later = refusal.is_unreachable();
+                    let why = refusal.error("sacct").message;
+                    Found::untold(
+                        later,
+                        format!(
+                            "slurmctld does not know job {id} (any more), and the records cannot be read: {why}"
+                        ),
+                    )
+                }
+                Err(why) => {
+                    let later = why.is_unreachable() || refusal.is_unreachable();
+                    let (why, refusal) = (why.error("scontrol").message, refusal.error("sacct").message);
+                    Found::untold(
+                        later,
+                        format!("neither slurmctld nor the records can be asked: {why}; {refusal}"),
+                    )
+                }
             });
         }
     };
@@ -66,13 +73,14 @@ pub(crate) async fn job(cx: &StepCx, id: &JobId) -> Result<Found, StepError> {
         }
         (_, Some((main, others))) => Found::Job(Box::new(main), others),
         (Ok(None), None) => Found::Missing(format!("neither slurmctld nor the records know job {id}")),
-        (Err(why), None) => Found::Unknown {
-            unreachable: why.is_unreachable(),
-            why: format!(
-                "slurmctld cannot be asked, and the records do not know job {id}: {}",
-                why.error("scontrol").message
-            ),
-        },
+        (Err(why), None) => {
+            let later = why.is_unreachable();
+            let why = why.error("scontrol").message;
+            Found::untold(
+                later,
+                format!("slurmctld cannot be asked, and the records do not know job {id}: {why}"),
+            )
+        }
     })
 }
 
@@ -321,7 +329,7 @@ mod tests {
             }
             let found = job(&site.cx(), &id("7")).await.unwrap();
             assert_eq!(matches!(found, Found::Missing(_)), missing, "{scontrol} / {sacct:?}: {found:?}");
-            assert_eq!(matches!(found, Found::Unknown { unreachable: true, .. }), !missing);
+            assert_eq!(matches!(found, Found::Unreachable(_)), !missing);
         }
     }
 

@@ -12,7 +12,7 @@ use engine::step::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::call::{Refusal, command, refusal, run};
+use super::call::{Refusal, command, no_answer, refusal, run};
 use super::cancel::{scancel, stop};
 use super::id::JobId;
 use super::mine::{Search, carries, find};
@@ -367,7 +367,7 @@ async fn first_job(cx: &StepCx, params: &Params) -> Result<Record, StepError> {
             record.job
         ))),
         Found::Missing(why) => Err(StepError::failed(why).help("Submit the job by hand.")),
-        Found::Unknown { why, .. } => Err(StepError::new(StepErrorKind::Unreachable, why)),
+        Found::Unknown(why) | Found::Unreachable(why) => Err(no_answer(why)),
     }
 }
 
